@@ -1,0 +1,113 @@
+"""Markets: time zone, gate, currency, price limits, hubs; read from markets.yaml and checked on load."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+MARKETS_FILE = Path(__file__).parent / "markets.yaml"
+
+
+class Market(BaseModel):
+    """One market.
+
+    Attributes:
+        key: name used everywhere (`epf_de`).
+        label: name for people.
+        time_zone: IANA zone of delivery dates; markets without daylight saving use a fixed zone (`Etc/GMT-1`).
+        currency: ISO 4217 code.
+        product: product that day-ahead models forecast (`da`, or `rt` where no day-ahead price is to be had).
+        resolution_min: delivery interval of that product.
+        gate_time: local time of the decision, `gate_days_before` days before delivery.
+        price_floor, price_cap: admissible prices, currency/MWh.
+        hubs: settlement points, first one the default.
+        holidays: country (and subdivision) code of the `holidays` package, `US-NY` style.
+        commodities: commodity -> hub of raw.commodities that matters here.
+        area: area of raw.quantities whose forecasts are the market's fundamentals.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    label: str
+    time_zone: str
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    product: str = "da"
+    resolution_min: int = Field(default=60, ge=1, le=1440)
+    gate_time: time
+    gate_days_before: int = Field(default=1, ge=0, le=7)
+    price_floor: float
+    price_cap: float
+    hubs: tuple[str, ...] = Field(min_length=1)
+    holidays: str = ""
+    commodities: dict[str, str] = Field(default_factory=dict)
+    area: str = "system"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        ZoneInfo(value)
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Time zone of delivery dates."""
+        return ZoneInfo(self.time_zone)
+
+    def gate(self, delivery_date: date) -> datetime:
+        """Decision time for a delivery date, UTC."""
+        local_day = delivery_date - timedelta(days=self.gate_days_before)
+        return datetime.combine(local_day, self.gate_time, tzinfo=self.zone).astimezone(UTC)
+
+    def day_bounds(self, delivery_date: date) -> tuple[datetime, datetime]:
+        """UTC start (inclusive) and end (exclusive) of a local delivery date; 23, 24 or 25 hours apart."""
+        start = datetime.combine(delivery_date, time(0), tzinfo=self.zone).astimezone(UTC)
+        end = datetime.combine(delivery_date + timedelta(days=1), time(0), tzinfo=self.zone).astimezone(UTC)
+        return start, end
+
+
+class MarketSelection(BaseModel):
+    """A market and the hubs of it that a run works on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    market: Market
+    hubs: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """`epf_de`, or `ercot_hb_north` when one hub of several was chosen."""
+        return self.market.key if self.hubs == self.market.hubs else f"{self.market.key}_{self.hubs[0].lower().replace(' ', '_').replace('.', '')}"
+
+
+@lru_cache(maxsize=1)
+def load_markets() -> dict[str, Market]:
+    """All markets by key.
+
+    Raises:
+        ValueError: an entry of markets.yaml breaks its schema; the message names market, field and value.
+    """
+    raw = yaml.safe_load(MARKETS_FILE.read_text(encoding="utf-8"))
+    return {key: Market(key=key, **fields) for key, fields in raw["markets"].items()}
+
+
+def resolve_market(name: str) -> MarketSelection:
+    """The market called `name`, or one hub of it (`ercot_hb_north`, `nyiso_capitl`).
+
+    Raises:
+        KeyError: no market or hub has that name; the message lists the markets.
+    """
+    markets = load_markets()
+    if name in markets:
+        return MarketSelection(market=markets[name], hubs=markets[name].hubs)
+    for market in markets.values():
+        for hub in market.hubs:
+            selection = MarketSelection(market=market, hubs=(hub,))
+            if selection.key == name.lower():
+                return selection
+    raise KeyError(f"market {name!r} is not configured; known: {', '.join(sorted(markets))} (or MARKET_HUB); add it to config/markets.yaml")

@@ -1,0 +1,66 @@
+"""ModelSpec: what a model says of itself; DAG tasks, DDL, contracts, gates, reports and tests are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pipeline_tasks.contracts import Column, Table, curated_table
+
+
+class Cadence(StrEnum):
+    """DAGs a model takes part in."""
+
+    NIGHTLY = "nightly"
+    INTRADAY = "intraday"
+    WEEKLY = "weekly"
+
+
+class Kind(StrEnum):
+    """Shape of a model's answer; scoring and report pages follow it."""
+
+    DISTRIBUTION = "distribution"
+    PROBABILITY = "probability"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Everything the pipeline must know about a model without importing it.
+
+    Attributes:
+        name: folder, curated table and config file name.
+        label: name for people.
+        kind: shape of the answer.
+        inputs: the feature table the model reads (contract).
+        required: columns of `inputs` without which the model cannot work.
+        output: the model's own columns; lineage columns are added by `curated`.
+        point_column: output column that is the point forecast or the probability.
+        quantile_columns: probability level -> output column, ascending; empty unless a distribution.
+        cadences: DAGs it runs in.
+        min_history_days: shortest history to train on.
+        horizon_days: delivery days forecast per decision.
+        owner: who answers for it.
+        description: one sentence.
+        yardstick: identifier in the design's list of yardsticks ("F6").
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    inputs: Table
+    required: tuple[str, ...]
+    output: tuple[Column, ...]
+    point_column: str
+    description: str
+    owner: str
+    yardstick: str
+    quantile_columns: Mapping[float, str] = field(default_factory=dict)
+    cadences: tuple[Cadence, ...] = (Cadence.NIGHTLY,)
+    min_history_days: int = 365
+    horizon_days: int = 1
+
+    @property
+    def curated(self) -> Table:
+        """The curated table: lineage columns, then `output`."""
+        return curated_table(self.name, self.output, self.description)

@@ -1,0 +1,40 @@
+"""Columns that every model output carries, so that any number can be traced to run, data, model and code."""
+
+from __future__ import annotations
+
+from pipeline_tasks.contracts.columns import Column, day, instant, symbol, string
+from pipeline_tasks.contracts.tables import Database, Rule, Table
+
+LINEAGE: tuple[Column, ...] = (
+    string("run_id", "Run that made the row; the same data interval always has the same run_id."),
+    symbol("model", "Model name."),
+    symbol("model_version", "Version in the model registry."),
+    symbol("artifact_sha", "SHA-256 of the model artifact."),
+    symbol("code_sha", "Git commit of the code, or a content hash outside git."),
+    string("data_version", "SHA-256 of the feature rows the model read."),
+    symbol("regime", "Market regime at as_of; 'unknown' until the regime model runs."),
+    symbol("status", "OK, or DEGRADED when an input was missing or stale.", allowed=("OK", "DEGRADED")),
+    string("status_reason", "Why the row is DEGRADED; empty when OK."),
+    instant("as_of", "Decision time: nothing known later was used."),
+    symbol("market", "Market key."),
+    symbol("hub", "Hub, zone or settlement point."),
+    symbol("product", "Product that is forecast (da, rt, imbalance, ...)."),
+    instant("delivery_ts", "Start of the delivery interval, UTC."),
+    day("delivery_date", "Market-local delivery date."),
+)
+
+
+def curated_table(name: str, columns: tuple[Column, ...], meaning: str, *, rules: tuple[Rule, ...] = ()) -> Table:
+    """The curated table of a model: lineage columns, then the model's own.
+
+    Partitioned by (market, hub, delivery_date): one publication replaces exactly one partition.
+    """
+    return Table(
+        database=Database.CURATED,
+        name=name,
+        columns=(*LINEAGE, *columns),
+        key=("market", "hub", "product", "delivery_ts", "as_of"),
+        meaning=meaning,
+        partition_by="(market, hub, delivery_date)",
+        rules=rules,
+    )

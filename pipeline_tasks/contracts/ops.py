@@ -1,0 +1,231 @@
+"""Operations tables: loads, publications, checks, metrics, the audit chain."""
+
+from __future__ import annotations
+
+from pipeline_tasks.contracts.columns import Column, day, flag, instant, integer, number, string, symbol
+from pipeline_tasks.contracts.tables import Database, Table
+
+_AT = instant("at_ts", "When it happened, UTC.")
+_RUN = string("run_id", "Pipeline run.")
+_MODEL = symbol("model", "Model name.")
+
+
+def _ops(name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str) -> Table:
+    return Table(database=Database.OPS, name=name, columns=columns, key=key, meaning=meaning, dedup_window=10_000)
+
+
+LOADS = _ops(
+    "loads",
+    (
+        string("load_id", "Content hash of the loaded object: same content, same id."),
+        symbol("source", "Source."),
+        string("source_object", "File, endpoint or object."),
+        symbol("table_name", "Raw table."),
+        symbol("market", "Market key."),
+        integer("rows_read", "Rows the source delivered.", ge=0),
+        integer("rows_loaded", "Rows in raw.", ge=0),
+        integer("rows_quarantined", "Rows in quarantine.", ge=0),
+        integer("rows_duplicate", "Rows already in raw with the same row_sha, not loaded again.", ge=0),
+        string("content_sha", "SHA-256 over the contract frame."),
+        _AT,
+    ),
+    ("load_id",),
+    "One exactly-once load of one object: rows_read = rows_loaded + rows_quarantined + rows_duplicate.",
+)
+PUBLICATIONS = _ops(
+    "publications",
+    (
+        string("publication_id", "SHA-256 of table, partition and content."),
+        _RUN,
+        _MODEL,
+        symbol("table_name", "Curated table."),
+        symbol("market", "Market key."),
+        symbol("hub", "Hub, zone or settlement point."),
+        day("delivery_date", "Market-local delivery date; with market and hub the partition."),
+        instant("as_of", "Decision time."),
+        symbol("model_version", "Registry version."),
+        integer("row_count", "Rows of the partition.", ge=0),
+        string("content_sha", "SHA-256 over the partition's rows in key order."),
+        symbol("status", "OK or DEGRADED.", allowed=("OK", "DEGRADED")),
+        _AT,
+    ),
+    ("publication_id", "at_ts"),
+    "One row per publication of a curated partition; the last one of a partition is what readers see.",
+)
+KILL_SWITCH = _ops(
+    "kill_switch",
+    (
+        symbol("scope", "model, market or run.", allowed=("model", "market", "run", "all")),
+        string("target", "Name of the model, market or run; '*' for all."),
+        flag("active", "True hides the target from all readers; a later false shows it again."),
+        string("reason", "Why."),
+        string("actor", "Who."),
+        _AT,
+    ),
+    ("scope", "target", "at_ts"),
+    "Kill switch events; the last one of (scope, target) holds and the next query sees it.",
+)
+AUDIT_LOG = _ops(
+    "audit_log",
+    (
+        integer("seq", "Position in the chain, from 1 without gaps.", ge=1),
+        _AT,
+        string("actor", "Who acted."),
+        symbol("action", "bootstrap_promotion, promotion, approval, publication, revocation, kill_switch, migration, ..."),
+        string("subject", "What was acted on."),
+        string("payload_json", "Details, canonical JSON."),
+        string("prev_sha", "row_sha of the row before; 64 zeros for the first."),
+        string("row_sha", "SHA-256 over prev_sha and this row's other fields."),
+    ),
+    ("seq",),
+    "Append-only, hash-chained log of every promotion, approval, publication and switch.",
+)
+APPROVALS = _ops(
+    "approvals",
+    (
+        string("approval_id", "Identity of the request."),
+        _MODEL,
+        symbol("model_version", "Version to promote."),
+        string("requester", "Who asked."),
+        string("approver", "Who answered; never the requester."),
+        symbol("decision", "approved or rejected.", allowed=("approved", "rejected")),
+        string("comment", "Reason given."),
+        _AT,
+    ),
+    ("approval_id", "at_ts"),
+    "Answers to promotion requests.",
+)
+CHECK_RESULTS = _ops(
+    "check_results",
+    (
+        _RUN,
+        symbol("table_name", "Checked table."),
+        symbol("check_name", "Expectation or business rule."),
+        symbol("column_name", "Checked column; empty for whole rows."),
+        symbol("severity", "block or warn.", allowed=("block", "warn")),
+        flag("success", "Whether the check held."),
+        integer("rows_checked", "Rows looked at.", ge=0),
+        integer("rows_failed", "Rows that failed.", ge=0),
+        string("detail_json", "What was expected and seen."),
+        _AT,
+    ),
+    ("run_id", "table_name", "check_name", "column_name", "at_ts"),
+    "Results of the Great Expectations gates.",
+)
+DBT_RESULTS = _ops(
+    "dbt_results",
+    (
+        _RUN,
+        string("unique_id", "dbt node."),
+        symbol("resource_type", "model, test, unit_test, seed, ..."),
+        symbol("status", "success, pass, warn, fail, error, skipped."),
+        number("seconds", "Execution time.", unit="s", ge=0),
+        integer("failures", "Failing rows of a test.", ge=0),
+        string("message", "Adapter message."),
+        _AT,
+    ),
+    ("run_id", "unique_id", "at_ts"),
+    "run_results.json of every dbt build.",
+)
+MODEL_METRICS = _ops(
+    "model_metrics",
+    (
+        _RUN,
+        _MODEL,
+        symbol("model_version", "Registry version."),
+        symbol("market", "Market key."),
+        symbol("hub", "Hub."),
+        day("delivery_date", "Evaluated delivery date."),
+        symbol("metric", "mae, rmae, crps, coverage_90, ..."),
+        number("value", "Metric value."),
+        integer("n", "Intervals scored.", ge=0),
+        instant("as_of", "Evaluation time: outcomes known by then were used."),
+        _AT,
+    ),
+    ("model", "market", "hub", "delivery_date", "metric", "run_id", "at_ts"),
+    "Metrics of published forecasts against outcomes.",
+)
+SCORECARD = _ops(
+    "scorecard",
+    (
+        symbol("system", "Model or feature."),
+        symbol("data_set", "Data set, e.g. epf_de."),
+        symbol("data_class", "real, twin or test_system.", allowed=("real", "twin", "test_system")),
+        symbol("metric", "Metric."),
+        number("target", "Target value; null when none is set.", nullable=True),
+        string("baseline", "Named baseline."),
+        number("baseline_value", "The baseline's value on the same rows.", nullable=True),
+        number("value", "Measured value.", nullable=True),
+        number("ci_low", "Lower end of the 95 % interval.", nullable=True),
+        number("ci_high", "Upper end of the 95 % interval.", nullable=True),
+        number("p_value", "p-value of the named test.", nullable=True, ge=0, le=1),
+        integer("n", "Rows scored.", ge=0),
+        day("window_from", "First scored delivery date."),
+        day("window_to", "Last scored delivery date."),
+        integer("seed", "Random seed."),
+        symbol("verdict", "pass, miss or not_measurable.", allowed=("pass", "miss", "not_measurable")),
+        string("reason", "Why it misses or cannot be measured; the test used."),
+        number("seconds", "Computation time.", unit="s", ge=0),
+        string("code_sha", "Code version."),
+        _AT,
+    ),
+    ("system", "data_set", "metric", "baseline", "window_from", "window_to", "at_ts"),
+    "Walk-forward results with baseline, interval and test.",
+)
+TRAINING_RUNS = _ops(
+    "training_runs",
+    (
+        _RUN,
+        _MODEL,
+        symbol("model_version", "Registry version."),
+        symbol("market", "Market key."),
+        symbol("hub", "Hub; empty when one model serves all hubs."),
+        instant("cutoff", "Nothing known later was used."),
+        integer("seed", "Random seed."),
+        integer("row_count", "Training rows.", ge=0),
+        string("data_version", "SHA-256 of the training rows."),
+        string("artifact_sha", "SHA-256 of the artifact."),
+        string("code_sha", "Code version."),
+        string("mlflow_run_id", "MLflow run."),
+        number("seconds", "Training time.", unit="s", ge=0),
+        number("peak_memory_mb", "Peak resident memory.", unit="MB", ge=0),
+        symbol("gate", "pass, miss or not_run.", allowed=("pass", "miss", "not_run")),
+        string("gate_json", "Metrics, baseline and test of the gate."),
+        _AT,
+    ),
+    ("model", "market", "hub", "cutoff", "run_id", "at_ts"),
+    "Training runs with data, code and gate result.",
+)
+RUNS = _ops(
+    "runs",
+    (
+        _RUN,
+        symbol("dag", "nightly, train, promote, replay, ..."),
+        symbol("source", "Source of the data."),
+        symbol("market", "Market key."),
+        day("delivery_date", "Market-local delivery date."),
+        instant("as_of", "Decision time."),
+        symbol("step", "Pipeline step."),
+        symbol("status", "OK, DEGRADED or FAILED.", allowed=("OK", "DEGRADED", "FAILED")),
+        string("detail_json", "Row counts and reasons."),
+        number("seconds", "Duration.", unit="s", ge=0),
+        _AT,
+    ),
+    ("run_id", "step", "at_ts"),
+    "One row per executed step of a run.",
+)
+MIGRATIONS = _ops(
+    "migrations",
+    (
+        integer("version", "Number of the migration.", ge=0),
+        string("name", "File name."),
+        string("checksum", "SHA-256 of the file."),
+        _AT,
+    ),
+    ("version", "at_ts"),
+    "Applied migrations.",
+)
+
+OPS_TABLES: tuple[Table, ...] = (
+    LOADS, PUBLICATIONS, KILL_SWITCH, AUDIT_LOG, APPROVALS, CHECK_RESULTS, DBT_RESULTS, MODEL_METRICS, SCORECARD, TRAINING_RUNS, RUNS, MIGRATIONS,
+)
