@@ -1,0 +1,1 @@
+"""Configuration: the only place where a person changes numbers."""

@@ -82,7 +82,11 @@ class MarketSelection(BaseModel):
     @property
     def key(self) -> str:
         """`epf_de`, or `ercot_hb_north` when one hub of several was chosen."""
-        return self.market.key if self.hubs == self.market.hubs else f"{self.market.key}_{self.hubs[0].lower().replace(' ', '_').replace('.', '')}"
+        return (
+            self.market.key
+            if self.hubs == self.market.hubs
+            else f"{self.market.key}_{self.hubs[0].lower().replace(' ', '_').replace('.', '')}"
+        )
 
 
 @lru_cache(maxsize=1)

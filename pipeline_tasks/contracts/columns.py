@@ -25,12 +25,13 @@ class ColumnType(Enum):
     @property
     def clickhouse(self) -> str:
         """ClickHouse type of a non-nullable column."""
-        return self.value[0]
+        return str(self.value[0])
 
     @property
     def polars(self) -> pl.DataType:
         """Polars dtype of the column."""
-        return self.value[1]
+        dtype: pl.DataType = self.value[1]
+        return dtype
 
 
 @dataclass(frozen=True, slots=True)

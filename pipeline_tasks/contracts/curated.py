@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_tasks.contracts.columns import Column, day, instant, symbol, string
+from pipeline_tasks.contracts.columns import Column, day, instant, string, symbol
 from pipeline_tasks.contracts.tables import Database, Rule, Table
 
 LINEAGE: tuple[Column, ...] = (

@@ -1,0 +1,25 @@
+"""The `desk` command line: one command per thing a desk does, every one with `--json`."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from pipeline_tasks.cli import data, govern, modelling, running, stack
+
+app = typer.Typer(
+    name="desk",
+    help="powerdesk: nightly and intraday analytics of a power, LNG and carbon desk.\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 a check said no.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (running, data, modelling, govern, stack):
+    module.register(app)
+
+
+def main() -> None:
+    """Entry point of the `desk` script."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    app()

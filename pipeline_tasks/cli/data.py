@@ -1,0 +1,97 @@
+"""Commands about data: ingest, query, export, gen."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline_tasks.cli.console import Day, JsonFlag, MarketName, Refused, SourceName, command, out, print_json, print_rows, progress
+
+
+@command
+def ingest(source: SourceName = "twin", market: MarketName = "twin", day: Day = date(2026, 6, 15), as_json: JsonFlag = False) -> None:
+    """Load a market's raw data; loading the same data again changes nothing."""
+    from pipeline_tasks.steps.context import RunContext
+    from pipeline_tasks.steps.ingest import ingest as ingest_step
+    from pipeline_tasks.warehouse import connect
+    from pipeline_tasks.warehouse.migrate import migrate
+
+    with progress(f"ingest {market}", quiet=as_json):
+        with connect() as warehouse:
+            migrate(warehouse)
+        summary = ingest_step(RunContext(source=source, market=market, delivery_date=day))
+    if as_json:
+        print_json(summary)
+        return
+    print_rows("objects", summary.get("objects", []))
+    out.print(
+        f"rows read {summary['rows_read']:,} = loaded {summary['rows_loaded']:,} + quarantined {summary['rows_quarantined']:,}"
+        f" + already there {summary['rows_duplicate']:,}",
+        highlight=False,
+    )
+
+
+@command
+def query(
+    sql: Annotated[str, typer.Argument(help="A SELECT; run as the read-only analyst user.")],
+    limit: Annotated[int, typer.Option(help="Most rows to print.", min=1)] = 100,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run a query as the `analyst` user."""
+    from pipeline_tasks.warehouse import connect
+
+    with connect("analyst") as warehouse:
+        frame = warehouse.query(sql)
+    rows = frame.head(limit).to_dicts()
+    if as_json:
+        print_json(rows)
+        return
+    print_rows(f"{frame.height:,} rows", rows, frame.columns)
+
+
+@command
+def export(
+    table: Annotated[str, typer.Argument(help="Table or view, e.g. curated.v_curve_dist.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; .csv or .parquet.")],
+    market: Annotated[str, typer.Option(help="Only this market.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Export a published table to CSV or Parquet; units travel in Parquet metadata and in a .schema.json beside the file."""
+    from pipeline_tasks.reports.export import export_table
+
+    with progress(f"export {table}", quiet=as_json):
+        result = export_table(table, output, market=market)
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            f"{result['rows']:,} rows written to {result['path']} (units in {result['schema_path']})", highlight=False, soft_wrap=True
+        )
+
+
+@command
+def gen(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 3 when a generated file is out of date.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Generate DDL, views, dbt contracts, expectation suites and the data dictionary from the contracts."""
+    from pipeline_tasks.generation import generate
+
+    drift = generate(check=check)
+    if as_json:
+        print_json([{"path": str(d.path), "problem": d.problem} for d in drift])
+    else:
+        print_rows("out of date" if check else "written", [{"path": str(d.path), "what": d.problem} for d in drift])
+    if check and drift:
+        raise Refused(f"{len(drift)} generated file(s) differ from the contracts; run `make gen` and commit the result")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("ingest")(ingest)
+    app.command("query")(query)
+    app.command("export")(export)
+    app.command("gen")(gen)

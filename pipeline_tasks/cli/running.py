@@ -1,0 +1,100 @@
+"""Commands that run the pipeline: run, replay, report, docs."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from pipeline_tasks.cli.console import Day, JsonFlag, MarketName, SourceName, command, out, parse_day, print_json, print_rows, progress
+
+run_app = typer.Typer(help="Run a DAG in this process, exactly as Airflow would.", no_args_is_help=True)
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    print_rows("steps", summary.get("steps", []))
+    print_rows("published partitions", summary.get("publications", []))
+    counts = summary.get("ingest", {})
+    out.print(
+        f"rows read {counts.get('rows_read', 0):,} = loaded {counts.get('rows_loaded', 0):,} + quarantined {counts.get('rows_quarantined', 0):,}"
+        f" + already there {counts.get('rows_duplicate', 0):,}",
+        highlight=False,
+    )
+    out.print(f"status [bold]{summary.get('status', '?')}[/bold] {summary.get('status_reason', '')}", highlight=False)
+    if summary.get("report"):
+        out.print(f"report: {summary['report']}", highlight=False, soft_wrap=True)
+
+
+@run_app.command("nightly")
+@command
+def nightly(source: SourceName = "twin", market: MarketName = "twin", day: Day = date(2026, 6, 15), as_json: JsonFlag = False) -> None:
+    """Ingest, validate, transform, infer, evaluate, publish and report for one delivery date."""
+    from pipeline_tasks.steps.pipeline import run_nightly
+
+    with progress(f"nightly {market} {day}", quiet=as_json) as say:
+        summary = run_nightly(source=source, market=market, delivery_date=day, on_progress=say)
+    if as_json:
+        print_json(summary)
+    else:
+        _print_summary(summary)
+    if summary.get("status") == "FAILED":
+        raise typer.Exit(1)
+
+
+@command
+def replay(
+    start: Annotated[date, typer.Option("--from", parser=parse_day, metavar="YYYY-MM-DD", help="First delivery date.")],
+    end: Annotated[date, typer.Option("--to", parser=parse_day, metavar="YYYY-MM-DD", help="Last delivery date.")],
+    source: SourceName = "twin",
+    market: MarketName = "twin",
+    as_json: JsonFlag = False,
+) -> None:
+    """Run a range of delivery dates again and compare the bytes of every partition with what was published."""
+    from pipeline_tasks.steps.pipeline import run_replay
+
+    with progress(f"replay {market} {start}..{end}", quiet=as_json) as say:
+        rows = run_replay(source=source, market=market, start=start, end=end, on_progress=say)
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows("replayed partitions", rows)
+    if any(not row["identical"] for row in rows):
+        raise typer.Exit(3)
+
+
+@command
+def report(market: MarketName = "twin", day: Day = date(2026, 6, 15), as_json: JsonFlag = False) -> None:
+    """Write the report site again from what is in the warehouse."""
+    from pipeline_tasks.reports import build_site
+    from pipeline_tasks.steps.context import RunContext
+
+    ctx = RunContext(source="", market=market, delivery_date=day)
+    with progress("report", quiet=as_json):
+        path = build_site(run_id=ctx.run_id, market=market, delivery_date=day)
+    if as_json:
+        print_json({"report": path})
+    else:
+        out.print(f"report: {path}", highlight=False, soft_wrap=True)
+
+
+@command
+def docs(as_json: JsonFlag = False) -> None:
+    """Regenerate the scorecard page, the dbt docs and the data docs."""
+    from pipeline_tasks.quality import build_data_docs
+    from pipeline_tasks.scorecard import write_markdown
+
+    with progress("docs", quiet=as_json):
+        made = {"scorecard": write_markdown(), "data_docs": build_data_docs()}
+    if as_json:
+        print_json(made)
+    else:
+        print_rows("docs", [{"page": k, "path": v} for k, v in made.items()])
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(run_app, name="run")
+    app.command("replay")(replay)
+    app.command("report")(report)
+    app.command("docs")(docs)
