@@ -1,0 +1,1 @@
+"""The warehouse: the only code that writes to ClickHouse, and the only code that knows about the embedded server."""
