@@ -1,0 +1,83 @@
+"""Schedules: config/schedules.yaml, checked on load."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from config.settings import REPO_ROOT
+
+SCHEDULES_FILE = REPO_ROOT / "config" / "schedules.yaml"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DagSchedule(_Strict):
+    """Cron expression (UTC; null for manual only) and time limit of one DAG."""
+
+    cron: str | None = None
+    timeout_min: int = Field(ge=1, le=10_080)
+
+
+class Defaults(_Strict):
+    """What a form shows first and a schedule uses."""
+
+    source: str
+    market: str
+    delivery_date: date
+    owner: str
+
+
+class Retries(_Strict):
+    """Exponential backoff with a cap."""
+
+    count: int = Field(ge=0, le=10)
+    first_delay_s: int = Field(ge=1)
+    max_delay_s: int = Field(ge=1)
+
+
+class Schedules(_Strict):
+    """All of schedules.yaml.
+
+    Attributes:
+        dags: DAG -> schedule.
+        defaults: form defaults.
+        retries: retry policy of every task.
+        pools: pool -> slots.
+        approval_hours: life of a promotion request.
+        bootstrap_days: delivery days between the first champion's cutoff and the run.
+        gate_days: unseen delivery days of the promotion gate.
+        evaluate_days: published delivery days scored by a run.
+        train_history_days: longest training window, days.
+        infer_history_days: history handed to predict, days.
+        stale_after_h: age of the newest known price that degrades a forecast, hours.
+        seed: random seed of training.
+    """
+
+    dags: dict[str, DagSchedule]
+    defaults: Defaults
+    retries: Retries
+    pools: dict[str, int]
+    approval_hours: int = Field(ge=1, le=720)
+    bootstrap_days: int = Field(ge=1, le=365)
+    gate_days: int = Field(ge=1, le=365)
+    evaluate_days: int = Field(ge=1, le=365)
+    train_history_days: int = Field(ge=30)
+    infer_history_days: int = Field(ge=1)
+    stale_after_h: int = Field(ge=1)
+    seed: int
+
+
+@lru_cache(maxsize=1)
+def load_schedules() -> Schedules:
+    """The schedules.
+
+    Raises:
+        ValueError: the file breaks its schema; the message names field and value.
+    """
+    return Schedules.model_validate(yaml.safe_load(SCHEDULES_FILE.read_text(encoding="utf-8")))
