@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipeline_tasks.contracts import Column, Table, curated_table
+from pipeline_tasks.contracts import Column, Table, curated_table, drivers_table
 
 
 class Cadence(StrEnum):
@@ -64,3 +64,8 @@ class ModelSpec:
     def curated(self) -> Table:
         """The curated table: lineage columns, then `output`."""
         return curated_table(self.name, self.output, self.description)
+
+    @property
+    def drivers(self) -> Table:
+        """The table of contributions published beside the forecasts."""
+        return drivers_table(self.name)

@@ -1,7 +1,7 @@
 """Contracts: every table and column of the warehouse, declared once. Imports nothing else of this project."""
 
 from pipeline_tasks.contracts.columns import TS_DTYPE, Column, ColumnType
-from pipeline_tasks.contracts.curated import LINEAGE, curated_table
+from pipeline_tasks.contracts.curated import LINEAGE, curated_table, drivers_table
 from pipeline_tasks.contracts.features import FEATURE_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
 from pipeline_tasks.contracts.raw import QUARANTINE_TABLES, RAW_TABLES, quarantine_of
@@ -10,6 +10,20 @@ from pipeline_tasks.contracts.tables import Database, Rule, Severity, Table
 STATIC_TABLES: tuple[Table, ...] = (*RAW_TABLES, *QUARANTINE_TABLES, *FEATURE_TABLES, *OPS_TABLES)
 
 __all__ = [
-    "FEATURE_TABLES", "LINEAGE", "OPS_TABLES", "QUARANTINE_TABLES", "RAW_TABLES", "STATIC_TABLES", "TS_DTYPE",
-    "Column", "ColumnType", "Database", "Rule", "Severity", "Table", "curated_table", "quarantine_of",
+    "FEATURE_TABLES",
+    "LINEAGE",
+    "OPS_TABLES",
+    "QUARANTINE_TABLES",
+    "RAW_TABLES",
+    "STATIC_TABLES",
+    "TS_DTYPE",
+    "Column",
+    "ColumnType",
+    "Database",
+    "Rule",
+    "Severity",
+    "Table",
+    "curated_table",
+    "drivers_table",
+    "quarantine_of",
 ]

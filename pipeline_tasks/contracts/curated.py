@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline_tasks.contracts.columns import Column, day, instant, string, symbol
+from dataclasses import replace
+
+from pipeline_tasks.contracts.columns import Column, day, instant, number, string, symbol
 from pipeline_tasks.contracts.tables import Database, Rule, Table
 
 LINEAGE: tuple[Column, ...] = (
@@ -38,3 +40,17 @@ def curated_table(name: str, columns: tuple[Column, ...], meaning: str, *, rules
         partition_by="(market, hub, delivery_date)",
         rules=rules,
     )
+
+
+def drivers_table(model: str) -> Table:
+    """The table of a model's additive contributions (SHAP values), published beside its forecasts.
+
+    Per delivery interval the contributions, the feature "(base)" included, add up to the explained output.
+    """
+    columns = (
+        symbol("explained_output", "What is explained, with its scale (e.g. the median price, or log-odds)."),
+        symbol("feature", "Feature, or (base) for the expected value."),
+        number("contribution", "Additive contribution to the explained output.", unit="see explained_output"),
+    )
+    table = curated_table(f"{model}_drivers", columns, f"Contributions of the features to each forecast of {model}.")
+    return replace(table, key=(*table.key, "feature"))
