@@ -8,7 +8,24 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from models._kernel.bootstrap import stationary_bootstrap_ci as stationary_bootstrap_ci
+from models._kernel.bootstrap import Interval, mean_difference_ci, ratio_ci, stationary_bootstrap_ci
+
+__all__ = [
+    "Interval",
+    "TestResult",
+    "christoffersen",
+    "christoffersen_independence",
+    "coverage_band",
+    "default_lag",
+    "diebold_mariano",
+    "diebold_mariano_daily",
+    "kupiec",
+    "mean_difference_ci",
+    "newey_west_variance",
+    "ratio_ci",
+    "spiegelhalter",
+    "stationary_bootstrap_ci",
+]
 
 Array = npt.NDArray[np.float64]
 Alternative = Literal["two-sided", "less", "greater"]
