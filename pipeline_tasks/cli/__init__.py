@@ -10,7 +10,10 @@ from pipeline_tasks.cli import data, govern, modelling, running, stack
 
 app = typer.Typer(
     name="desk",
-    help="powerdesk: nightly and intraday analytics of a power, LNG and carbon desk.\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 a check said no.",
+    help=(
+        "powerdesk: nightly and intraday analytics of a power, LNG and carbon desk.\n\n"
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check said no."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

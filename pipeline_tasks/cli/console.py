@@ -82,11 +82,17 @@ def _cell(value: Any) -> str:
     return str(plain(value))
 
 
+def counts_line(counts: Mapping[str, Any]) -> str:
+    """The equation of a load: rows read = loaded + quarantined + already there."""
+    read, loaded, quarantined, known = (int(counts.get(f"rows_{k}", 0)) for k in ("read", "loaded", "quarantined", "duplicate"))
+    return f"rows read {read:,} = loaded {loaded:,} + quarantined {quarantined:,} + already there {known:,}"
+
+
 @contextmanager
 def progress(label: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Spinner with elapsed time on stderr; yields a function that changes the text."""
     if quiet or not err.is_terminal:
-        yield (lambda text: None) if quiet else (lambda text: err.print(f"[dim]{text}[/dim]"))
+        yield (lambda _: None) if quiet else (lambda text: err.print(f"[dim]{text}[/dim]"))
         return
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=err, transient=True) as bar:
         task = bar.add_task(label)

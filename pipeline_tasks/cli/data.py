@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from pipeline_tasks.cli.console import Day, JsonFlag, MarketName, Refused, SourceName, command, out, print_json, print_rows, progress
+from pipeline_tasks.cli.console import (
+    Day,
+    JsonFlag,
+    MarketName,
+    Refused,
+    SourceName,
+    command,
+    counts_line,
+    out,
+    print_json,
+    print_rows,
+    progress,
+)
 
 
 @command
@@ -27,11 +39,7 @@ def ingest(source: SourceName = "twin", market: MarketName = "twin", day: Day = 
         print_json(summary)
         return
     print_rows("objects", summary.get("objects", []))
-    out.print(
-        f"rows read {summary['rows_read']:,} = loaded {summary['rows_loaded']:,} + quarantined {summary['rows_quarantined']:,}"
-        f" + already there {summary['rows_duplicate']:,}",
-        highlight=False,
-    )
+    out.print(counts_line(summary), highlight=False)
 
 
 @command

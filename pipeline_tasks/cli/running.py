@@ -7,7 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline_tasks.cli.console import Day, JsonFlag, MarketName, SourceName, command, out, parse_day, print_json, print_rows, progress
+from pipeline_tasks.cli.console import (
+    Day,
+    JsonFlag,
+    MarketName,
+    SourceName,
+    command,
+    counts_line,
+    out,
+    parse_day,
+    print_json,
+    print_rows,
+    progress,
+)
 
 run_app = typer.Typer(help="Run a DAG in this process, exactly as Airflow would.", no_args_is_help=True)
 
@@ -16,11 +28,7 @@ def _print_summary(summary: dict[str, Any]) -> None:
     print_rows("steps", summary.get("steps", []))
     print_rows("published partitions", summary.get("publications", []))
     counts = summary.get("ingest", {})
-    out.print(
-        f"rows read {counts.get('rows_read', 0):,} = loaded {counts.get('rows_loaded', 0):,} + quarantined {counts.get('rows_quarantined', 0):,}"
-        f" + already there {counts.get('rows_duplicate', 0):,}",
-        highlight=False,
-    )
+    out.print(counts_line(counts), highlight=False)
     out.print(f"status [bold]{summary.get('status', '?')}[/bold] {summary.get('status_reason', '')}", highlight=False)
     if summary.get("report"):
         out.print(f"report: {summary['report']}", highlight=False, soft_wrap=True)

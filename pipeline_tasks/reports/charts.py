@@ -1,0 +1,132 @@
+"""Charts as self-contained SVG: Okabe-Ito colours, readable in print, no script and no network."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import altair as alt
+import polars as pl
+import vl_convert as vlc
+
+BLUE, SKY, ORANGE, GREEN, RED, GREY, BLACK = "#0072B2", "#56B4E9", "#E69F00", "#009E73", "#D55E00", "#8a8f98", "#1b1f24"
+WIDTH, HEIGHT = 860, 300
+
+
+def to_svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart | dict[str, Any]) -> str:
+    """Render an Altair chart or a Vega-Lite dictionary to SVG that scales with the page."""
+    spec = (
+        chart
+        if isinstance(chart, dict)
+        else chart.configure_view(stroke=None)
+        .configure_axis(
+            gridColor="#e6e8eb",
+            domainColor="#9aa0a6",
+            tickColor="#9aa0a6",
+            labelColor="#3c4043",
+            titleColor="#3c4043",
+            labelFontSize=12,
+            titleFontSize=12,
+        )
+        .configure_legend(orient="top", labelFontSize=12, title=None)
+        .to_dict()
+    )
+    svg: str = vlc.vegalite_to_svg(spec)
+    return svg.replace("<svg ", '<svg role="img" preserveAspectRatio="xMidYMid meet" ', 1)
+
+
+def _local(frame: pl.DataFrame, zone: ZoneInfo) -> pl.DataFrame:
+    return frame.with_columns(
+        pl.col("delivery_ts")
+        .dt.convert_time_zone(zone.key)
+        .dt.replace_time_zone(None, ambiguous="earliest", non_existent="null")
+        .alias("local_ts")
+    )
+
+
+def fan_chart(
+    forecasts: pl.DataFrame, outcomes: pl.DataFrame, quantiles: dict[float, str], point: str, *, zone: ZoneInfo, day: date, unit: str
+) -> str:
+    """Fan (5-95 % and 25-75 %), point forecast, outcome, for the last three delivery dates of one hub.
+
+    The date that the run forecasts is the newest; the dates before it are the previous vintages with their outcome.
+    """
+    frame = _local(forecasts, zone)
+    low, high = _band(quantiles, 0.05, 0.95)
+    inner_low, inner_high = _band(quantiles, 0.25, 0.75)
+    x = alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, tickCount=8))
+    base = alt.Chart(frame).properties(width=WIDTH, height=HEIGHT)
+    layers: list[alt.Chart] = [
+        base.mark_area(color=SKY, opacity=0.35).encode(x=x, y=alt.Y(f"{low}:Q", title=unit), y2=f"{high}:Q", detail="delivery_date:N"),
+        base.mark_area(color=BLUE, opacity=0.35).encode(x=x, y=f"{inner_low}:Q", y2=f"{inner_high}:Q", detail="delivery_date:N"),
+        base.mark_line(color=BLUE, strokeWidth=2).encode(x=x, y=f"{point}:Q", detail="delivery_date:N"),
+    ]
+    known = _local(outcomes.filter(pl.col("price_ccy_per_mwh").is_not_null()), zone)
+    if known.height:
+        layers.append(alt.Chart(known).mark_line(color=BLACK, strokeWidth=1.6, strokeDash=[4, 3]).encode(x=x, y="price_ccy_per_mwh:Q"))
+    mark = pl.DataFrame({"local_ts": [frame.filter(pl.col("delivery_date") == day)["local_ts"].min()]})
+    layers.append(alt.Chart(mark).mark_rule(color=ORANGE, strokeWidth=1.5).encode(x=x))
+    return to_svg(alt.layer(*layers))
+
+
+def _band(quantiles: dict[float, str], low: float, high: float) -> tuple[str, str]:
+    def nearest(level: float) -> str:
+        return quantiles[min(quantiles, key=lambda q: abs(q - level))]
+
+    return nearest(low), nearest(high)
+
+
+def probability_chart(forecasts: pl.DataFrame, point: str, *, zone: ZoneInfo) -> str:
+    """Bars of the probability by delivery interval for one hub."""
+    frame = _local(forecasts, zone)
+    chart = (
+        alt.Chart(frame)
+        .mark_bar(color=RED, opacity=0.8)
+        .encode(
+            x=alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, tickCount=8)),
+            y=alt.Y(f"{point}:Q", title="probability", axis=alt.Axis(format="%")),
+        )
+        .properties(width=WIDTH, height=220)
+    )
+    return to_svg(chart)
+
+
+def error_by_hour(errors: pl.DataFrame, *, unit: str) -> str:
+    """Mean absolute error and bias by local hour (columns local_hour, mae, bias)."""
+    base = alt.Chart(errors).properties(width=WIDTH, height=220)
+    x = alt.X("local_hour:O", title="local hour", axis=alt.Axis(labelAngle=0))
+    bars = base.mark_bar(color=SKY).encode(x=x, y=alt.Y("mae:Q", title=f"mean absolute error, {unit}"))
+    line = base.mark_line(color=RED, point=alt.OverlayMarkDef(color=RED)).encode(x=x, y="bias:Q")
+    return to_svg(alt.layer(bars, line))
+
+
+def driver_bars(drivers: pl.DataFrame, *, unit: str) -> str:
+    """Mean contribution of the strongest features (columns feature, contribution)."""
+    chart = (
+        alt.Chart(drivers)
+        .mark_bar()
+        .encode(
+            y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=280)),
+            x=alt.X("contribution:Q", title=f"mean contribution, {unit}"),
+            color=alt.condition("datum.contribution >= 0", alt.value(RED), alt.value(BLUE)),
+        )
+        .properties(width=WIDTH - 280, height=max(140, 22 * drivers.height))
+    )
+    return to_svg(chart)
+
+
+def metric_lines(metrics: pl.DataFrame, *, title: str, target: float | None = None) -> str:
+    """One metric by delivery date, one line per hub (columns delivery_date, hub, value)."""
+    base = alt.Chart(metrics).properties(width=WIDTH, height=200)
+    colours = [BLUE, ORANGE, GREEN, RED, "#CC79A7", SKY, GREY]
+    layers: list[alt.Chart] = [
+        base.mark_line(point=True).encode(
+            x=alt.X("delivery_date:T", title=None, axis=alt.Axis(format="%d %b", labelAngle=0)),
+            y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
+            color=alt.Color("hub:N", scale=alt.Scale(range=colours)),
+        )
+    ]
+    if target is not None:
+        layers.append(alt.Chart(pl.DataFrame({"value": [target]})).mark_rule(color=GREY, strokeDash=[5, 4]).encode(y="value:Q"))
+    return to_svg(alt.layer(*layers))

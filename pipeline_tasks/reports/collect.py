@@ -1,0 +1,102 @@
+"""Read everything a report shows from the warehouse; a figure that is not in ClickHouse is not in the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import polars as pl
+
+from config.markets import MarketSelection, resolve_market
+from models._kernel.registry import model_names, spec_of
+from models._kernel.spec import ModelSpec
+from pipeline_tasks.reports import queries
+from pipeline_tasks.warehouse import Warehouse
+
+HISTORY_DAYS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class ModelData:
+    """What one model's page shows.
+
+    Attributes:
+        spec: the model.
+        forecasts: published rows of the last `HISTORY_DAYS` delivery dates.
+        drivers: published contributions of the newest delivery date; empty when the model explains nothing.
+        metrics: ops.model_metrics of the same dates.
+        training: the newest training run of the published version.
+    """
+
+    spec: ModelSpec
+    forecasts: pl.DataFrame
+    drivers: pl.DataFrame
+    metrics: pl.DataFrame
+    training: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class SiteData:
+    """Everything of one report site, read once.
+
+    Attributes:
+        run_id: run the site reports on.
+        selection: market and hubs.
+        delivery_date: market-local delivery date.
+        models: pages, in registry order, those with published rows only.
+        outcomes: first published prices (delivery_ts, hub, product, price).
+        steps, publications, loads, checks, dbt, freshness, scorecard: rows of the ops tables.
+    """
+
+    run_id: str
+    selection: MarketSelection
+    delivery_date: date
+    outcomes: pl.DataFrame
+    steps: pl.DataFrame
+    publications: pl.DataFrame
+    loads: pl.DataFrame
+    quarantine: pl.DataFrame
+    checks: pl.DataFrame
+    dbt: pl.DataFrame
+    freshness: pl.DataFrame
+    scorecard: pl.DataFrame
+    models: list[ModelData] = field(default_factory=list)
+
+    @property
+    def degraded(self) -> pl.DataFrame:
+        """Publications of this run that are DEGRADED."""
+        return self.publications.filter(pl.col("status") == "DEGRADED") if self.publications.height else self.publications
+
+
+def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: date) -> SiteData:
+    """Read the site's data for one market and delivery date."""
+    selection = resolve_market(market)
+    first = delivery_date - timedelta(days=HISTORY_DAYS - 1)
+    window = {"market": selection.market.key, "hubs": list(selection.hubs), "first": first, "last": delivery_date, "run_id": run_id}
+    models = [_model_data(warehouse, spec_of(name), window) for name in model_names()]
+    return SiteData(
+        run_id=run_id,
+        selection=selection,
+        delivery_date=delivery_date,
+        models=[m for m in models if m.forecasts.height],
+        outcomes=warehouse.query(queries.OUTCOMES, window),
+        steps=warehouse.query(queries.STEPS, window).sort("at_ts"),
+        publications=warehouse.query(queries.PUBLICATIONS, window),
+        loads=warehouse.query(queries.LOADS, window),
+        quarantine=warehouse.query(queries.quarantine(), window),
+        checks=warehouse.query(queries.CHECKS, window),
+        dbt=warehouse.query(queries.DBT, window),
+        freshness=warehouse.query(queries.FRESHNESS, window).sort("table_name", "series"),
+        scorecard=warehouse.query(queries.SCORECARD),
+    )
+
+
+def _model_data(warehouse: Warehouse, spec: ModelSpec, window: dict[str, object]) -> ModelData:
+    bound = {**window, "model": spec.name}
+    return ModelData(
+        spec=spec,
+        forecasts=warehouse.query(queries.forecasts(f"curated.v_{spec.curated.name}"), window),
+        drivers=warehouse.query(queries.forecasts(f"curated.v_{spec.drivers.name}", newest_only=True), window),
+        metrics=warehouse.query(queries.METRICS, bound),
+        training=warehouse.query(queries.TRAINING, bound),
+    )

@@ -1,0 +1,237 @@
+"""What each page shows: frames of the warehouse turned into table rows and charts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from models._kernel.registry import report_hook
+from models._kernel.spec import Kind
+from pipeline_tasks.reports import charts
+from pipeline_tasks.reports.collect import ModelData, SiteData
+
+FAN_DAYS = 3
+TOP_DRIVERS = 12
+HASHES = ("artifact_sha", "code_sha", "data_version")
+
+
+def index_page(site: SiteData) -> dict[str, Any]:
+    """Overview: degraded forecasts and failed checks first, then what was published and how fresh the data are."""
+    own = site.publications.filter(pl.col("delivery_date") == site.delivery_date) if site.publications.height else site.publications
+    failed = site.checks.filter(~pl.col("success")) if site.checks.height else site.checks
+    cards = [
+        {"label": "partitions published for this delivery date", "value": own.height},
+        {"label": "forecasts degraded", "value": site.degraded.height},
+        {"label": "checks passed", "value": f"{site.checks.height - failed.height} / {site.checks.height}"},
+        {"label": "rows in quarantine", "value": f"{int(site.quarantine['rows'].sum()) if site.quarantine.height else 0:,}"},
+    ]
+    return {
+        "cards": cards,
+        "degraded_rows": _degraded_rows(site),
+        "failed_checks": failed.to_dicts(),
+        "forecast_rows": [row for m in site.models for row in _forecast_summary(site, m)],
+        "step_rows": [{"step": r["step"], "status": r["status"], "seconds": r["seconds"], "at": r["at_ts"]} for r in site.steps.to_dicts()],
+        "freshness_rows": site.freshness.to_dicts(),
+    }
+
+
+def _degraded_rows(site: SiteData) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for model in site.models:
+        bad = model.forecasts.filter(pl.col("status") == "DEGRADED")
+        grouped = (
+            bad.group_by("hub", "delivery_date", "status_reason").len("intervals").sort("delivery_date", "hub", descending=[True, False])
+        )
+        rows += [{"model": model.spec.name, **r} for r in grouped.to_dicts()]
+    return rows
+
+
+def _forecast_summary(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
+    spec = model.spec
+    today = model.forecasts.filter(pl.col("delivery_date") == site.delivery_date)
+    point = pl.col(spec.point_column)
+    levels = sorted(spec.quantile_columns)
+    low = pl.col(spec.quantile_columns[min(levels, key=lambda q: abs(q - 0.05))]).mean() if levels else pl.lit(None, dtype=pl.Float64)
+    high = pl.col(spec.quantile_columns[min(levels, key=lambda q: abs(q - 0.95))]).mean() if levels else pl.lit(None, dtype=pl.Float64)
+    return (
+        today.group_by("hub", maintain_order=True)
+        .agg(
+            mean=point.mean(),
+            low=low,
+            high=high,
+            **{"min hour": point.min(), "max hour": point.max()},
+            intervals=pl.len(),
+            status=pl.col("status").max(),
+            version=pl.col("model_version").first(),
+        )
+        .select(pl.lit(spec.label).alias("model"), pl.all())
+        .to_dicts()
+    )
+
+
+def model_page(site: SiteData, model: ModelData) -> dict[str, Any]:
+    """One model: a figure per hub, drivers, errors, metrics, and where the numbers come from."""
+    today = model.forecasts.filter(pl.col("delivery_date") == site.delivery_date)
+    unit = f"{site.selection.market.currency}/MWh"
+    metrics = model.metrics.sort("delivery_date", "hub", "metric", descending=[True, False, False])
+    wide = metrics.pivot(on="metric", index=["delivery_date", "hub"], values="value") if metrics.height else metrics
+    reasons = today.filter(pl.col("status") == "DEGRADED")["status_reason"].unique(maintain_order=True).to_list()
+    return {
+        "model": model,
+        "version": ", ".join(today["model_version"].unique(maintain_order=True).to_list()),
+        "statuses": reasons,
+        "hubs": [_hub(site, model, hub, unit) for hub in today["hub"].unique(maintain_order=True).to_list()],
+        "metrics": wide.head(60).to_dicts(),
+        "numeric_metrics": [c for c in wide.columns if c not in ("delivery_date", "hub")],
+        "metrics_note": "Each delivery date scored after its outcome was known, with the forecast that was published before the gate.",
+        "metric_figures": _metric_figures(model, unit),
+        "extra": _extra_sections(model, site),
+        "lineage_rows": _lineage(model, today),
+    }
+
+
+def _hub(site: SiteData, model: ModelData, hub: str, unit: str) -> dict[str, Any]:
+    spec, zone = model.spec, site.selection.market.zone
+    rows = model.forecasts.filter(pl.col("hub") == hub)
+    product = rows["product"][0]
+    outcome = site.outcomes.filter((pl.col("hub") == hub) & (pl.col("product") == product))
+    dates = rows["delivery_date"].unique().sort().to_list()[-FAN_DAYS:]
+    recent, known = rows.filter(pl.col("delivery_date").is_in(dates)), outcome.filter(pl.col("delivery_date").is_in(dates))
+    figures: list[dict[str, str]] = []
+    if spec.kind is Kind.DISTRIBUTION:
+        svg = charts.fan_chart(recent, known, dict(spec.quantile_columns), spec.point_column, zone=zone, day=site.delivery_date, unit=unit)
+        figures.append({"title": "Forecast, previous vintages and outcome", "svg": svg, "caption": _FAN_KEY})
+        errors = _errors(rows, outcome, spec.point_column)
+        if errors.height:
+            caption = f"Bars: mean absolute error. Line: bias (forecast - outcome). {errors['n'].sum():,} scored intervals."
+            figures.append({"title": "Errors by hour", "svg": charts.error_by_hour(errors, unit=unit), "caption": caption})
+    else:
+        figures.append(
+            {"title": "Probability by interval", "svg": charts.probability_chart(recent, spec.point_column, zone=zone), "caption": ""}
+        )
+    drivers = _top_drivers(model.drivers.filter(pl.col("hub") == hub))
+    if drivers.height:
+        output = model.drivers["explained_output"][0]
+        figures.append(
+            {
+                "title": "Drivers",
+                "svg": charts.driver_bars(drivers, unit=output),
+                "caption": f"Mean contribution to {output} over the day (SHAP values).",
+            }
+        )
+    today = rows.filter(pl.col("delivery_date") == site.delivery_date).with_columns(
+        pl.col("delivery_ts").dt.convert_time_zone(zone.key).dt.strftime("%H:%M").alias("local")
+    )
+    shown = ["local", *(c.name for c in spec.output)]
+    return {"name": hub, "figures": figures, "hours": today.select(shown).to_dicts()}
+
+
+_FAN_KEY = (
+    '<span class="key"><i style="background:#56B4E9"></i>5–95 %<i style="background:#0072B2"></i>25–75 % and point forecast'
+    '<i style="background:#1b1f24"></i>outcome (dashed)<i style="background:#E69F00"></i>start of the forecast day</span>'
+)
+
+
+def _errors(rows: pl.DataFrame, outcome: pl.DataFrame, point: str) -> pl.DataFrame:
+    joined = rows.join(outcome.drop_nulls("price_ccy_per_mwh").select("delivery_ts", "local_hour", "price_ccy_per_mwh"), on="delivery_ts")
+    error = pl.col(point) - pl.col("price_ccy_per_mwh")
+    return joined.group_by("local_hour").agg(mae=error.abs().mean(), bias=error.mean(), n=pl.len()).sort("local_hour")
+
+
+def _top_drivers(drivers: pl.DataFrame) -> pl.DataFrame:
+    mean = drivers.filter(pl.col("feature") != "(base)").group_by("feature").agg(pl.col("contribution").mean())
+    return mean.sort(pl.col("contribution").abs(), descending=True).head(TOP_DRIVERS)
+
+
+def _metric_figures(model: ModelData, unit: str) -> list[dict[str, str]]:
+    wanted = {
+        "mae": (f"mean absolute error, {unit}", None, "Mean absolute error by delivery date."),
+        "coverage_90": ("coverage of the 90 % band", 0.9, "Share of outcomes inside the 90 % band; the dashed line is the nominal 0.90."),
+        "width_90": (f"width of the 90 % band, {unit}", None, "Sharpness: mean width of the 90 % band."),
+        "brier": ("Brier score", None, "Brier score by delivery date."),
+    }
+    figures = []
+    for metric, (title, target, caption) in wanted.items():
+        rows = model.metrics.filter(pl.col("metric") == metric) if model.metrics.height else model.metrics
+        if rows.height:
+            figures.append(
+                {"title": metric.replace("_", " "), "svg": charts.metric_lines(rows, title=title, target=target), "caption": caption}
+            )
+    return figures
+
+
+def _extra_sections(model: ModelData, site: SiteData) -> list[dict[str, Any]]:
+    """Sections of the model's own report.py: `sections(forecasts, outcomes)` -> title, text, optional rows and Vega-Lite spec."""
+    hook = report_hook(model.spec.name)
+    if hook is None:
+        return []
+    made = []
+    for section in hook.sections(model.forecasts, site.outcomes):
+        svg = charts.to_svg(section["spec"]) if section.get("spec") else ""
+        made.append({"title": section["title"], "text": section.get("text", ""), "rows": section.get("rows", []), "svg": svg})
+    return made
+
+
+def _lineage(model: ModelData, today: pl.DataFrame) -> list[dict[str, Any]]:
+    keep = ["run_id", "model", "model_version", *HASHES, "as_of", "hub", "status"]
+    rows = today.select(keep).unique(maintain_order=True).to_dicts()
+    training = model.training.to_dicts()
+    for row in rows:
+        row["trained to (UTC)"] = training[0]["cutoff"] if training else None
+        row["gate"] = training[0]["gate"] if training else None
+    return rows
+
+
+def scorecard_page(site: SiteData) -> dict[str, Any]:
+    """Scorecard rows grouped by system and data set."""
+    groups: list[dict[str, Any]] = []
+    if site.scorecard.height:
+        for (system, data_set, data_class), rows in site.scorecard.group_by(["system", "data_set", "data_class"], maintain_order=True):
+            label = f"{system} on {data_set}" + (" (synthetic)" if data_class == "twin" else "")
+            first = rows.row(0, named=True)
+            groups.append(
+                {"title": f"{label}, {first['window_from']} to {first['window_to']}", "rows": [_score_row(r) for r in rows.to_dicts()]}
+            )
+    return {"groups": groups}
+
+
+def _score_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "metric": row["metric"],
+        "value": row["value"],
+        "target": row["target"],
+        "baseline": row["baseline"],
+        "baseline value": row["baseline_value"],
+        "low": row["ci_low"],
+        "high": row["ci_high"],
+        "p": row["p_value"],
+        "n": row["n"],
+        "verdict": row["verdict"],
+        "reason": row["reason"],
+    }
+
+
+def quality_page(site: SiteData) -> dict[str, Any]:
+    """Loads, quarantine, gates and transforms."""
+    checks = [{**r, "result": "held" if r["success"] else "did not hold"} for r in site.checks.to_dicts()]
+    return {
+        "load_rows": site.loads.drop("content_sha").to_dicts(),
+        "quarantine_rows": site.quarantine.to_dicts(),
+        "check_rows": checks,
+        "dbt_rows": site.dbt.to_dicts(),
+    }
+
+
+def lineage_page(site: SiteData) -> dict[str, Any]:
+    """Published partitions with every hash."""
+    rows: list[dict[str, Any]] = []
+    for model in site.models:
+        keys = ["model", "hub", "delivery_date", "run_id", "as_of", "model_version", *HASHES, "regime"]
+        rows += (
+            model.forecasts.group_by(keys, maintain_order=True)
+            .len("rows")
+            .sort("delivery_date", "hub", descending=[True, False])
+            .to_dicts()
+        )
+    return {"rows": rows, "first_model": site.models[0].spec.name if site.models else "curve_dist"}

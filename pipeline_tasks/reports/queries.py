@@ -1,0 +1,121 @@
+"""SQL of the reports. Values are bound; table names come from the contracts."""
+
+from __future__ import annotations
+
+from pipeline_tasks.contracts import QUARANTINE_TABLES
+
+_WINDOW = """market = {market:String}
+  and hub in {hubs:Array(String)}
+  and delivery_date between {first:Date32} and {last:Date32}"""
+
+OUTCOMES = f"""
+select hub, product, delivery_ts, delivery_date, local_hour, price_ccy_per_mwh
+from features.ftr_day_ahead
+where {_WINDOW}
+order by hub, delivery_ts
+"""
+
+STEPS = """
+select step, status, seconds, detail_json, at_ts
+from ops.runs
+where run_id = {run_id:String}
+order by at_ts desc
+limit 1 by step
+"""
+
+PUBLICATIONS = f"""
+select model, hub, delivery_date, as_of, model_version, row_count, content_sha, status, at_ts
+from ops.publications
+where {_WINDOW}
+order by delivery_date desc, model, hub, at_ts desc
+limit 1 by model, hub, delivery_date, table_name
+"""
+
+LOADS = """
+select source, source_object, table_name, rows_read, rows_loaded, rows_quarantined, rows_duplicate, content_sha, at_ts
+from ops.loads
+where market = {market:String}
+order by table_name, source_object, at_ts desc
+limit 1 by source_object, table_name
+"""
+
+CHECKS = """
+select table_name, check_name, column_name, severity, success, rows_checked, rows_failed, detail_json, at_ts
+from ops.check_results
+where run_id = {run_id:String}
+order by success, severity, table_name, check_name, at_ts desc
+limit 1 by table_name, check_name, column_name
+"""
+
+DBT = """
+select resource_type, status, count() as nodes, round(sum(seconds), 2) as seconds, sum(failures) as failures
+from (
+  select unique_id, resource_type, status, seconds, failures
+  from ops.dbt_results
+  where run_id = {run_id:String}
+  order by at_ts desc
+  limit 1 by unique_id
+)
+group by resource_type, status
+order by resource_type, status
+"""
+
+SCORECARD = """
+select *
+from ops.scorecard
+order by system, data_set, metric, baseline, at_ts desc
+limit 1 by system, data_set, metric, baseline
+"""
+
+METRICS = f"""
+select hub, delivery_date, metric, value, n, model_version
+from ops.model_metrics
+where {_WINDOW}
+  and model = {{model:String}}
+order by hub, delivery_date, metric, at_ts desc
+limit 1 by hub, delivery_date, metric
+"""
+
+TRAINING = """
+select model_version, cutoff, row_count, data_version, artifact_sha, code_sha, mlflow_run_id, seconds, peak_memory_mb, gate, gate_json, at_ts
+from ops.training_runs
+where model = {model:String} and market = {market:String}
+order by at_ts desc
+limit 1
+"""
+
+FRESHNESS = """
+select 'prices' as table_name, product as series, max(delivery_ts) as newest_delivery_ts, max(known_ts) as newest_known_ts, count() as rows
+from raw.prices
+where market = {market:String}
+group by product
+union all
+select 'quantities', concat(quantity, ' ', kind), max(delivery_ts), max(known_ts), count()
+from raw.quantities
+where market = {market:String}
+group by quantity, kind
+union all
+select 'commodities', concat(commodity, ' ', hub), max(delivery_ts), max(known_ts), count()
+from raw.commodities
+where market = {market:String}
+group by commodity, hub
+"""
+
+
+def forecasts(view: str, *, newest_only: bool = False) -> str:
+    """Published rows of a curated view in the window, or of the newest delivery date only."""
+    dates = "delivery_date = {last:Date32}" if newest_only else "delivery_date between {first:Date32} and {last:Date32}"
+    return f"select * from {view} where market = {{market:String}} and hub in {{hubs:Array(String)}} and {dates} order by hub, delivery_ts, as_of"
+
+
+def quarantine() -> str:
+    """Quarantined rows of a market by object and broken rule, with one example each."""
+    parts = [
+        f"""
+select '{table.name}' as table_name, source, source_object, broken_rules, count() as rows, min(row_json) as example
+from {table.full_name}
+where load_id in (select load_id from ops.loads where market = {{market:String}})
+group by all"""
+        for table in QUARANTINE_TABLES
+    ]
+    return "select * from (" + "\nunion all".join(parts) + ") order by rows desc, source_object"

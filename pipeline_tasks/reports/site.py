@@ -1,0 +1,114 @@
+"""The report site of one run: index, a page per model, scorecard, data quality, lineage."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from config.settings import get_settings
+from pipeline_tasks.reports.collect import SiteData, collect
+from pipeline_tasks.reports.pages import index_page, lineage_page, model_page, quality_page, scorecard_page
+from pipeline_tasks.warehouse import connect
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the site: its file, its label in the navigation, its template and its values."""
+
+    file: str
+    label: str
+    template: str
+    values: dict[str, Any]
+
+
+def reports_root() -> Path:
+    """Folder of all report sites."""
+    return get_settings().home / "reports"
+
+
+def site_folder(run_id: str) -> Path:
+    """Folder of one run's site; the run id made safe for a path."""
+    return reports_root() / re.sub(r"[^A-Za-z0-9_.-]+", "_", run_id)
+
+
+def build_site(*, run_id: str, market: str, delivery_date: date) -> Path:
+    """Write the site of one run and return the path of its index page.
+
+    Every figure is read from ClickHouse. The site needs no network and no server; writing it again replaces it.
+
+    Raises:
+        KeyError: the market is not configured.
+    """
+    with connect() as warehouse:
+        site = collect(warehouse, run_id=run_id, market=market, delivery_date=delivery_date)
+    folder = site_folder(run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    render(site, folder)
+    _write_root_index()
+    return folder / "index.html"
+
+
+def render(site: SiteData, folder: Path) -> None:
+    """Render all pages of a site into a folder; each file is replaced atomically."""
+    pages = [
+        Page("index.html", "Overview", "index.html.j2", index_page(site)),
+        *(Page(f"{m.spec.name}.html", m.spec.label, "model.html.j2", model_page(site, m)) for m in site.models),
+        Page("scorecard.html", "Scorecard", "scorecard.html.j2", scorecard_page(site)),
+        Page("quality.html", "Data quality", "quality.html.j2", quality_page(site)),
+        Page("lineage.html", "Lineage", "lineage.html.j2", lineage_page(site)),
+    ]
+    environment = _environment()
+    shared = {
+        "site": site,
+        "pages": pages,
+        "gate": site.selection.market.gate(site.delivery_date).astimezone(site.selection.market.zone).strftime("%a %d %b %H:%M %Z"),
+        "synthetic": site.selection.market.key == "twin",
+    }
+    for page in pages:
+        html = environment.get_template(page.template).render(**shared, **page.values, here=page.file, title=page.label)
+        _replace(folder / page.file, html)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["cell"] = _cell
+    environment.filters["label"] = lambda name: str(name).replace("_", " ")
+    return environment
+
+
+def _cell(value: Any) -> str:
+    """A table cell: short numbers, UTC minutes, twelve characters of a hash."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    text = str(value)
+    return f"{text[:12]}…" if re.fullmatch(r"[0-9a-f]{40,64}", text) else text
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _write_root_index() -> None:
+    """List the sites, newest first, on reports/index.html."""
+    root = reports_root()
+    sites = sorted((p.parent for p in root.glob("*/index.html")), key=lambda p: (p / "index.html").stat().st_mtime, reverse=True)
+    rows = [{"run": s.name, "written": datetime.fromtimestamp((s / "index.html").stat().st_mtime, tz=UTC)} for s in sites]
+    _replace(root / "index.html", _environment().get_template("root.html.j2").render(rows=rows))
