@@ -3,18 +3,32 @@
 from pipeline_tasks.contracts.columns import TS_DTYPE, Column, ColumnType
 from pipeline_tasks.contracts.curated import LINEAGE, curated_table, drivers_table
 from pipeline_tasks.contracts.features import FEATURE_TABLES
+from pipeline_tasks.contracts.intermediate import INTERMEDIATE_TABLES
+from pipeline_tasks.contracts.marts import MART_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
 from pipeline_tasks.contracts.raw import QUARANTINE_TABLES, RAW_TABLES, quarantine_of
+from pipeline_tasks.contracts.staging import STAGING_TABLES
 from pipeline_tasks.contracts.tables import Database, Rule, Severity, Table
 
-STATIC_TABLES: tuple[Table, ...] = (*RAW_TABLES, *QUARANTINE_TABLES, *FEATURE_TABLES, *OPS_TABLES)
+STATIC_TABLES: tuple[Table, ...] = (
+    *RAW_TABLES,
+    *QUARANTINE_TABLES,
+    *STAGING_TABLES,
+    *INTERMEDIATE_TABLES,
+    *FEATURE_TABLES,
+    *MART_TABLES,
+    *OPS_TABLES,
+)
 
 __all__ = [
     "FEATURE_TABLES",
+    "INTERMEDIATE_TABLES",
     "LINEAGE",
+    "MART_TABLES",
     "OPS_TABLES",
     "QUARANTINE_TABLES",
     "RAW_TABLES",
+    "STAGING_TABLES",
     "STATIC_TABLES",
     "TS_DTYPE",
     "Column",

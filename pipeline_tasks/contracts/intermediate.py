@@ -1,0 +1,169 @@
+"""Intermediate tables: the calendar of decisions, and every value with the delivery dates whose gate saw it."""
+
+from __future__ import annotations
+
+from pipeline_tasks.contracts.columns import Column, day, flag, instant, integer, number, string, symbol
+from pipeline_tasks.contracts.raw import CURRENCY, DELIVERY_TS, HUB, KNOWN_TS, MARKET, RESOLUTION_MIN
+from pipeline_tasks.contracts.tables import Database, Table
+
+DELIVERY_DATE = day("delivery_date", "Market-local delivery date.")
+AS_OF = instant("as_of", "Decision time: the market's gate for the delivery date.")
+PRODUCT = symbol("product", "Product that is forecast (da, rt).")
+LOCAL_MINUTE = integer("local_minute", "Minute of the local day at the interval start by the wall clock.", unit="min", ge=0, le=1439)
+DST_FOLD = integer("dst_fold", "1 for the repeated hour of a 25-hour day, else 0.", ge=0, le=1)
+USABLE_FROM = day("usable_from_date", "First delivery date whose gate saw this version (known_ts <= as_of).")
+USABLE_TO = day("usable_to_date", "Last delivery date whose gate saw no later version; 2299-12-31 while it is the last one.")
+
+
+def _table(name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str, *, managed_by: str = "dbt") -> Table:
+    return Table(
+        database=Database.INTERMEDIATE,
+        name=name,
+        columns=columns,
+        key=key,
+        meaning=meaning,
+        partition_by="market",
+        managed_by=managed_by,
+    )
+
+
+MARKET_SETTINGS = _table(
+    "market_settings",
+    (
+        MARKET,
+        string("label", "Name for people."),
+        symbol("time_zone", "IANA zone of delivery dates."),
+        CURRENCY,
+        PRODUCT,
+        RESOLUTION_MIN,
+        symbol("gate_time", "Local time of the decision, HH:MM."),
+        integer("gate_days_before", "Days between decision and delivery.", unit="d", ge=0, le=7),
+        number("price_floor_ccy_per_mwh", "Lowest admissible price.", unit="currency/MWh"),
+        number("price_cap_ccy_per_mwh", "Highest admissible price.", unit="currency/MWh"),
+        symbol("area", "Area of the market's fundamentals."),
+        symbol("holidays", "Calendar of public holidays; empty for none."),
+        symbol("gas_hub", "Gas hub that matters here; empty for none."),
+        symbol("coal_hub", "Coal hub; empty for none."),
+        symbol("co2_hub", "Carbon allowance; empty for none."),
+        symbol("oil_hub", "Oil hub; empty for none."),
+        string("settings_sha", "SHA-256 of the settings the calendar was made from."),
+    ),
+    ("market",),
+    "Settings of a market as configured, for joins in SQL; written by the transform step.",
+    managed_by="migrations",
+)
+MARKET_DAYS = _table(
+    "market_days",
+    (
+        MARKET,
+        DELIVERY_DATE,
+        instant("day_start_ts", "Start of the local day, UTC."),
+        instant("day_end_ts", "End of the local day, UTC; 23, 24 or 25 hours later."),
+        AS_OF,
+        integer("utc_offset_start_min", "Local time less UTC at the start of the day.", unit="min"),
+        integer("utc_offset_end_min", "Local time less UTC at the end of the day.", unit="min"),
+        instant("offset_change_ts", "When the clock changes within the day; the end of the day on other days."),
+        flag("is_holiday", "Public holiday in the market's calendar."),
+        string("holiday", "Name of the holiday; empty for none."),
+    ),
+    ("market", "delivery_date"),
+    "Local days of a market with gate, clock change and holiday; written by the transform step from the settings.",
+    managed_by="migrations",
+)
+FEATURE_BUILDS = _table(
+    "feature_builds",
+    (
+        MARKET,
+        day("from_date", "First delivery date that was rebuilt."),
+        day("to_date", "Last delivery date that was asked for."),
+        instant("raw_ingested_ts", "Last ingested_ts of the market's raw rows that the build saw."),
+        instant("at_ts", "When the build ended, UTC."),
+    ),
+    ("market", "at_ts"),
+    "Feature builds; raw rows ingested later than the last one make their years be rebuilt.",
+    managed_by="migrations",
+)
+
+MARKET_CALENDAR = _table(
+    "int_market_calendar",
+    (
+        MARKET,
+        DELIVERY_TS,
+        DELIVERY_DATE,
+        integer("local_hour", "Market-local hour of the interval start, 0-23.", ge=0, le=23),
+        LOCAL_MINUTE,
+        DST_FOLD,
+        RESOLUTION_MIN,
+        AS_OF,
+        integer("day_intervals", "Intervals of the delivery date (23, 24 or 25 hours)."),
+        integer("day_of_week", "ISO weekday, 1 Monday to 7 Sunday.", ge=1, le=7),
+        integer("month", "Month.", ge=1, le=12),
+        integer("day_of_year", "Day of the year.", ge=1, le=366),
+        flag("is_holiday", "Public holiday in the market's calendar."),
+    ),
+    ("market", "delivery_ts"),
+    "Every delivery interval of a market from its first price to the last price or the requested date.",
+)
+PRICES_ASOF = _table(
+    "int_prices_asof",
+    (
+        MARKET,
+        HUB,
+        PRODUCT,
+        DELIVERY_TS,
+        DELIVERY_DATE,
+        LOCAL_MINUTE,
+        DST_FOLD,
+        number("price_ccy_per_mwh", "Price as published in this version.", unit="currency/MWh"),
+        USABLE_FROM,
+        USABLE_TO,
+        number("first_price_ccy_per_mwh", "First published price of the interval.", unit="currency/MWh"),
+        instant("first_known_ts", "When the first price became known."),
+    ),
+    ("market", "hub", "product", "delivery_ts", "usable_from_date"),
+    "Versions of the forecast product's prices, each with the delivery dates whose gate saw it as the last one.",
+)
+QUANTITIES_ASOF = _table(
+    "int_quantities_asof",
+    (
+        MARKET,
+        symbol("area", "Area the quantity belongs to."),
+        symbol("quantity", "What is measured or forecast."),
+        symbol("kind", "forecast or actual.", allowed=("forecast", "actual")),
+        DELIVERY_TS,
+        DELIVERY_DATE,
+        LOCAL_MINUTE,
+        DST_FOLD,
+        integer("source_resolution_min", "Interval of the source rows; finer ones are averaged, coarser ones held.", unit="min"),
+        number("value", "Mean over the market's interval, unit of the quantity.", unit="see quantity"),
+        USABLE_FROM,
+        USABLE_TO,
+    ),
+    ("market", "area", "quantity", "kind", "delivery_ts", "source_resolution_min", "usable_from_date"),
+    "Versions of forecasts and actuals on the market's intervals, each with the delivery dates whose gate saw it.",
+)
+COMMODITIES_ASOF = _table(
+    "int_commodities_asof",
+    (
+        MARKET,
+        DELIVERY_DATE,
+        symbol("commodity", "Fuel or allowance."),
+        number("price_ccy_per_unit", "Last settlement known at the gate of the delivery date.", unit="currency/unit"),
+        symbol("unit", "Unit the price is per."),
+        CURRENCY,
+        instant("settled_ts", "Start of the period the settlement is for."),
+        KNOWN_TS,
+    ),
+    ("market", "delivery_date", "commodity"),
+    "Last settlement of the market's fuels known at each gate, at most ten days after the period it holds for.",
+)
+
+INTERMEDIATE_TABLES: tuple[Table, ...] = (
+    MARKET_SETTINGS,
+    MARKET_DAYS,
+    FEATURE_BUILDS,
+    MARKET_CALENDAR,
+    PRICES_ASOF,
+    QUANTITIES_ASOF,
+    COMMODITIES_ASOF,
+)
