@@ -77,7 +77,8 @@ limit 1 by hub, delivery_date, metric
 """
 
 TRAINING = """
-select model_version, cutoff, row_count, data_version, artifact_sha, code_sha, mlflow_run_id, seconds, peak_memory_mb, gate, gate_json, at_ts
+select
+  model_version, cutoff, row_count, data_version, artifact_sha, code_sha, mlflow_run_id, seconds, peak_memory_mb, gate, gate_json, at_ts
 from ops.training_runs
 where model = {model:String} and market = {market:String}
 order by at_ts desc
@@ -105,7 +106,8 @@ group by commodity, hub
 def forecasts(view: str, *, newest_only: bool = False) -> str:
     """Published rows of a curated view in the window, or of the newest delivery date only."""
     dates = "delivery_date = {last:Date32}" if newest_only else "delivery_date between {first:Date32} and {last:Date32}"
-    return f"select * from {view} where market = {{market:String}} and hub in {{hubs:Array(String)}} and {dates} order by hub, delivery_ts, as_of"
+    where = f"market = {{market:String}} and hub in {{hubs:Array(String)}} and {dates}"
+    return f"select * from {view} where {where} order by hub, delivery_ts, as_of"
 
 
 def quarantine() -> str:
