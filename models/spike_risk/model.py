@@ -1,0 +1,192 @@
+"""spike_risk: LightGBM on scale-free inputs, searched and calibrated inside the fold, alerts on a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models._kernel.protocol import Contributions, Features, Prediction
+from models._kernel.spec import ModelSpec
+from models.spike_risk import storage
+from models.spike_risk.calibration import sigmoid
+from models.spike_risk.features import design, with_levels
+from models.spike_risk.params import Params
+from models.spike_risk.spec import SPEC
+from models.spike_risk.thresholds import LEVEL_KEY, SERIES
+from models.spike_risk.training import LEVEL, POOL, Fitted, train
+
+ROW_KEY = ("market", "hub", "product", "delivery_ts", "as_of")
+HEAD = ("market", "hub", "product", "delivery_ts", "delivery_date", "as_of", "status", "status_reason")
+LEVEL_VALUES = ("threshold", "median", "scale", "share_1d", "share_7d", "share_28d")
+MIN_POOL = 24 * 14
+Array = npt.NDArray[np.float64]
+
+
+class SpikeRisk:
+    """Probability that a price exceeds the hub's rolling 98 % quantile known at the row's as_of (yardstick O6)."""
+
+    spec: ClassVar[ModelSpec] = SPEC
+
+    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        """Take the parameters of config/models/spike_risk.yaml; unknown ones are refused."""
+        self.params = Params.of(params)
+        self._fitted: Fitted | None = None
+        self._cutoff: datetime | None = None
+        self._booster: Any = None
+
+    def fit(self, data: Features, *, cutoff: datetime, seed: int) -> Self:
+        """Learn from `data.history` rows whose price was known at `cutoff`; same data and seed, same bytes."""
+        self._fitted = train(_known(data.history, cutoff), self.params, cutoff=cutoff, seed=seed)
+        self._cutoff = cutoff
+        self._booster = None
+        return self
+
+    @property
+    def search(self) -> Mapping[str, Any]:
+        """What the search inside the fold found: parameters, validation log loss, rows and events."""
+        return dict(self._ready()[0].search)
+
+    def predict(self, data: Features, *, as_of: datetime) -> Prediction:
+        """Answer on every row of `data.target`, each with what was known at its own as_of."""
+        fitted, cutoff = self._ready()
+        if data.target.is_empty():
+            return Prediction(_empty())
+        known = _known(data.history, as_of)
+        rows = self._levelled(data.target, known)
+        probability = sigmoid(self._log_odds(rows))
+        alarm = self._alert_levels(rows, known, cutoff)
+        frame = rows.with_columns(
+            pl.Series("spike_probability", probability),
+            pl.col("threshold").alias("spike_threshold_ccy_per_mwh"),
+            pl.lit(fitted.base_rate).alias("base_rate"),
+            _status(rows, fitted),
+        ).join(alarm, on=list(LEVEL_KEY), how="left")
+        frame = frame.with_columns((pl.col("spike_probability") > pl.col("alert_probability")).alias("alert"))
+        frame = frame.with_columns(pl.when(pl.col("status_reason") == "").then(pl.lit("OK")).otherwise(pl.lit("DEGRADED")).alias("status"))
+        return Prediction(frame.select(*HEAD, *(c.name for c in SPEC.output)).sort(ROW_KEY))
+
+    def explain(self, data: Features) -> Contributions:
+        """Additive contributions to the log-odds of `spike_probability` (TreeSHAP of the booster, the link is linear)."""
+        fitted, _ = self._ready()
+        label = "log-odds of spike_probability"
+        if data.target.is_empty():
+            schema = {**{c: _empty().schema[c] for c in ROW_KEY}, "feature": pl.String(), "contribution": pl.Float64()}
+            return Contributions(pl.DataFrame(schema=schema), label)
+        rows = self._levelled(data.target, _known(data.history, data.target["as_of"].max()))
+        inputs = design(rows)
+        x, level, log_odds = fitted.scores(inputs, self._model())
+        table = np.zeros((len(rows), len(fitted.names) + 1))
+        if fitted.booster:
+            link = fitted.calibrator
+            table = link.slope * np.asarray(self._model().predict(x, pred_contrib=True), dtype=np.float64)
+            table[:, fitted.names.index(LEVEL)] += link.level_slope * level
+        table[:, -1] += log_odds - table.sum(axis=1)
+        wide = pl.DataFrame(table, schema=[*fitted.names, "(base)"], orient="row")
+        keyed = rows.select(ROW_KEY).hstack(wide)
+        long = keyed.unpivot(index=list(ROW_KEY), variable_name="feature", value_name="contribution")
+        return Contributions(long.sort(*ROW_KEY, "feature"), label)
+
+    def save(self, directory: Path) -> None:
+        """Write the artifact: model.json, level.npz, pool.npz, booster.txt, sealed."""
+        fitted, cutoff = self._ready()
+        storage.write(directory, fitted, self.params, cutoff)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what `save` wrote; altered files are refused."""
+        fitted, params, cutoff = storage.read(directory)
+        model = cls()
+        model.params, model._fitted, model._cutoff = params, fitted, cutoff
+        return model
+
+    def _ready(self) -> tuple[Fitted, datetime]:
+        if self._fitted is None or self._cutoff is None:
+            raise RuntimeError("spike_risk is not fitted; call fit, or load an artifact")
+        return self._fitted, self._cutoff
+
+    def _model(self) -> Any:
+        """The LightGBM booster; None where training had too few events."""
+        fitted, _ = self._ready()
+        if self._booster is None and fitted.booster:
+            import lightgbm
+
+            self._booster = lightgbm.Booster(model_str=fitted.booster)
+        return self._booster
+
+    def _levelled(self, rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+        """Rows with the levels of their own as_of; `fallback` marks those that had to take the training's last ones."""
+        fitted, p = self._ready()[0], self.params
+        found = with_levels(rows, known, window_days=p.threshold_days, quantile=p.threshold_quantile, min_days=p.threshold_min_days)
+        last = fitted.levels.rename({c: f"last_{c}" for c in LEVEL_VALUES})
+        typical = {c: fitted.levels[c].median() for c in LEVEL_VALUES}
+        filled = found.join(last, on=list(SERIES), how="left").with_columns(pl.col("threshold").is_null().alias("fallback"))
+        values = [pl.coalesce(c, f"last_{c}", pl.lit(typical[c], dtype=pl.Float64)).alias(c) for c in LEVEL_VALUES]
+        return filled.with_columns(values).drop(f"last_{c}" for c in LEVEL_VALUES).sort(ROW_KEY)
+
+    def _log_odds(self, rows: pl.DataFrame) -> Array:
+        return self._ready()[0].scores(design(rows), self._model())[2]
+
+    def _alert_levels(self, rows: pl.DataFrame, known: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+        """Alert threshold of every asked as_of: the budget's quantile of the hub's recent probabilities.
+
+        Recent are the out-of-fold probabilities of training and, since its cutoff, the model's own on rows decided and settled
+        before: none of them was made by a booster that had seen the row's outcome.
+        """
+        fitted, p = self._ready()[0], self.params
+        asks = rows.select(LEVEL_KEY).unique().sort(LEVEL_KEY)
+        since = known.filter(pl.col("as_of") > cutoff).sort(ROW_KEY)
+        pool = fitted.pool.with_columns(pl.col("as_of").alias("price_known_ts"))
+        if not since.is_empty():
+            levelled = self._levelled(since, known)
+            made = levelled.select(*LEVEL_KEY, "price_known_ts").with_columns(pl.Series("probability", sigmoid(self._log_odds(levelled))))
+            pool = pl.concat([pool, made.select(pool.columns).cast(dict(pool.schema))])
+        levels = []
+        for market, hub, product, as_of in asks.iter_rows():
+            recent = pool.filter(
+                (pl.col("market") == market) & (pl.col("hub") == hub) & (pl.col("product") == product),
+                (pl.col("as_of") < as_of) & (pl.col("as_of") >= as_of - timedelta(days=p.alert_window_days)),
+                pl.col("price_known_ts") <= as_of,
+            )["probability"]
+            enough = len(recent) >= MIN_POOL
+            levels.append(float(np.quantile(recent.to_numpy(), 1 - p.alert_budget)) if enough else fitted.alert_probability)
+        return asks.with_columns(pl.Series("alert_probability", levels, dtype=pl.Float64))
+
+
+def _known(history: pl.DataFrame, instant: Any) -> pl.DataFrame:
+    """History rows with a finite price known at `instant`, in key order."""
+    if history.is_empty():
+        return history
+    price = pl.col("price_ccy_per_mwh")
+    return history.filter(
+        pl.col("price_known_ts").is_not_null() & (pl.col("price_known_ts") <= instant) & price.is_not_null() & price.is_finite()
+    ).sort(ROW_KEY)
+
+
+def _status(rows: pl.DataFrame, fitted: Fitted) -> pl.Expr:
+    """`status_reason`: inputs that training had and the row lacks, and a history too short for a threshold of its own."""
+    inputs = design(rows)
+    lacking = [c for c in fitted.expected if inputs[c].null_count()]
+    missing = [pl.Series(c, inputs[c].is_null()) for c in lacking]
+    reasons = []
+    fallback = rows["fallback"].to_list()
+    for i, short in enumerate(fallback):
+        names = [s.name for s in missing if s[i]]
+        parts = [f"missing inputs: {', '.join(names)}"] if names else []
+        parts += ["too little known price history: threshold of the training cutoff used"] if short else []
+        reasons.append("; ".join(parts))
+    return pl.lit(pl.Series("status_reason", reasons, dtype=pl.String)).alias("status_reason")
+
+
+def _empty() -> pl.DataFrame:
+    """A prediction without rows."""
+    schema = SPEC.curated.polars_schema()
+    return pl.DataFrame(schema={c: schema[c] for c in (*HEAD, *(o.name for o in SPEC.output))})
+
+
+MODEL = SpikeRisk
