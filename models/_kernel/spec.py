@@ -36,6 +36,7 @@ class ModelSpec:
         required: columns of `inputs` without which the model cannot work.
         output: the model's own columns; lineage columns are added by `curated`.
         point_column: output column that is the point forecast or the probability.
+        threshold_column: output column with the price above which the event happened; only for probabilities.
         quantile_columns: probability level -> output column, ascending; empty unless a distribution.
         cadences: DAGs it runs in.
         min_history_days: shortest history to train on.
@@ -56,9 +57,28 @@ class ModelSpec:
     owner: str
     yardstick: str
     quantile_columns: Mapping[float, str] = field(default_factory=dict)
+    threshold_column: str = ""
     cadences: tuple[Cadence, ...] = (Cadence.NIGHTLY,)
     min_history_days: int = 365
     horizon_days: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a spec that names columns it does not declare or a ladder that does not rise."""
+        declared = {c.name for c in self.output}
+        named = {self.point_column, *self.quantile_columns.values(), *([self.threshold_column] if self.threshold_column else [])}
+        if named - declared:
+            raise ValueError(f"spec {self.name}: {sorted(named - declared)} are not in output; declare them or correct the name")
+        unknown = set(self.required) - set(self.inputs.column_names)
+        if unknown:
+            raise ValueError(f"spec {self.name}: required column(s) {sorted(unknown)} are not in {self.inputs.full_name}")
+        levels = list(self.quantile_columns)
+        if levels != sorted(set(levels)) or any(not 0 < level < 1 for level in levels):
+            raise ValueError(f"spec {self.name}: quantile levels {levels} must rise strictly inside (0, 1)")
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Probability levels, ascending; empty unless a distribution."""
+        return tuple(self.quantile_columns)
 
     @property
     def curated(self) -> Table:

@@ -1,0 +1,75 @@
+"""Frames in and out of models: required columns, key order, and the answer in the shape the protocol asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models._kernel.protocol import Prediction
+from models._kernel.spec import ModelSpec
+from pipeline_tasks.contracts import LINEAGE
+
+KEY = ("market", "hub", "product", "delivery_ts", "as_of")
+ANSWER = ("market", "hub", "product", "delivery_ts", "delivery_date", "as_of", "status", "status_reason")
+
+
+class InputError(ValueError):
+    """A frame lacks what a model cannot do without; the message names the columns and the remedy."""
+
+
+def require(frame: pl.DataFrame, columns: Iterable[str], *, model: str, part: str) -> None:
+    """Refuse a frame without the columns.
+
+    Args:
+        frame: history or target rows.
+        columns: the spec's required columns, or those this part needs.
+        model: model that asks.
+        part: "history" or "target", for the message.
+
+    Raises:
+        InputError: columns are missing.
+    """
+    missing = [c for c in columns if c not in frame.columns]
+    if missing:
+        raise InputError(f"{model}: {part} lacks required column(s) {', '.join(missing)}; give frames of the model's input contract")
+
+
+def in_key_order(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows sorted by their key, so that the order they came in cannot matter."""
+    return frame.sort([c for c in KEY if c in frame.columns], maintain_order=True)
+
+
+def learnable(history: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    """Rows to learn from, in key order: decided and known by the cutoff, with a finite target."""
+    price = pl.col("price_ccy_per_mwh")
+    known = pl.col("price_known_ts").is_not_null() & (pl.col("price_known_ts") <= cutoff) & (pl.col("as_of") <= cutoff)
+    return in_key_order(history.filter(known & price.is_not_null() & price.is_finite()))
+
+
+def answer(spec: ModelSpec, target: pl.DataFrame, outputs: Mapping[str, npt.ArrayLike], reasons: Sequence[str]) -> Prediction:
+    """The prediction for `target`, in key order.
+
+    Args:
+        spec: the model's spec.
+        target: rows answered, already in key order (`in_key_order`).
+        outputs: output column -> values, one per row of `target`.
+        reasons: why each row is DEGRADED; empty text where it is OK.
+
+    Raises:
+        ValueError: an output column is missing or not declared.
+    """
+    declared = [c.name for c in spec.output]
+    if sorted(outputs) != sorted(declared):
+        raise ValueError(f"{spec.name}: outputs {sorted(outputs)} differ from those declared in spec.py {sorted(declared)}")
+    types = {c.name: c.type.polars for c in (*LINEAGE, *spec.output)}
+    reason = pl.Series("status_reason", list(reasons), dtype=pl.String)
+    frame = target.select(ANSWER[:6]).with_columns(
+        pl.Series("status", [("DEGRADED" if r else "OK") for r in reason], dtype=pl.String),
+        reason,
+        *(pl.Series(name, np.asarray(outputs[name])).cast(types[name]) for name in declared),
+    )
+    return Prediction(frame.select(pl.col(name).cast(types[name]) for name in (*ANSWER, *declared)))

@@ -1,0 +1,353 @@
+"""Laws every model obeys, as functions over a model class: the contract tests run them on whatever the registry finds.
+
+Each law raises `LawBrokenError` with what went wrong. Fits are shared between the laws of one subject.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from models._kernel import artifacts, metrics
+from models._kernel.frames import ANSWER, KEY, in_key_order
+from models._kernel.protocol import Features, Model
+from models._kernel.spec import Kind, ModelSpec
+from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate
+
+SEED = 7
+PRICE = "price_ccy_per_mwh"
+
+
+class LawBrokenError(AssertionError):
+    """A model breaks a law."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The golden sample: a seeded synthetic market.
+
+    Attributes:
+        rows: all rows, outcomes included; 23- and 25-hour days inside.
+        first_target: first of the delivery days that are answered.
+    """
+
+    rows: pl.DataFrame
+    first_target: date
+
+    @property
+    def target(self) -> pl.DataFrame:
+        """Rows that are answered (with their outcomes, which models must not read)."""
+        return self.rows.filter(pl.col("delivery_date") >= self.first_target)
+
+    @property
+    def cutoff(self) -> datetime:
+        """Decision time of the first answered day: nothing known later may be learned."""
+        return gate(self.first_target)
+
+    @property
+    def as_of(self) -> datetime:
+        """Latest decision time of the answered days."""
+        return gate(self.rows["delivery_date"].max())  # type: ignore[arg-type]
+
+
+def golden_sample() -> Sample:
+    """Thirty weeks, the last four answered: the 25-hour day is history, the 23-hour day a target."""
+    rows = day_ahead_features(SyntheticMarket(date(2019, 8, 20), date(2020, 4, 12)))
+    return Sample(rows, date(2020, 3, 16))
+
+
+def autumn_sample() -> Sample:
+    """Seven months later, ending with a 25-hour day among the targets."""
+    rows = day_ahead_features(SyntheticMarket(date(2020, 3, 1), date(2020, 10, 26), seed=20_27))
+    return Sample(rows, date(2020, 10, 24))
+
+
+@dataclass
+class Subject:
+    """A model class under the laws, with its parameters and shared fits."""
+
+    model: type[Model]
+    params: dict[str, Any]
+    sample: Sample = field(default_factory=golden_sample)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's spec."""
+        return self.model.spec
+
+    @cached_property
+    def fitted(self) -> Model:
+        """The model fitted on the sample."""
+        return self.fit(self.sample.rows)
+
+    @cached_property
+    def answered(self) -> pl.DataFrame:
+        """Its answer on the sample."""
+        return self.answer(self.fitted)
+
+    @cached_property
+    def sha(self) -> str:
+        """Hash of its artifact."""
+        return artifact_of(self.fitted)
+
+    def fit(self, history: pl.DataFrame, *, seed: int = SEED) -> Model:
+        """A fresh fit on `history`."""
+        return self.model(dict(self.params)).fit(Features(history, history.clear()), cutoff=self.sample.cutoff, seed=seed)
+
+    def answer(self, model: Model, *, history: pl.DataFrame | None = None, target: pl.DataFrame | None = None) -> pl.DataFrame:
+        """Answer on the sample, or on other rows."""
+        data = Features(self.sample.rows if history is None else history, self.sample.target if target is None else target)
+        return model.predict(data, as_of=self.sample.as_of).frame
+
+
+def artifact_of(model: Model) -> str:
+    """Artifact hash of a model saved to a temporary folder and verified there."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder))
+        return artifacts.verify_artifact(Path(folder))
+
+
+def same_seed_same_bytes(subject: Subject) -> None:
+    """Two fits on the same data with the same seed give the same artifact."""
+    _demand(artifact_of(subject.fit(subject.sample.rows)) == subject.sha, "a second fit with the same seed gives other bytes")
+
+
+def inputs_not_mutated(subject: Subject) -> None:
+    """Frames come back as they were given."""
+    data = Features(subject.sample.rows, subject.sample.target)
+    history, target = data.history.hash_rows(), data.target.hash_rows()
+    model = subject.model(dict(subject.params)).fit(data, cutoff=subject.sample.cutoff, seed=SEED)
+    model.predict(data, as_of=subject.sample.as_of)
+    model.explain(data)
+    _demand(data.history.hash_rows().equals(history), "history was changed in place")
+    _demand(data.target.hash_rows().equals(target), "target was changed in place")
+
+
+def row_order_irrelevant(subject: Subject) -> None:
+    """Shuffled history fits to the same artifact; shuffled rows are answered alike, in key order."""
+    shuffled = subject.sample.rows.sample(fraction=1.0, shuffle=True, seed=1)
+    _demand(artifact_of(subject.fit(shuffled)) == subject.sha, "shuffled history gives another artifact")
+    answer = subject.answer(subject.fitted, history=shuffled, target=subject.sample.target.sample(fraction=1.0, shuffle=True, seed=2))
+    _same(answer, subject.answered, "shuffled rows are answered differently")
+
+
+def future_cannot_teach(subject: Subject) -> None:
+    """What becomes known after the cutoff changes nothing in fit, whether it is absurd or missing."""
+    for value in (1e9, float("nan")):
+        poisoned = poison(subject.sample.rows, subject.sample.cutoff, value)
+        _demand(artifact_of(subject.fit(poisoned)) == subject.sha, f"values known only after the cutoff, set to {value}, change the fit")
+
+
+def future_cannot_answer(subject: Subject) -> None:
+    """No row's answer uses what is known after its own decision time, even where it is known at the call's `as_of`."""
+    target = subject.sample.target
+    for value in (1e9, float("nan")):
+        blind = target.with_columns(pl.lit(value).alias(PRICE))
+        answer = subject.answer(subject.fitted, history=poison(subject.sample.rows, subject.sample.as_of, value), target=blind)
+        _same(answer, subject.answered, f"targets and later prices set to {value} change the answer")
+        first = pl.col("delivery_date") == subject.sample.first_target
+        answer = subject.answer(subject.fitted, history=poison(subject.sample.rows, subject.sample.cutoff, value), target=blind)
+        _same(
+            answer.filter(first), subject.answered.filter(first), f"prices known after a row's own as_of, set to {value}, change its answer"
+        )
+
+
+def chunks_equal_whole(subject: Subject) -> None:
+    """Answering day by day or hub by hub gives what answering all at once gives."""
+    for column in ("delivery_date", "hub"):
+        parts = [subject.answer(subject.fitted, target=chunk) for chunk in subject.sample.target.partition_by(column)]
+        _same(in_key_order(pl.concat(parts)), subject.answered, f"answers by {column} differ from the answer to all rows")
+
+
+def round_trip(subject: Subject) -> None:
+    """A saved and loaded model answers alike and saves to the same bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        subject.fitted.save(Path(folder))
+        loaded = subject.model.load(Path(folder))
+    _same(subject.answer(loaded), subject.answered, "the loaded model answers differently", exact=True)
+    _demand(artifact_of(loaded) == subject.sha, "saving the loaded model gives other bytes")
+
+
+def answer_follows_contract(subject: Subject) -> None:
+    """The declared columns and types, one row per target row in key order, numbers finite and within their bounds."""
+    frame, spec = subject.answered, subject.spec
+    expected = [*ANSWER, *(c.name for c in spec.output)]
+    _demand(frame.columns == expected, f"columns are {frame.columns}, not {expected}")
+    keys = in_key_order(subject.sample.target).select(KEY)
+    _demand(frame.select(KEY).equals(keys), "rows are not the target's rows in key order")
+    for column in spec.output:
+        series = frame[column.name]
+        _demand(series.dtype == column.type.polars, f"{column.name} is {series.dtype}, declared {column.type.polars}")
+        _demand(column.nullable or series.null_count() == 0, f"{column.name} has nulls and is not declared nullable")
+        if series.dtype.is_float():
+            values = series.drop_nulls().to_numpy()
+            _demand(bool(np.all(np.isfinite(values))), f"{column.name} has values that are not finite")
+            low, high = (-np.inf if column.ge is None else column.ge), (np.inf if column.le is None else column.le)
+            _demand(bool(np.all((values >= low) & (values <= high))), f"{column.name} leaves its bounds {low}..{high}")
+
+
+def quantiles_sorted(subject: Subject) -> None:
+    """Quantiles rise with their level, in every row."""
+    if subject.spec.quantile_columns:
+        ladder = subject.answered.select(subject.spec.quantile_columns.values()).to_numpy()
+        _demand(bool(np.all(np.isfinite(ladder))), "quantiles are not finite")
+        _demand(bool(np.all(np.diff(ladder, axis=1) >= 0)), "quantiles cross")
+
+
+def clock_changes(subject: Subject) -> None:
+    """A 23-hour day has 23 answers per hub, a 25-hour day 25."""
+    autumn = autumn_sample()
+    data = Features(autumn.rows, autumn.target)
+    fall = subject.fitted.predict(data, as_of=autumn.as_of).frame
+    for frame, day, hours in ((subject.answered, date(2020, 3, 29), 23), (fall, date(2020, 10, 25), 25)):
+        counts = frame.filter(pl.col("delivery_date") == day).group_by("hub").agg(pl.col("delivery_ts").n_unique())["delivery_ts"].to_list()
+        _demand(counts == [hours, hours], f"{day} has {counts} answers per hub instead of {hours}")
+        numbers = frame.filter(pl.col("delivery_date") == day)[subject.spec.point_column].to_numpy()
+        _demand(bool(np.all(np.isfinite(numbers))), f"answers on {day} are not finite")
+
+
+def missing_optional_degrades(subject: Subject) -> None:
+    """Complete rows are OK; rows without optional inputs are answered as DEGRADED, with a reason."""
+    optional = [c.name for c in subject.spec.inputs.columns if c.nullable and c.name not in subject.spec.required]
+    given = [c for c in optional if subject.sample.target[c].null_count() < subject.sample.target.height]
+    complete = subject.answered.filter(
+        in_key_order(subject.sample.target).select(pl.all_horizontal(pl.col(given).is_not_null())).to_series()
+    )
+    _demand(complete["status"].unique().to_list() == ["OK"], f"complete rows are not OK: {_reasons(complete)}")
+    bare = subject.sample.target.with_columns(pl.lit(None, subject.sample.target.schema[c]).alias(c) for c in optional)
+    answer = subject.answer(subject.fitted, target=bare)
+    _demand(answer.height == bare.height, "rows without optional inputs are not all answered")
+    _demand(answer["status"].unique().to_list() == ["DEGRADED"], "rows without any optional input are not DEGRADED")
+    _demand(bool((answer["status_reason"].str.len_chars() > 0).all()), "DEGRADED rows give no reason")
+    _demand(bool(answer[subject.spec.point_column].is_finite().all()), "DEGRADED answers are not finite")
+
+
+def missing_required_is_said(subject: Subject) -> None:
+    """A frame without a required column is refused with a ValueError that names it."""
+    rows, target = subject.sample.rows, subject.sample.target
+    for column in subject.spec.required:
+        _refuses(lambda c=column: subject.fit(rows.drop(c)), column, "fit")  # type: ignore[misc]
+        if column not in {PRICE, "price_known_ts"}:
+            _refuses(lambda c=column: subject.answer(subject.fitted, target=target.drop(c)), column, "predict")  # type: ignore[misc]
+
+
+def empty_in_empty_out(subject: Subject) -> None:
+    """No target rows: no answers, in the declared columns."""
+    frame = subject.answer(subject.fitted, target=subject.sample.target.clear())
+    _demand(frame.height == 0, f"{frame.height} answers to no question")
+    _demand(frame.schema == subject.answered.schema, "the empty answer has other columns or types")
+
+
+def beats_naive(subject: Subject) -> None:
+    """On the golden sample: MAE and CRPS below the week-ago price, or Brier score below the base rate."""
+    spec, truth = subject.spec, in_key_order(subject.sample.target)
+    y = truth[PRICE].to_numpy()
+    week_ago = truth.select(pl.coalesce("price_lag_7d_ccy_per_mwh", "price_lag_14d_ccy_per_mwh", "price_lag_1d_ccy_per_mwh"))
+    point = subject.answered[spec.point_column].to_numpy()
+    if spec.kind is Kind.DISTRIBUTION:
+        naive = metrics.mae(y, week_ago.to_series().to_numpy())
+        _demand(metrics.mae(y, point) < naive, f"MAE {metrics.mae(y, point):.3f} is not below the week-ago price's {naive:.3f}")
+        if spec.quantile_columns:
+            ladder = subject.answered.select(spec.quantile_columns.values()).to_numpy()
+            crps = metrics.crps_from_quantiles(y, ladder, spec.levels)
+            _demand(crps < naive, f"CRPS {crps:.3f} is not below the week-ago price's {naive:.3f}")
+        return
+    threshold = subject.answered[_threshold_column(spec)].to_numpy()
+    event = y > threshold
+    past = subject.sample.rows.filter(pl.col("price_known_ts") <= subject.sample.cutoff)
+    rate = float((past[PRICE] > float(np.mean(threshold))).mean() or 0.0)  # type: ignore[arg-type]
+    naive = metrics.brier(event, np.full(y.size, rate))
+    _demand(metrics.brier(event, point) < naive, f"Brier score {metrics.brier(event, point):.5f} is not below the base rate's {naive:.5f}")
+
+
+def contributions_add_up(subject: Subject) -> None:
+    """Every target row has finite contributions and a base; where the output is a column, they add up to it."""
+    target = subject.sample.target.filter(pl.col("delivery_date") < subject.sample.first_target + timedelta(days=2))
+    explained = subject.fitted.explain(Features(subject.sample.rows, target))
+    frame = explained.frame
+    _demand(set(frame.columns) >= {*KEY, "feature", "contribution"}, f"contributions have columns {frame.columns}")
+    _demand(bool(frame["contribution"].is_finite().all()), "contributions are not finite")
+    sums = frame.group_by(KEY).agg(pl.col("contribution").sum(), (pl.col("feature") == "(base)").sum().alias("bases")).sort(KEY)
+    _demand(sums.select(KEY).equals(in_key_order(target).select(KEY)), "contributions do not cover the target's rows")
+    _demand(bool((sums["bases"] == 1).all()), "rows have no contribution '(base)', or several")
+    if explained.output in subject.answered.columns:
+        whole = sums.join(subject.answered, on=KEY)
+        gap = float(np.max(np.abs((whole["contribution"] - whole[explained.output]).to_numpy())))
+        _demand(gap <= 1e-6, f"contributions miss {explained.output} by {gap:.3g}")
+
+
+LAWS: tuple[Callable[[Subject], None], ...] = (
+    same_seed_same_bytes,
+    inputs_not_mutated,
+    row_order_irrelevant,
+    future_cannot_teach,
+    future_cannot_answer,
+    chunks_equal_whole,
+    round_trip,
+    answer_follows_contract,
+    quantiles_sorted,
+    clock_changes,
+    missing_optional_degrades,
+    missing_required_is_said,
+    empty_in_empty_out,
+    beats_naive,
+    contributions_add_up,
+)
+
+
+def poison(rows: pl.DataFrame, instant: datetime, value: float) -> pl.DataFrame:
+    """The rows with every price known after `instant`, and every number decided after it, set to `value`."""
+    late_price = pl.col("price_known_ts").is_null() | (pl.col("price_known_ts") > instant)
+    late_row = pl.col("as_of") > instant
+    numbers = [c for c, t in rows.schema.items() if t.is_float() and c != PRICE]
+    return rows.with_columns(
+        pl.when(late_price).then(pl.lit(value)).otherwise(pl.col(PRICE)).alias(PRICE),
+        *(pl.when(late_row).then(pl.lit(value)).otherwise(pl.col(c)).alias(c) for c in numbers),
+    )
+
+
+def _threshold_column(spec: ModelSpec) -> str:
+    """The spec's threshold column, or the one output that is named like it."""
+    named = [c.name for c in spec.output if c.name.endswith("threshold_ccy_per_mwh")]
+    _demand(bool(spec.threshold_column) or len(named) == 1, "a probability needs spec.threshold_column to be judged")
+    return spec.threshold_column or named[0]
+
+
+def _demand(holds: bool, message: str) -> None:
+    if not holds:
+        raise LawBrokenError(message)
+
+
+def _same(left: pl.DataFrame, right: pl.DataFrame, message: str, *, exact: bool = False) -> None:
+    """Equal frames; numbers up to rounding (1e-9 relative) unless `exact`."""
+    _demand(left.columns == right.columns and left.height == right.height, f"{message}: {left.shape} against {right.shape}")
+    for column in left.columns:
+        a, b = left[column], right[column]
+        if a.dtype.is_float() and not exact:
+            close = bool(np.allclose(a.to_numpy(), b.to_numpy(), rtol=1e-9, atol=1e-9, equal_nan=True))
+            _demand(close, f"{message}: {column} differs by up to {np.nanmax(np.abs((a - b).to_numpy()))}")
+        else:
+            _demand(a.equals(b, null_equal=True), f"{message}: {column} differs")
+
+
+def _refuses(act: Callable[[], object], column: str, verb: str) -> None:
+    try:
+        act()
+    except ValueError as error:
+        _demand(column in str(error), f"{verb} without {column} raises an error that does not name it: {error}")
+        return
+    except Exception as error:
+        raise LawBrokenError(f"{verb} without {column} raises {type(error).__name__} instead of a ValueError: {error}") from error
+    raise LawBrokenError(f"{verb} accepts a frame without the required column {column}")
+
+
+def _reasons(frame: pl.DataFrame) -> list[str]:
+    return frame.filter(pl.col("status") != "OK")["status_reason"].unique().sort().to_list()[:3]
