@@ -98,7 +98,8 @@ def error_by_hour(errors: pl.DataFrame, *, unit: str) -> str:
     x = alt.X("local_hour:O", title="local hour", axis=alt.Axis(labelAngle=0))
     bars = base.mark_bar(color=SKY).encode(x=x, y=alt.Y("mae:Q", title=f"mean absolute error, {unit}"))
     line = base.mark_line(color=RED, point=alt.OverlayMarkDef(color=RED)).encode(x=x, y="bias:Q")
-    return to_svg(alt.layer(bars, line))
+    zero = alt.Chart(pl.DataFrame({"bias": [0.0]})).mark_rule(color=GREY).encode(y="bias:Q")
+    return to_svg(alt.layer(bars, zero, line))
 
 
 def driver_bars(drivers: pl.DataFrame, *, unit: str) -> str:
@@ -111,7 +112,7 @@ def driver_bars(drivers: pl.DataFrame, *, unit: str) -> str:
             x=alt.X("contribution:Q", title=f"mean contribution, {unit}"),
             color=alt.condition("datum.contribution >= 0", alt.value(RED), alt.value(BLUE)),
         )
-        .properties(width=WIDTH - 280, height=max(140, 22 * drivers.height))
+        .properties(width=WIDTH, height=max(110, 24 * drivers.height + 50), autosize=alt.AutoSizeParams(type="fit", contains="padding"))
     )
     return to_svg(chart)
 

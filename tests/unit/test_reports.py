@@ -1,0 +1,152 @@
+"""The report site: complete, self-contained, degraded first, and true to the frames it was given."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from config.markets import resolve_market
+from models._kernel.spec import Kind, ModelSpec
+from pipeline_tasks.contracts import FEATURE_TABLES
+from pipeline_tasks.contracts.columns import number
+from pipeline_tasks.contracts.ops import CHECK_RESULTS, LOADS, MODEL_METRICS, SCORECARD, TRAINING_RUNS
+from pipeline_tasks.reports.collect import ModelData, SiteData
+from pipeline_tasks.reports.site import render
+
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+NAMES = {q: f"q{round(q * 100):02d}_ccy_per_mwh" for q in LEVELS}
+DAY = date(2026, 3, 29)  # 23 hours in Europe/Berlin
+
+
+def _spec(kind: Kind = Kind.DISTRIBUTION) -> ModelSpec:
+    point = "mean_ccy_per_mwh" if kind is Kind.DISTRIBUTION else "spike_probability"
+    columns = (number(point, "Point."), *(number(n, "Quantile.") for n in NAMES.values()))
+    return ModelSpec(
+        name="curve_dist" if kind is Kind.DISTRIBUTION else "spike_risk", label="Day-ahead curve", kind=kind, inputs=FEATURE_TABLES[0], required=(),
+        output=columns, point_column=point, description="A curve.", owner="quant", yardstick="F6",
+        quantile_columns=NAMES if kind is Kind.DISTRIBUTION else {},
+    )  # fmt: skip
+
+
+def _forecasts(hub: str, *, degraded: bool) -> pl.DataFrame:
+    market = resolve_market("twin").market
+    rows = []
+    for back in range(3):
+        day = DAY - timedelta(days=back)
+        start, end = market.day_bounds(day)
+        hours = int((end - start) / timedelta(hours=1))
+        for h in range(hours):
+            mean = 60 + 20 * np.sin(h / 24 * 2 * np.pi)
+            rows.append(
+                {
+                    "run_id": f"nightly:twin:{DAY}", "model": "curve_dist", "model_version": "3", "artifact_sha": "a" * 64, "code_sha": "b" * 40,
+                    "data_version": "c" * 64, "regime": "unknown", "status": "DEGRADED" if degraded else "OK",
+                    "status_reason": "wind forecast missing <b>" if degraded else "", "as_of": market.gate(day), "market": "twin", "hub": hub, "product": "da",
+                    "delivery_ts": start + timedelta(hours=h), "delivery_date": day, "mean_ccy_per_mwh": mean, "spike_probability": 0.01,
+                    **{n: mean + 40 * (q - 0.5) for q, n in NAMES.items()},
+                }
+            )  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+def _site(*, degraded: bool, models: list[ModelData] | None = None) -> SiteData:
+    forecasts = _forecasts("HUB_NORTH", degraded=degraded)
+    outcomes = forecasts.filter(pl.col("delivery_date") < DAY).select(
+        "hub", "product", "delivery_ts", "delivery_date", pl.col("delivery_ts").dt.hour().cast(pl.Int64).alias("local_hour"),
+        (pl.col("mean_ccy_per_mwh") + 5).alias("price_ccy_per_mwh"),
+    )  # fmt: skip
+    publications = pl.DataFrame(
+        {"model": ["curve_dist"], "hub": ["HUB_NORTH"], "delivery_date": [DAY], "status": ["DEGRADED" if degraded else "OK"]}
+    )
+    drivers = pl.DataFrame(
+        {
+            "hub": ["HUB_NORTH"] * 3,
+            "explained_output": ["median price"] * 3,
+            "feature": ["(base)", "wind_forecast_mw", "gas"],
+            "contribution": [50.0, -7.5, 3.0],
+        }
+    )
+    metrics = pl.DataFrame(
+        {
+            "hub": ["HUB_NORTH"] * 2,
+            "delivery_date": [DAY - timedelta(days=1)] * 2,
+            "metric": ["mae", "coverage_90"],
+            "value": [5.0, 0.875],
+            "n": [24, 24],
+        }
+    )
+    model = ModelData(_spec(), forecasts, drivers, metrics, pl.DataFrame())
+    checks = CHECK_RESULTS.empty()
+    return SiteData(
+        run_id=f"nightly:twin:{DAY}", selection=resolve_market("twin"), delivery_date=DAY, outcomes=outcomes,
+        steps=pl.DataFrame({"step": ["ingest"], "status": ["OK"], "seconds": [1.5], "detail_json": ["{}"], "at_ts": [datetime(2026, 3, 28, 11, tzinfo=UTC)]}),
+        publications=publications, loads=LOADS.empty(), quarantine=pl.DataFrame({"table_name": ["prices"], "rows": [12]}), checks=checks,
+        dbt=pl.DataFrame({"resource_type": ["model"], "status": ["success"], "nodes": [8], "seconds": [3.2], "failures": [0]}),
+        freshness=pl.DataFrame({"table_name": ["prices"], "series": ["da"], "rows": [17520]}), scorecard=SCORECARD.empty(),
+        models=[model] if models is None else models,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline_tasks.reports.pages.report_hook", lambda _: None)
+
+
+def test_all_pages_exist_and_load_nothing_from_elsewhere(tmp_path: Path) -> None:
+    render(_site(degraded=False), tmp_path)
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {"index.html", "curve_dist.html", "scorecard.html", "quality.html", "lineage.html"}
+    for page in tmp_path.iterdir():
+        text = page.read_text(encoding="utf-8")
+        assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", text), f"{page.name} loads from the network"
+        assert "<script" not in text
+        for link in re.findall(r'href="([^"#]+)"', text):
+            assert (tmp_path / link).exists(), f"{page.name} links to {link}"
+
+
+def test_degraded_forecasts_come_first_and_reasons_are_escaped(tmp_path: Path) -> None:
+    render(_site(degraded=True), tmp_path)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert text.index("Degraded forecasts") < text.index("Forecasts of this run")
+    assert "wind forecast missing &lt;b&gt;" in text
+    assert "DEGRADED" in (tmp_path / "curve_dist.html").read_text(encoding="utf-8")
+
+
+def test_a_clean_run_shows_no_banner(tmp_path: Path) -> None:
+    render(_site(degraded=False), tmp_path)
+    assert "Degraded forecasts" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_model_page_shows_every_interval_of_a_23_hour_day_and_its_figures(tmp_path: Path) -> None:
+    render(_site(degraded=False), tmp_path)
+    text = (tmp_path / "curve_dist.html").read_text(encoding="utf-8")
+    assert text.count("<svg ") >= 4
+    intervals = text[text.index("<details>") : text.index("</details>")]
+    assert intervals.count("<tr>") == 23 + 1
+    assert "02:00" not in intervals
+    assert "03:00" in intervals
+
+
+def test_synthetic_markets_are_labelled_on_every_page(tmp_path: Path) -> None:
+    render(_site(degraded=False), tmp_path)
+    assert all("synthetic market" in p.read_text(encoding="utf-8") for p in tmp_path.iterdir())
+
+
+def test_probability_models_have_a_page_too(tmp_path: Path) -> None:
+    spec = _spec(Kind.PROBABILITY)
+    model = ModelData(spec, _forecasts("HUB_NORTH", degraded=False), spec.drivers.empty(), MODEL_METRICS.empty(), TRAINING_RUNS.empty())
+    render(_site(degraded=False, models=[model]), tmp_path)
+    assert "Probability by interval" in (tmp_path / "spike_risk.html").read_text(encoding="utf-8")
+
+
+def test_lineage_names_every_hash(tmp_path: Path) -> None:
+    render(_site(degraded=False), tmp_path)
+    text = (tmp_path / "lineage.html").read_text(encoding="utf-8")
+    assert "aaaaaaaaaaaa…" in text
+    assert "bbbbbbbbbbbb…" in text
+    assert "cccccccccccc…" in text
