@@ -134,6 +134,7 @@ QUANTITIES_ASOF = _table(
         DELIVERY_DATE,
         LOCAL_MINUTE,
         DST_FOLD,
+        RESOLUTION_MIN.named("interval_min", "Length of the market's delivery interval."),
         integer("source_resolution_min", "Interval of the source rows; finer ones are averaged, coarser ones held.", unit="min"),
         number("value", "Mean over the market's interval, unit of the quantity.", unit="see quantity"),
         USABLE_FROM,

@@ -1,0 +1,3 @@
+{% macro forecast_quantities() -%}
+    {{ return(['load', 'zonal_load', 'generation', 'wind', 'solar', 'renewables']) }}
+{%- endmacro %}

@@ -1,0 +1,44 @@
+{% macro of_market(column='market') -%}
+    {#- Condition that keeps the rows of the market being built, all rows when none was asked for. -#}
+    {%- if var('market', '') -%} {{ column }} = '{{ var("market") }}' {%- else -%} 1 {%- endif -%}
+{%- endmacro %}
+
+
+{% macro first_rebuilt_date() -%}
+    {#- First day of the year of start_date: partitions are replaced whole. -#}
+    {%- if var('start_date', '') -%} toStartOfYear(toDate32('{{ var("start_date") }}')) {%- else -%} toDate32('1990-01-01') {%- endif -%}
+{%- endmacro %}
+
+
+{% macro last_rebuilt_date() -%}
+    {#- Last day of the year of end_date when a window was asked for, else no bound. -#}
+    {%- if var('start_date', '') and var('end_date', '') -%}
+        toDate32('{{ var("end_date")[:4] }}-12-31')
+    {%- else -%}
+        toDate32('2299-12-31')
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro is_rebuilt(column='delivery_date', days_before=0) -%}
+    {#- Condition that keeps the delivery dates being rebuilt and, for lags, days_before days ahead of them. -#}
+    {{ column }} >= {{ first_rebuilt_date() }} - {{ days_before }} and {{ column }} <= {{ last_rebuilt_date() }}
+{%- endmacro %}
+
+
+{% macro calendar_end_date() -%}
+    {#- The calendar reaches at least this delivery date, also while its prices are unknown. -#}
+    {%- if var('end_date', '') -%} toDate32('{{ var("end_date") }}') {%- else -%} toDate32('1990-01-01') {%- endif -%}
+{%- endmacro %}
+
+
+{% macro as_contract(cte) -%}
+    {#- Every column of the model's contract, in its order, cast to its declared type. -#}
+    select
+    {%- for column in model.columns.values() %}
+        cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
+    {%- else %}
+        *
+    {%- endfor %}
+    from {{ cte }}
+{%- endmacro %}

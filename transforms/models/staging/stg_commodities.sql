@@ -1,0 +1,41 @@
+-- Settlements of fuels and allowances; energy units also per MWh of heat.
+-- Grain: market, commodity, hub, delivery_ts, known_ts. Every revision is kept; of rows with equal key the one loaded last counts.
+with
+
+loaded as (
+    select * from {{ source('raw', 'commodities') }}
+),
+
+one_per_key as (
+    select
+        market,
+        commodity,
+        hub,
+        delivery_ts,
+        known_ts,
+        argMax(tuple(resolution_min), (ingested_ts, row_sha)).1 as resolution_min,
+        argMax(tuple(currency), (ingested_ts, row_sha)).1 as currency,
+        argMax(tuple(unit), (ingested_ts, row_sha)).1 as unit,
+        argMax(tuple(price_ccy_per_unit), (ingested_ts, row_sha)).1 as price_ccy_per_unit,
+        argMax(tuple(source), (ingested_ts, row_sha)).1 as source
+    from loaded
+    group by market, commodity, hub, delivery_ts, known_ts
+),
+
+final as (
+    select
+        market,
+        commodity,
+        hub,
+        delivery_ts,
+        resolution_min,
+        known_ts,
+        currency,
+        unit,
+        price_ccy_per_unit,
+        multiIf(unit = 'MWh', price_ccy_per_unit, unit = 'MMBtu', price_ccy_per_unit / 0.29307107, null) as price_ccy_per_mwh_thermal,
+        source
+    from one_per_key
+)
+
+{{ as_contract('final') }}
