@@ -32,6 +32,16 @@ LOADS = _ops(
     ("load_id",),
     "One exactly-once load of one object: rows_read = rows_loaded + rows_quarantined + rows_duplicate.",
 )
+LOAD_INTENTS = _ops(
+    "load_intents",
+    (
+        string("load_id", "Load that was begun (ops.loads once it is complete)."),
+        integer("attempt", "0, or one more for each time the load began anew after it was complete.", ge=0),
+        instant("ingested_ts", "ingested_ts of every row of the load; a retry after a crash takes it from here."),
+    ),
+    ("load_id", "attempt"),
+    "Loads that were begun: a retry finds its own rows by their ingested_ts and goes on instead of starting over.",
+)
 PUBLICATIONS = _ops(
     "publications",
     (
@@ -227,5 +237,17 @@ MIGRATIONS = _ops(
 )
 
 OPS_TABLES: tuple[Table, ...] = (
-    LOADS, PUBLICATIONS, KILL_SWITCH, AUDIT_LOG, APPROVALS, CHECK_RESULTS, DBT_RESULTS, MODEL_METRICS, SCORECARD, TRAINING_RUNS, RUNS, MIGRATIONS,
+    LOADS,
+    LOAD_INTENTS,
+    PUBLICATIONS,
+    KILL_SWITCH,
+    AUDIT_LOG,
+    APPROVALS,
+    CHECK_RESULTS,
+    DBT_RESULTS,
+    MODEL_METRICS,
+    SCORECARD,
+    TRAINING_RUNS,
+    RUNS,
+    MIGRATIONS,
 )
