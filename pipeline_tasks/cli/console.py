@@ -109,29 +109,31 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except Refused as refused:
-            err.print(f"[bold red]refused:[/bold red] {refused}", highlight=False)
+            err.print(f"[bold red]refused:[/bold red] {refused}", highlight=False, soft_wrap=True)
             raise typer.Exit(ExitCode.REFUSED) from refused
         except (KeyError, ValueError, FileNotFoundError, NotADirectoryError) as error:
             if os.environ.get("DESK_DEBUG"):
                 raise
             text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-            err.print(f"[bold red]error:[/bold red] {text}", highlight=False)
+            err.print(f"[bold red]error:[/bold red] {text}", highlight=False, soft_wrap=True)
             raise typer.Exit(ExitCode.USAGE) from error
         except (RuntimeError, OSError) as error:
             if os.environ.get("DESK_DEBUG"):
                 raise
-            err.print(f"[bold red]failed:[/bold red] {error}", highlight=False)
+            err.print(f"[bold red]failed:[/bold red] {error}", highlight=False, soft_wrap=True)
             raise typer.Exit(ExitCode.FAILED) from error
 
     return wrapper
 
 
-def parse_day(text: str) -> date:
-    """A `YYYY-MM-DD` date.
+def parse_day(text: str | date) -> date:
+    """A `YYYY-MM-DD` date; a date (an option's default) is returned as it is.
 
     Raises:
         typer.BadParameter: the text is no date; the message shows the form.
     """
+    if isinstance(text, date):
+        return text
     try:
         return date.fromisoformat(text)
     except ValueError as error:
