@@ -200,7 +200,8 @@ def _contract(frame: pl.DataFrame, table: Table, spec: FileObject, target: Targe
         blocks.append(
             _placed(rows, table, spec, (cell[1].known if cell else None) or target.known, reading, is_zoned(spec.time, frame.schema))
         )
-    return pl.concat([b[0] for b in blocks]), pl.concat([b[1] for b in blocks])
+    # in order of delivery: a later `until` then adds rows at the end and renumbers none, so that quarantine knows a row again
+    return pl.concat([b[0] for b in blocks]).sort("delivery_ts", maintain_order=True), pl.concat([b[1] for b in blocks])
 
 
 def _placed(

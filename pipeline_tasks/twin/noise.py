@@ -1,0 +1,111 @@
+"""Random numbers that belong to a day: streams keyed by (seed, stream, day), so a longer horizon changes no earlier value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+from scipy.signal import lfilter
+
+HOURS = 25  # drawn for every day; days of 23 and 24 hours use the first ones
+FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+STREAMS = (
+    "temperature",
+    "load",
+    "wind",
+    "cloud",
+    "outage",
+    "spike",
+    "load_error",
+    "wind_error",
+    "solar_error",
+    "temperature_error",
+    "gas",
+    "co2",
+    "auction",
+)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Every hour of the horizon, in order.
+
+    Attributes:
+        start: first market-local delivery date.
+        days: number of days.
+        zone: IANA zone; days have 23, 24 or 25 hours.
+        frame: columns delivery_ts (UTC), day (index from 0), hour_of_day (0-24, elapsed), local_hour (0-23), weekday (1-7), doy.
+    """
+
+    start: date
+    days: int
+    zone: str
+    frame: pl.DataFrame = field(repr=False)
+
+    @classmethod
+    def build(cls, start: date, end: date, zone: str) -> Calendar:
+        """Hours from local midnight of `start` to local midnight after `end`."""
+        midnights = pl.Series([start, end + timedelta(days=1)]).cast(pl.Datetime("ms")).dt.replace_time_zone(zone).dt.convert_time_zone("UTC")
+        hours = pl.datetime_range(midnights[0], midnights[1], "1h", closed="left", time_unit="ms", time_zone="UTC", eager=True)
+        local = pl.col("delivery_ts").dt.convert_time_zone(zone)
+        frame = pl.DataFrame({"delivery_ts": hours}).with_columns(
+            (local.dt.date() - start).dt.total_days().alias("day"),
+            local.dt.hour().cast(pl.Int64).alias("local_hour"),
+            local.dt.weekday().cast(pl.Int64).alias("weekday"),
+            local.dt.ordinal_day().cast(pl.Int64).alias("doy"),
+        )
+        frame = frame.with_columns(pl.int_range(pl.len()).over("day").alias("hour_of_day"))
+        return cls(start, (end - start).days + 1, zone, frame)
+
+    def column(self, name: str) -> FloatArray:
+        """A column as floats, one per hour."""
+        return self.frame.get_column(name).to_numpy().astype(np.float64)
+
+    def hourly(self, daily: FloatArray) -> FloatArray:
+        """Values of days, repeated over their hours."""
+        return daily[self.frame.get_column("day").to_numpy()]
+
+    def local_midnights(self) -> pl.Series:
+        """UTC instant of each local midnight."""
+        dates = pl.date_range(self.start, self.start + timedelta(days=self.days - 1), "1d", eager=True)
+        return dates.cast(pl.Datetime("ms")).dt.replace_time_zone(self.zone).dt.convert_time_zone("UTC")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard normals and uniforms, reproducible per day and stream."""
+
+    seed: int
+    calendar: Calendar
+
+    def _generator(self, stream: str, unit: int, day: int) -> np.random.Generator:
+        ordinal = self.calendar.start.toordinal() + day
+        key = np.array([self.seed, (STREAMS.index(stream) << 40) | (unit << 24) | ordinal], dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(key=key))
+
+    def hourly(self, stream: str, unit: int = 0) -> FloatArray:
+        """Independent standard normals, one per hour."""
+        block = np.stack([self._generator(stream, unit, d).standard_normal(HOURS) for d in range(self.calendar.days)])
+        frame = self.calendar.frame
+        return block[frame.get_column("day").to_numpy(), frame.get_column("hour_of_day").to_numpy()]
+
+    def uniform(self, stream: str, unit: int = 0) -> FloatArray:
+        """Independent uniforms on [0, 1), one per hour; from the same key as, but not together with, `hourly`."""
+        block = np.stack([self._generator(stream, unit, d).random(HOURS) for d in range(self.calendar.days)])
+        frame = self.calendar.frame
+        return block[frame.get_column("day").to_numpy(), frame.get_column("hour_of_day").to_numpy()]
+
+    def daily(self, stream: str, unit: int = 0) -> FloatArray:
+        """Independent standard normals, one per day."""
+        return np.array([self._generator(stream, unit, d).standard_normal() for d in range(self.calendar.days)])
+
+
+def autoregressive(shocks: FloatArray, phi: float) -> FloatArray:
+    """Stationary AR(1) with unit variance driven by standard normal shocks; the past never depends on the future."""
+    scaled = shocks * np.sqrt(1 - phi**2)
+    scaled[0] = shocks[0]
+    path: FloatArray = lfilter([1.0], [1.0, -phi], scaled)
+    return path
