@@ -19,6 +19,7 @@ __all__ = [
     "default_lag",
     "diebold_mariano",
     "diebold_mariano_daily",
+    "giacomini_white",
     "kupiec",
     "mean_difference_ci",
     "newey_west_variance",
@@ -154,6 +155,25 @@ def diebold_mariano_daily(
     daily = np.bincount(index, weights=difference)
     result = diebold_mariano(daily, np.zeros_like(daily), lag=lag, alternative=alternative)
     return TestResult(f"diebold_mariano_daily_{alternative}", result.statistic, result.p_value, result.n, result.detail)
+
+
+def giacomini_white(loss_a: npt.ArrayLike, loss_b: npt.ArrayLike) -> TestResult:
+    """Giacomini-White (2006, theorem 1) test of equal conditional predictive ability, one step ahead.
+
+    Asks whether the difference of the losses could have been foretold from a constant and the last difference; chi-squared
+    with two degrees of freedom under the null.
+
+    Args:
+        loss_a: losses of A in time order, shape (n,), one per decision (daily losses).
+        loss_b: losses of B on the same rows.
+    """
+    from scipy import stats as sps
+
+    d = _difference(loss_a, loss_b)
+    z = np.column_stack((np.ones(d.size - 1), d[:-1])) * d[1:, None]
+    mean, n = z.mean(axis=0), z.shape[0]
+    statistic = float(n * mean @ np.linalg.pinv(z.T @ z / n) @ mean)
+    return TestResult("giacomini_white", statistic, float(sps.chi2.sf(statistic, 2)), n)
 
 
 def kupiec(violations: npt.ArrayLike, expected: float) -> TestResult:
