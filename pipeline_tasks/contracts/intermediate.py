@@ -70,17 +70,20 @@ MARKET_DAYS = _table(
     "Local days of a market with gate, clock change and holiday; written by the transform step from the settings.",
     managed_by="migrations",
 )
-FEATURE_BUILDS = _table(
-    "feature_builds",
+LAYER_BUILDS = _table(
+    "layer_builds",
     (
         MARKET,
-        day("from_date", "First delivery date that was rebuilt."),
-        day("to_date", "Last delivery date that was asked for."),
+        symbol("layer", "Layer that was built."),
+        string("fingerprint", "SHA-256 of the transforms and the market's settings it was built with."),
+        day("from_date", "First delivery date that was rebuilt; 1990-01-01 for all."),
+        day("to_date", "Last delivery date the layer reaches."),
         instant("raw_ingested_ts", "Last ingested_ts of the market's raw rows that the build saw."),
+        integer("raw_rows", "Raw rows of the market that the build saw.", ge=0),
         instant("at_ts", "When the build ended, UTC."),
     ),
-    ("market", "at_ts"),
-    "Feature builds; raw rows ingested later than the last one make their years be rebuilt.",
+    ("market", "layer", "at_ts"),
+    "Successful builds; raw rows ingested later, other rows or other transforms make a layer be rebuilt.",
     managed_by="migrations",
 )
 
@@ -162,7 +165,7 @@ COMMODITIES_ASOF = _table(
 INTERMEDIATE_TABLES: tuple[Table, ...] = (
     MARKET_SETTINGS,
     MARKET_DAYS,
-    FEATURE_BUILDS,
+    LAYER_BUILDS,
     MARKET_CALENDAR,
     PRICES_ASOF,
     QUANTITIES_ASOF,

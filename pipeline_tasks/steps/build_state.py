@@ -1,0 +1,122 @@
+"""What a layer was last built from, and so what must be rebuilt: nothing, some years, or everything."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+
+from pipeline_tasks.contracts import STATIC_TABLES
+from pipeline_tasks.contracts.intermediate import LAYER_BUILDS
+from pipeline_tasks.contracts.tables import Table
+from pipeline_tasks.steps.dbt_process import PROJECT_DIR
+from pipeline_tasks.warehouse import Warehouse
+
+EVERYTHING = date(1990, 1, 1)
+SOURCES = ("raw.prices", "raw.quantities", "raw.commodities")
+_RAW_ROWS = " union all ".join(f"select ingested_ts, delivery_ts from {t} where market = {{market:String}}" for t in SOURCES)
+
+
+@dataclass(frozen=True, slots=True)
+class RawState:
+    """Raw rows of a market: how many, and when the last one was loaded."""
+
+    ingested_ts: datetime
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One successful build of a layer for a market."""
+
+    fingerprint: str
+    to_date: date
+    raw: RawState
+
+
+def fingerprint(wh: Warehouse, market: str) -> str:
+    """SHA-256 of the dbt project's files and the market's settings."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in PROJECT_DIR.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts):
+        digest.update(path.relative_to(PROJECT_DIR).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    sha = wh.scalar("select any(settings_sha) from intermediate.market_settings where market = {market:String}", {"market": market})
+    digest.update(str(sha or "").encode())
+    return digest.hexdigest()
+
+
+def raw_state(wh: Warehouse, market: str) -> RawState:
+    """State of the market's raw rows now."""
+    row = wh.query(f"select max(ingested_ts) as last, count() as n from ({_RAW_ROWS})", {"market": market}).row(0, named=True)
+    return RawState(row["last"], int(row["n"]))
+
+
+def last_build(wh: Warehouse, layer: str, market: str) -> Build | None:
+    """The last successful build of the layer for the market."""
+    frame = wh.query(
+        "select * from intermediate.layer_builds where market = {market:String} and layer = {layer:String} order by at_ts desc limit 1",
+        {"market": market, "layer": layer},
+    )
+    if not frame.height:
+        return None
+    row = frame.row(0, named=True)
+    return Build(row["fingerprint"], row["to_date"], RawState(row["raw_ingested_ts"], int(row["raw_rows"])))
+
+
+def record_build(wh: Warehouse, layer: str, market: str, build: Build, from_date: date | None) -> None:
+    """Remember a successful build."""
+    row = {
+        "market": market,
+        "layer": layer,
+        "fingerprint": build.fingerprint,
+        "from_date": from_date or EVERYTHING,
+        "to_date": build.to_date,
+        "raw_ingested_ts": build.raw.ingested_ts,
+        "raw_rows": build.raw.rows,
+        "at_ts": datetime.now(UTC),
+    }
+    wh.insert(LAYER_BUILDS, pl.DataFrame([row], schema=LAYER_BUILDS.polars_schema()))
+
+
+def first_changed_date(wh: Warehouse, market: str, last: Build, now: Build) -> date | None:
+    """First delivery date whose features may differ from the last build's.
+
+    Returns:
+        None when nothing changed; `EVERYTHING` when the project, the settings or rows already seen changed; else a date
+        that is not after the delivery date of any raw row loaded since.
+    """
+    if last.fingerprint != now.fingerprint:
+        return EVERYTHING
+    if last.raw == now.raw:
+        return None
+    sql = f"select count() as n, min(delivery_ts) as first from ({_RAW_ROWS}) where ingested_ts > {{seen:DateTime64(3, 'UTC')}}"
+    row = wh.query(sql, {"market": market, "seen": last.raw.ingested_ts}).row(0, named=True)
+    if last.raw.rows + int(row["n"]) != now.raw.rows:
+        return EVERYTHING
+    first: datetime = row["first"]
+    return first.date() - timedelta(days=2)
+
+
+def drop_drifted(wh: Warehouse, layer: str) -> list[str]:
+    """Drop the layer's dbt tables whose live columns differ from their contract; dbt makes them anew.
+
+    Returns:
+        Names of the layer's tables that do not exist now, dropped or never built.
+    """
+    absent = []
+    for table in (t for t in STATIC_TABLES if t.managed_by == "dbt" and t.database.value == layer):
+        live = wh.query(
+            "select name, type from system.columns where database = {database:String} and table = {name:String} order by position",
+            {"database": table.database.value, "name": table.name},
+        )
+        if live.height and live.rows() == _declared(table):
+            continue
+        if live.height:
+            wh.command(f"drop table if exists {table.full_name}")
+        absent.append(table.full_name)
+    return absent
+
+
+def _declared(table: Table) -> list[tuple[str, str]]:
+    return [(c.name, c.clickhouse_type) for c in table.columns]

@@ -1,0 +1,175 @@
+"""Transform: one `dbt build` per layer, for one market and the years that need it, with every result kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+import polars as pl
+
+from config.markets import Market, load_markets, resolve_market
+from pipeline_tasks.contracts.ops import DBT_RESULTS
+from pipeline_tasks.steps.build_state import (
+    EVERYTHING,
+    Build,
+    drop_drifted,
+    fingerprint,
+    first_changed_date,
+    last_build,
+    raw_state,
+    record_build,
+)
+from pipeline_tasks.steps.dbt_process import NodeResult, TransformFailed, raise_on_failure, run_dbt
+from pipeline_tasks.steps.market_days import load_market_days
+from pipeline_tasks.warehouse import Warehouse, connect
+
+Layer = Literal["staging", "intermediate", "features", "marts"]
+LAYERS: tuple[Layer, ...] = ("staging", "intermediate", "features", "marts")
+
+__all__ = ["LAYERS", "Layer", "TransformFailed", "transform"]
+
+
+def transform(
+    layer: Layer,
+    *,
+    market: str | None = None,
+    start_date: date | None = None,
+    end_date: date | None = None,
+    run_id: str = "adhoc",
+    force: bool = False,
+) -> dict[str, Any]:
+    """Build one layer with dbt.
+
+    Staging is views. Intermediate rebuilds the market's partitions. Features rebuild whole years of the market: those
+    that raw rows loaded since the last build can change and those from `start_date` on, up to `end_date`'s year; all of them
+    after a change of settings or of the dbt project. Layers must be built in order.
+
+    Args:
+        layer: what to build.
+        market: market or selection key (`epf_de`, `ercot_hb_north` builds all of `ercot`); None builds every market with
+            raw prices, wholly.
+        start_date: first delivery date to rebuild in any case.
+        end_date: rows exist at least up to this delivery date, also where prices are unknown yet.
+        run_id: run that the results are kept under in `ops.dbt_results`.
+        force: build intermediate and features wholly even though nothing changed.
+
+    Returns:
+        `layer`, `market`, `nodes` (number by status), `from_date` and `to_date` of what was built, `skipped` (nothing had changed),
+        `seconds`.
+
+    Raises:
+        ValueError: the layer is not known.
+        KeyError: the market is not known.
+        TransformFailed: a dbt node failed; the results are kept before it is raised.
+    """
+    if layer not in LAYERS:
+        raise ValueError(f"layer {layer!r} is not known; use one of {', '.join(LAYERS)}")
+    began = time.monotonic()
+    with connect() as wh:
+        if market is None:
+            return _transform_all(wh, layer, end_date, run_id, began)
+        return _transform_market(wh, layer, resolve_market(market).market, (start_date, end_date), run_id=run_id, force=force, began=began)
+
+
+def _transform_all(wh: Warehouse, layer: Layer, end_date: date | None, run_id: str, began: float) -> dict[str, Any]:
+    known = set(wh.query("select distinct market from raw.prices")["market"].to_list())
+    for market in load_markets().values():
+        if market.key in known:
+            load_market_days(wh, market)
+    drop_drifted(wh, layer)
+    nodes = _build(wh, layer, {"end_date": _text(end_date)}, run_id)
+    return _summary(layer, None, nodes, began, from_date=None, to_date=end_date)
+
+
+def _transform_market(
+    wh: Warehouse,
+    layer: Layer,
+    market: Market,
+    dates: tuple[date | None, date | None],
+    *,
+    run_id: str,
+    force: bool,
+    began: float,
+) -> dict[str, Any]:
+    load_market_days(wh, market)
+    absent = drop_drifted(wh, layer)
+    last, now = last_build(wh, layer, market.key), _state(wh, layer, market.key, dates[1])
+    start = EVERYTHING if force or absent or last is None else _start(wh, market.key, layer, dates, last, now)
+    if start is None:
+        return {**_summary(layer, market.key, [], began, from_date=None, to_date=now.to_date), "skipped": True}
+    variables = {"market": market.key, "end_date": _text(now.to_date), "start_date": "" if start == EVERYTHING else _text(start)}
+    nodes = _build(wh, layer, variables, run_id)
+    record_build(wh, layer, market.key, now, start)
+    return _summary(layer, market.key, nodes, began, from_date=start, to_date=now.to_date)
+
+
+def _state(wh: Warehouse, layer: Layer, market: str, end_date: date | None) -> Build:
+    """What a build would be made from now: features see the raw rows that the intermediate layer saw."""
+    below = last_build(wh, "intermediate", market) if layer in {"features", "marts"} else None
+    raw = below.raw if below else raw_state(wh, market)
+    reach = [d for d in (end_date, _last_priced_date(wh, market), below.to_date if below else None) if d]
+    return Build(fingerprint(wh, market), max(reach, default=EVERYTHING), raw)
+
+
+def _last_priced_date(wh: Warehouse, market: str) -> date | None:
+    value = wh.scalar(
+        "select toDate(max(delivery_ts)) from raw.prices where market = {market:String} having count() > 0", {"market": market}
+    )
+    return value if isinstance(value, date) else None
+
+
+def _start(wh: Warehouse, market: str, layer: Layer, dates: tuple[date | None, date | None], last: Build, now: Build) -> date | None:
+    """First delivery date to rebuild, None for nothing to do."""
+    if layer in {"staging", "marts"}:  # views and small tables: staging only when it changed, marts always
+        return EVERYTHING if layer == "marts" or last.fingerprint != now.fingerprint else None
+    candidates = [first_changed_date(wh, market, last, now), dates[0], last.to_date if now.to_date > last.to_date else None]
+    found = [d for d in candidates if d is not None]
+    return min(found) if found else None
+
+
+def _build(wh: Warehouse, layer: Layer, variables: dict[str, str], run_id: str) -> list[NodeResult]:
+    nodes = run_dbt(wh, ["build", "--select", f"path:models/{layer}", "--exclude-resource-type", "unit_test"], variables=variables)
+    _keep(wh, nodes, run_id)
+    raise_on_failure(nodes)
+    return nodes
+
+
+def _keep(wh: Warehouse, nodes: Sequence[NodeResult], run_id: str) -> None:
+    """Write the results to ops.dbt_results, failed ones too."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "run_id": run_id,
+            "unique_id": n.unique_id,
+            "resource_type": n.resource_type,
+            "status": n.status,
+            "seconds": n.seconds,
+            "failures": n.failures,
+            "message": n.message,
+            "at_ts": now,
+        }
+        for n in nodes
+    ]
+    if rows:
+        wh.insert(DBT_RESULTS, pl.DataFrame(rows, schema=DBT_RESULTS.polars_schema()))
+
+
+def _summary(
+    layer: Layer, market: str | None, nodes: Sequence[NodeResult], began: float, *, from_date: date | None, to_date: date | None
+) -> dict[str, Any]:
+    statuses = sorted({n.status for n in nodes})
+    return {
+        "layer": layer,
+        "market": market,
+        "nodes": {s: sum(n.status == s for n in nodes) for s in statuses},
+        "from_date": _text(from_date),
+        "to_date": _text(to_date),
+        "skipped": False,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+
+
+def _text(value: date | None) -> str:
+    return value.isoformat() if value else ""
