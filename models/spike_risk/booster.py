@@ -71,7 +71,16 @@ def fixed_params(seed: int, threads: int) -> dict[str, Any]:
 
 
 def tune(
-    inputs: Array, events: Array, folds: list[Fold], *, names: list[str], rising: list[str], trials: int, rounds: int, seed: int, threads: int
+    inputs: Array,
+    events: Array,
+    folds: list[Fold],
+    *,
+    names: list[str],
+    rising: list[str],
+    trials: int,
+    rounds: int,
+    seed: int,
+    threads: int,
 ) -> Tuned:
     """Search LightGBM's parameters by mean log loss over the folds (seeded TPE), the number of rounds by the same curve.
 

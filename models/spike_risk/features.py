@@ -75,6 +75,4 @@ def design(rows: pl.DataFrame) -> pl.DataFrame:
         (pl.col("day_of_year") * turn).cos().alias("season_cos"),
         *(pl.col(c) for c in SHARES),
     ]
-    return frame.select(e.cast(pl.Float64, strict=False) for e in expressions).with_columns(
-        pl.when(pl.all().is_finite()).then(pl.all())
-    )
+    return frame.select(e.cast(pl.Float64, strict=False) for e in expressions).with_columns(pl.when(pl.all().is_finite()).then(pl.all()))

@@ -19,7 +19,7 @@ from models.spike_risk.features import design, with_levels
 from models.spike_risk.params import Params
 from models.spike_risk.spec import SPEC
 from models.spike_risk.thresholds import LEVEL_KEY, SERIES
-from models.spike_risk.training import LEVEL, POOL, Fitted, train
+from models.spike_risk.training import LEVEL, Fitted, train
 
 ROW_KEY = ("market", "hub", "product", "delivery_ts", "as_of")
 HEAD = ("market", "hub", "product", "delivery_ts", "delivery_date", "as_of", "status", "status_reason")
@@ -51,6 +51,21 @@ class SpikeRisk:
     def search(self) -> Mapping[str, Any]:
         """What the search inside the fold found: parameters, validation log loss, rows and events."""
         return dict(self._ready()[0].search)
+
+    def label(self, data: Features) -> pl.DataFrame:
+        """Event of every target row, for scoring: needs no fit.
+
+        Returns:
+            Key columns, `threshold` (by what was known at the row's own as_of; null with too little history) and `event`
+            (1.0 where the price exceeds it; null while either is unknown).
+        """
+        p = self.params
+        outcomes = data.history.filter(pl.col("price_known_ts").is_not_null() & pl.col("price_ccy_per_mwh").is_not_null())
+        rows = with_levels(
+            data.target, outcomes, window_days=p.threshold_days, quantile=p.threshold_quantile, min_days=p.threshold_min_days
+        )
+        event = (pl.col("price_ccy_per_mwh") > pl.col("threshold")).cast(pl.Float64).alias("event")
+        return rows.select(*ROW_KEY, "threshold", event)
 
     def predict(self, data: Features, *, as_of: datetime) -> Prediction:
         """Answer on every row of `data.target`, each with what was known at its own as_of."""
@@ -145,7 +160,7 @@ class SpikeRisk:
         if not since.is_empty():
             levelled = self._levelled(since, known)
             made = levelled.select(*LEVEL_KEY, "price_known_ts").with_columns(pl.Series("probability", sigmoid(self._log_odds(levelled))))
-            pool = pl.concat([pool, made.select(pool.columns).cast(dict(pool.schema))])
+            pool = pl.concat([pool, made.select(pool.columns).cast(pool.schema)])
         levels = []
         for market, hub, product, as_of in asks.iter_rows():
             recent = pool.filter(

@@ -58,7 +58,16 @@ class Params:
         for name in ("threshold_quantile", "cv_share", "alert_budget"):
             if not 0 < getattr(params, name) < 1:
                 raise ValueError(f"spike_risk: {name} is {getattr(params, name)}; it must lie strictly between 0 and 1")
-        for name in ("threshold_days", "threshold_min_days", "train_days", "cv_folds", "trials", "rounds", "level_blocks", "alert_window_days"):
+        for name in (
+            "threshold_days",
+            "threshold_min_days",
+            "train_days",
+            "cv_folds",
+            "trials",
+            "rounds",
+            "level_blocks",
+            "alert_window_days",
+        ):
             if getattr(params, name) < 1:
                 raise ValueError(f"spike_risk: {name} is {getattr(params, name)}; it must be at least 1")
         return params

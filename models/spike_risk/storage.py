@@ -67,7 +67,7 @@ def read(directory: Path) -> tuple[Fitted, Params, datetime]:
         calibrator=Calibrator(**head["calibrator"]),
         base_rate=float(head["base_rate"]),
         alert_probability=float(head["alert_probability"]),
-        pool=frame.with_columns(instants, pl.Series("probability", pool["probability"], dtype=pl.Float64)).cast(dict(POOL)),
+        pool=frame.with_columns(instants, pl.Series("probability", pool["probability"], dtype=pl.Float64)).cast(POOL),
         levels=pl.DataFrame(head["levels"], schema={**dict.fromkeys(SERIES, pl.String), **dict.fromkeys(LAST, pl.Float64)}),
         search=dict(head["search"]),
     )

@@ -20,7 +20,9 @@ from models.spike_risk.thresholds import LEVEL_KEY, SERIES
 Array = npt.NDArray[np.float64]
 LEVEL = "level_score"
 MIN_EVENTS = 20
-POOL = pl.Schema({"market": pl.String(), "hub": pl.String(), "product": pl.String(), "as_of": pl.Datetime("ms", "UTC"), "probability": pl.Float64()})
+POOL = pl.Schema(
+    {"market": pl.String(), "hub": pl.String(), "product": pl.String(), "as_of": pl.Datetime("ms", "UTC"), "probability": pl.Float64()}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ def matrix(inputs: pl.DataFrame, names: list[str]) -> Array:
 def labelled_rows(known: pl.DataFrame, params: Params, cutoff: Any) -> pl.DataFrame:
     """Rows with a threshold at their own as_of and the event `price > threshold`, of the last `train_days`, in key order."""
     rows = known.filter(pl.col("as_of") > cutoff - timedelta(days=params.train_days))
-    rows = with_levels(rows, known, window_days=params.threshold_days, quantile=params.threshold_quantile, min_days=params.threshold_min_days)
+    rows = with_levels(
+        rows, known, window_days=params.threshold_days, quantile=params.threshold_quantile, min_days=params.threshold_min_days
+    )
     events = (pl.col("price_ccy_per_mwh") > pl.col("threshold")).cast(pl.Float64).alias("event")
     return rows.filter(pl.col("threshold").is_not_null()).with_columns(events)
 
@@ -107,20 +111,53 @@ def train(known: pl.DataFrame, params: Params, *, cutoff: Any, seed: int) -> Fit
     recent = rows.filter(pl.col("as_of") > cutoff - timedelta(days=365))["event"].to_numpy()
     base = float((recent.sum() + 0.02) / (len(recent) + 1.0))
     final_level = fit_level(x, hours, target, penalty=params.level_penalty)
-    levels = rows.sort("as_of").group_by(SERIES, maintain_order=True).agg(pl.col("threshold", "median", "scale", "share_1d", "share_7d", "share_28d").last())
-    common = {"names": [*names, LEVEL], "expected": expected, "level": final_level, "base_rate": base, "levels": levels.sort(SERIES)}
+    levels = (
+        rows.sort("as_of")
+        .group_by(SERIES, maintain_order=True)
+        .agg(pl.col("threshold", "median", "scale", "share_1d", "share_7d", "share_28d").last())
+    )
+    common: dict[str, Any] = {
+        "names": [*names, LEVEL],
+        "expected": expected,
+        "level": final_level,
+        "base_rate": base,
+        "levels": levels.sort(SERIES),
+    }
     if events.sum() < MIN_EVENTS:
-        pool = rows.select(LEVEL_KEY).with_columns(pl.lit(base).alias("probability")).cast(dict(POOL))
-        return Fitted(**common, booster="", calibrator=Calibrator(1.0, 0.0, 0.0), alert_probability=base, pool=pool, search={"events": float(events.sum())})
+        pool = rows.select(LEVEL_KEY).with_columns(pl.lit(base).alias("probability")).cast(POOL)
+        return Fitted(
+            **common,
+            booster="",
+            calibrator=Calibrator(1.0, 0.0, 0.0),
+            alert_probability=base,
+            pool=pool,
+            search={"events": float(events.sum())},
+        )
     level = _chained_level(x, hours, target, as_of, known_ts, params)
     usable = np.isfinite(level)
     x, level, events, as_of, known_ts = np.column_stack((x, level))[usable], level[usable], events[usable], as_of[usable], known_ts[usable]
     folds = time_folds(as_of, known_ts, folds=params.cv_folds, share=params.cv_share)
-    tuned = tune(x, events, folds, names=[*names, LEVEL], rising=[LEVEL], trials=params.trials, rounds=params.rounds, seed=seed, threads=params.threads)
+    tuned = tune(
+        x,
+        events,
+        folds,
+        names=[*names, LEVEL],
+        rising=[LEVEL],
+        trials=params.trials,
+        rounds=params.rounds,
+        seed=seed,
+        threads=params.threads,
+    )
     held = np.isfinite(tuned.out_of_fold)
     calibrator = fit_calibrator(tuned.out_of_fold[held], level[held], events[held])
     probability = sigmoid(calibrator.log_odds(tuned.out_of_fold[held], level[held]))
-    pool = rows.filter(pl.Series(usable)).filter(pl.Series(held)).select(LEVEL_KEY).with_columns(pl.Series("probability", probability)).cast(dict(POOL))
+    pool = (
+        rows.filter(pl.Series(usable))
+        .filter(pl.Series(held))
+        .select(LEVEL_KEY)
+        .with_columns(pl.Series("probability", probability))
+        .cast(POOL)
+    )
     booster = train_booster(x, events, tuned.params, [*names, LEVEL])
     search = {
         "params": tuned.params,
@@ -145,7 +182,9 @@ def _chained_level(x: Array, hours: npt.NDArray[np.int64], target: Array, as_of:
     """Level score of every training row from regressions on earlier outcomes only; NaN for the first part, which has none."""
     level = np.full(len(target), np.nan)
     for train_rows, block in time_folds(as_of, known, folds=params.level_blocks, share=1 - params.level_warmup):
-        level[block] = fit_level(x[train_rows], hours[train_rows], target[train_rows], penalty=params.level_penalty).predict(x[block], hours[block])
+        level[block] = fit_level(x[train_rows], hours[train_rows], target[train_rows], penalty=params.level_penalty).predict(
+            x[block], hours[block]
+        )
     return level
 
 

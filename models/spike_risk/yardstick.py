@@ -13,12 +13,16 @@ BASELINES = (
         " ensembles where there are such, else a ridge regression per hour on the same features.",
     ),
 )
-HOURLY = {"test_days": 365, "refit_days": 28, "calibration_days": 363}
-SHORT = {"test_days": 180, "refit_days": 14, "calibration_days": 120}
 DATA_SETS = (
-    *(DataSetSpec(name, **HOURLY) for name in ("epf_de", "de", "epf_np", "epf_pjm", "epf_be", "epf_fr")),
+    *(
+        DataSetSpec(name, test_days=365, refit_days=28, calibration_days=363)
+        for name in ("epf_de", "de", "epf_np", "epf_pjm", "epf_be", "epf_fr")
+    ),
     # ERCOT has 18 months: half a year is scored, and the threshold uses the 90 to 365 days that are known.
-    *(DataSetSpec(name, **SHORT) for name in ("ercot_hb_north", "ercot_hb_west", "ercot_hb_houston", "ercot_hb_south")),
+    *(
+        DataSetSpec(name, test_days=180, refit_days=14, calibration_days=120)
+        for name in ("ercot_hb_north", "ercot_hb_west", "ercot_hb_houston", "ercot_hb_south")
+    ),
 )
 
 

@@ -1,0 +1,7 @@
+"""The scorecard: walk-forward results of every model against its named baselines."""
+
+from pipeline_tasks.scorecard.render import markdown, print_table, write_markdown
+from pipeline_tasks.scorecard.rows import ScoreRow, rows_frame
+from pipeline_tasks.scorecard.runner import run_scorecard
+
+__all__ = ["ScoreRow", "markdown", "print_table", "rows_frame", "run_scorecard", "write_markdown"]

@@ -1,0 +1,172 @@
+"""From answers to a panel: outcomes, fallbacks for unanswered rows, and baselines on the same rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models._kernel.protocol import Features, Model
+from models._kernel.spec import Kind, ModelSpec
+from models._kernel.splitter import Fold, walk_forward
+from models._kernel.yardstick import DataSetSpec, Yardstick
+from pipeline_tasks.scorecard.event_baselines import event_comparators
+from pipeline_tasks.scorecard.panel import KEY, Panel, aligned
+from pipeline_tasks.scorecard.point_baselines import historical_quantiles, naive_week, point_comparators
+from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet
+from pipeline_tasks.scorecard.walk import Walked
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The scored window and the folds that answer it.
+
+    Attributes:
+        first: first scored delivery date.
+        last: last scored delivery date.
+        folds: the walk.
+        warm: folds of the calibration days before, for baselines that need past forecasts of their own.
+    """
+
+    first: date
+    last: date
+    folds: tuple[Fold, ...]
+    warm: tuple[Fold, ...]
+
+
+def window_of(data: DataSet, spec: DataSetSpec, model: ModelSpec, start: date | None, end: date | None) -> Window:
+    """The last `test_days` delivery dates with outcomes, or those between `start` and `end`; nothing is fixed to a calendar date.
+
+    Raises:
+        DataAbsentError: too little history before the window for the model's `min_history_days`.
+    """
+    priced = data.frame.filter(pl.col("price_ccy_per_mwh").is_not_null())["delivery_date"].unique().sort()
+    dates = [d for d in priced.to_list() if end is None or d <= end]
+    if not dates:
+        raise DataAbsentError(f"{data.name}: no published prices" + (f" up to {end}" if end else ""))
+    first = max(start, dates[0]) if start else dates[-1] - timedelta(days=spec.test_days - 1)
+    history = [d for d in dates if d < first]
+    if len(history) < model.min_history_days:
+        raise DataAbsentError(
+            f"{data.name}: {len(history)} priced days before the window that begins {first}; {model.name} needs {model.min_history_days}"
+            " (later data or a shorter window would do)"
+        )
+    everything = data.frame["delivery_date"].unique().to_list()
+
+    def folds_of(begin: date, last: date, refit_days: int) -> tuple[Fold, ...]:
+        return walk_forward(
+            everything,
+            gate=data.selection.market.gate,
+            first_test=begin,
+            last_test=last,
+            refit_days=refit_days,
+            embargo=spec.embargo_days,
+            train_days=spec.train_days,
+        )
+
+    folds = folds_of(first, dates[-1], spec.refit_days)
+    begin = max(first - timedelta(days=spec.calibration_days), history[0] + timedelta(days=60))
+    warm: tuple[Fold, ...] = ()
+    if spec.calibration_days and begin < first:
+        warm = folds_of(begin, first - timedelta(days=1), max(spec.refit_days, 28))
+    return Window(first, dates[-1], folds, warm)
+
+
+def distribution_panel(model: ModelSpec, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked) -> Panel:
+    """The panel of a price distribution; unanswered rows get the week-ago price with bands from its own past errors."""
+    frame = data.frame
+    inside = _inside(frame, window)
+    priced = frame["price_ccy_per_mwh"].is_not_null().to_numpy()
+    chosen = inside & priced
+    rows = frame.filter(pl.Series(chosen))
+    levels = np.asarray(list(model.quantile_columns), dtype=np.float64)
+    names = list(model.quantile_columns.values())
+    answers = aligned(rows, walked.answers, [model.point_column, *names])
+    unanswered = ~np.isfinite(answers).all(axis=1)
+    if unanswered.any():
+        missing = np.zeros(len(frame), dtype=bool)
+        missing[np.flatnonzero(chosen)[unanswered]] = True
+        naive = naive_week(frame)
+        bands = historical_quantiles(frame, naive, levels, only=missing)[missing] if len(levels) else np.empty((int(missing.sum()), 0))
+        point = naive[missing]
+        answers[unanswered] = np.column_stack((point, np.where(np.isfinite(bands), bands, point[:, None])))
+    wanted = [b.name for b in yardstick.baselines if not b.data_sets or data.name in b.data_sets]
+    wanted += [n for n in ("naive_week",) if n not in wanted]
+    comparators, absent = point_comparators(wanted, data, window.folds, chosen, levels)
+    return Panel(
+        rows=rows,
+        outcome=rows["price_ccy_per_mwh"].cast(pl.Float64).to_numpy(),
+        point=answers[:, 0],
+        levels=levels,
+        quantiles=answers[:, 1:],
+        comparators=comparators,
+        absent=absent,
+        fallback_rows=int(unanswered.sum()),
+        unpriced_rows=int((inside & ~priced).sum()),
+        validation=walked.validation,
+    )
+
+
+def probability_panel(model: Model, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked) -> Panel:
+    """The panel of an event probability; unanswered rows get the hour-of-week climatology.
+
+    The event is the model's own `label`, which every row can be given without a fit.
+
+    Raises:
+        DataAbsentError: the model defines no `label`, or no row of the window has an event.
+    """
+    label: Any = getattr(model, "label", None)
+    if label is None:
+        raise DataAbsentError(f"model {model.spec.name} is a probability without `label(data)`; say there what its event is")
+    frame = data.frame
+    labels = label(Features(frame, frame))
+    found = aligned(frame, labels, ["event", "threshold"])
+    events = pl.DataFrame({"event": found[:, 0], "threshold": found[:, 1]})
+    inside = _inside(frame, window)
+    chosen = inside & np.isfinite(found[:, 0])
+    if not chosen.any():
+        raise DataAbsentError(f"{data.name}: no row of the window has a known event (too little price history for a threshold)")
+    rows = frame.filter(pl.Series(chosen))
+    wanted = [b.name for b in yardstick.baselines if not b.data_sets or data.name in b.data_sets]
+    comparators, absent = event_comparators(
+        [*dict.fromkeys([*wanted, "hour_of_week_climatology"])], data, events, window.folds, window.warm, chosen
+    )
+    alert_column = ["alert"] if "alert" in walked.answers.columns else []
+    answers = aligned(rows, walked.answers, [model.spec.point_column, *alert_column])
+    unanswered = ~np.isfinite(answers).all(axis=1)
+    answers[unanswered, 0] = comparators["hour_of_week_climatology"].point[unanswered]
+    answers[unanswered, 1:] = 0.0
+    return Panel(
+        rows=rows,
+        outcome=found[chosen, 0],
+        point=answers[:, 0],
+        levels=np.empty(0),
+        quantiles=np.empty((len(rows), 0)),
+        comparators=comparators,
+        absent=absent,
+        alert=(answers[:, 1] > 0.5) if alert_column else None,
+        fallback_rows=int(unanswered.sum()),
+        unpriced_rows=int((inside & ~np.isfinite(found[:, 0])).sum()),
+        validation=walked.validation,
+    )
+
+
+def panel_of(model: Model, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked) -> Panel:
+    """The panel of a model, by the shape of its answer."""
+    if model.spec.kind is Kind.DISTRIBUTION:
+        return distribution_panel(model.spec, yardstick, data, window, walked)
+    return probability_panel(model, yardstick, data, window, walked)
+
+
+def _inside(frame: pl.DataFrame, window: Window) -> npt.NDArray[np.bool_]:
+    """Rows of the window; a market's products are not mixed: the frame holds one."""
+    return frame.select(pl.col("delivery_date").is_between(window.first, window.last)).to_series().to_numpy()
+
+
+__all__ = ["KEY", "Window", "panel_of", "window_of"]

@@ -1,0 +1,99 @@
+"""The panel that is scored: every interval of the window once, with outcome, answer and baselines side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Array = npt.NDArray[np.float64]
+KEY = ("market", "hub", "product", "delivery_ts", "as_of")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparator:
+    """A baseline on the panel's rows.
+
+    Attributes:
+        name: baseline name.
+        point: point forecast or probability, shape (n,), NaN where it has none.
+        quantiles: shape (n, k) on the panel's levels, NaN where it has none; None for points and probabilities.
+        score: ranking score of a probability baseline, shape (n,); None means `point`.
+        note: how it was made, for the reason of a row.
+    """
+
+    name: str
+    point: Array
+    quantiles: Array | None = None
+    score: Array | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Scored rows in key order.
+
+    Attributes:
+        rows: key columns, delivery_date, local_hour and what else the features say; outcome under `price_ccy_per_mwh`.
+        outcome: price, or event 0/1 for probability models, shape (n,).
+        point: answer, shape (n,).
+        levels: probability levels of `quantiles`, shape (k,); empty for probabilities.
+        quantiles: shape (n, k).
+        comparators: baselines by name.
+        absent: baseline name -> why it could not be computed.
+        alert: alerts of a probability model, shape (n,), or None.
+        fallback_rows: rows the model did not answer, scored with the fallback.
+        unpriced_rows: rows of the window without a published outcome; they cannot be scored.
+        validation: numbers the fits reported about their own search (weighted means over folds).
+    """
+
+    rows: pl.DataFrame
+    outcome: Array
+    point: Array
+    levels: Array
+    quantiles: Array
+    comparators: dict[str, Comparator]
+    absent: dict[str, str]
+    alert: npt.NDArray[np.bool_] | None = None
+    fallback_rows: int = 0
+    unpriced_rows: int = 0
+    validation: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Rows scored."""
+        return len(self.outcome)
+
+    @property
+    def days(self) -> npt.NDArray[np.int64]:
+        """Delivery date of every row as days since 1970."""
+        return self.rows["delivery_date"].cast(pl.Int32).cast(pl.Int64).to_numpy()
+
+    @property
+    def cells(self) -> list[npt.NDArray[np.int64]]:
+        """Row numbers of every (hub, local hour), each in time order."""
+        grouped = self.rows.select("hub", "local_hour").with_row_index("row").group_by("hub", "local_hour", maintain_order=True).agg("row")
+        return [np.asarray(r, dtype=np.int64) for r in grouped["row"].to_list()]
+
+    @property
+    def window(self) -> tuple[date, date]:
+        """First and last scored delivery date."""
+        days = self.rows["delivery_date"]
+        first, last = days.min(), days.max()
+        if not isinstance(first, date) or not isinstance(last, date):
+            raise ValueError("the panel has no rows; nothing was scored")
+        return first, last
+
+
+def key_frame(rows: pl.DataFrame) -> pl.DataFrame:
+    """Key columns of `rows` with a row number."""
+    return rows.select(KEY).with_row_index("row")
+
+
+def aligned(rows: pl.DataFrame, answers: pl.DataFrame, columns: list[str]) -> Array:
+    """Columns of `answers` on the rows of `rows` (left join on the key), shape (n, len(columns)), NaN where absent."""
+    joined = key_frame(rows).join(answers.select(*KEY, *columns).unique(KEY, keep="first"), on=list(KEY), how="left").sort("row")
+    return joined.select(pl.col(columns).cast(pl.Float64).fill_null(float("nan"))).to_numpy().reshape(len(rows), len(columns))

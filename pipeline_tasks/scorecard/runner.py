@@ -1,0 +1,135 @@
+"""The scorecard: every model on every data set, walked forward, beside its baselines, with verdicts that can say no."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from config.markets import resolve_market
+from config.settings import get_settings
+from models._kernel.registry import model_class, model_names, params_of, spec_of, yardstick_of
+from models._kernel.yardstick import DataClass, DataSetSpec, Yardstick
+from pipeline_tasks.contracts.ops import SCORECARD
+from pipeline_tasks.scorecard.assemble import panel_of, window_of
+from pipeline_tasks.scorecard.rows import ScoreRow, rows_frame
+from pipeline_tasks.scorecard.sources import DataAbsentError, FeatureSource, Say, WarehouseSource, state_for
+from pipeline_tasks.scorecard.verdicts import Stamp, not_measurable, score
+from pipeline_tasks.scorecard.walk import Walk, model_code_sha
+
+
+def run_scorecard(
+    *,
+    models: Sequence[str] | None = None,
+    data_sets: Sequence[str] | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    data_dir: Path | None = None,
+    profile: str = "full",
+    seed: int = 7,
+    progress: Say | None = None,
+    source: FeatureSource | None = None,
+    record: bool = True,
+) -> list[ScoreRow]:
+    """Score models on data sets; finished folds are kept below `home/scorecard` and resumed.
+
+    Args:
+        models: model names; None for all.
+        data_sets: data sets, also such that a yardstick does not name; None for those of each yardstick.
+        start: first scored delivery date; None for the yardstick's last N days of the data.
+        end: last scored delivery date; None for the end of the data.
+        data_dir: another data folder of the same layout; it gets a warehouse of its own.
+        profile: training settings of config/models.
+        seed: seed of fits and bootstraps.
+        progress: told what is being done.
+        source: where features come from; None for the warehouse.
+        record: write the rows to `ops.scorecard`.
+
+    Returns:
+        One row per (model, data set, metric, baseline); a data set that is not here gives rows `not_measurable`.
+    """
+    say: Say = progress or (lambda _text: None)
+    cache = get_settings().home / "scorecard"
+    rows: list[ScoreRow] = []
+    with state_for(data_dir):
+        job = _Job(source or WarehouseSource(), cache, start, end, profile, seed, say)
+        for name in models or model_names():
+            yardstick = yardstick_of(name)
+            for data_set in data_sets or [d.name for d in yardstick.data_sets]:
+                rows += job.run(name, yardstick, spec_on(yardstick, data_set))
+    if record and rows:
+        _record(rows, say)
+    return rows
+
+
+def spec_on(yardstick: Yardstick, data_set: str) -> DataSetSpec:
+    """How a data set is walked: as declared; one that is not declared like the first of the same market, else like the first.
+
+    So a further market (`epf_be`, another `nyiso_*` zone) needs no edit of any yardstick.
+    """
+    declared = {d.name: d for d in yardstick.data_sets}
+    if data_set in declared:
+        return declared[data_set]
+    family = data_set.split("_", maxsplit=1)[0]
+    alike = [d for d in yardstick.data_sets if d.name.split("_", maxsplit=1)[0] == family] or list(yardstick.data_sets)
+    return replace(alike[0], name=data_set, data_class=DataClass.TWIN if family == "twin" else DataClass.REAL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all parts of one scorecard share."""
+
+    source: FeatureSource
+    cache: Path
+    start: date | None
+    end: date | None
+    profile: str
+    seed: int
+    say: Say
+
+    def run(self, name: str, yardstick: Yardstick, spec: DataSetSpec) -> list[ScoreRow]:
+        """Rows of one model on one data set."""
+        from pipeline_tasks.steps.code_version import code_sha
+
+        began = time.perf_counter()
+        model_spec = spec_of(name)
+        stamp = Stamp(name, spec.name, spec.data_class, self.seed, 0.0, code_sha())
+        try:
+            loaded = self.source.load(spec.name, model_spec.inputs, self.say)
+            data = replace(loaded, frame=_one_product(loaded.frame, spec.name))
+            window = window_of(data, spec, model_spec, self.start, self.end)
+            cls, params = model_class(name), params_of(name, self.profile)
+            identity = {"model": name, "code": model_code_sha(name), "params": params}
+            walk = Walk(name, _maker(cls, params), identity, data.frame, self.cache / name / spec.name, self.seed)
+            walked = walk.run(window.folds, lambda text: self.say(f"{spec.name}: {text}"))
+            self.say(f"{spec.name}: {name}: scoring")
+            panel = panel_of(cls(params), yardstick, data, window, walked)
+        except DataAbsentError as error:
+            return not_measurable(yardstick, replace(stamp, seconds=time.perf_counter() - began), str(error))
+        return score(panel, yardstick, model_spec.kind, replace(stamp, data_class=data.data_class, seconds=walked.seconds))
+
+
+def _maker(cls: Any, params: dict[str, Any]) -> Callable[[], Any]:
+    return lambda: cls(params)
+
+
+def _one_product(frame: pl.DataFrame, data_set: str) -> pl.DataFrame:
+    """Rows of the market's own product only."""
+    product = resolve_market(data_set).market.product
+    return frame.filter(pl.col("product") == product) if frame["product"].n_unique() > 1 else frame
+
+
+def _record(rows: list[ScoreRow], say: Say) -> None:
+    """Append the rows to `ops.scorecard`."""
+    from pipeline_tasks.warehouse import connect
+    from pipeline_tasks.warehouse.migrate import migrate
+
+    say("writing ops.scorecard")
+    with connect() as warehouse:
+        migrate(warehouse)
+        warehouse.insert(SCORECARD, rows_frame([r.to_dict() for r in rows]))
