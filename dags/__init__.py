@@ -1,0 +1,1 @@
+"""Airflow DAGs: thin, generated from the model registry."""

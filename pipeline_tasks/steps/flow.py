@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,11 +16,11 @@ Result = dict[str, Any]
 
 def ingest_step(ctx: RunContext) -> Result:
     """Load what the source has. A source that cannot be reached degrades the run: it goes on with the last good data."""
-    from pipeline_tasks.steps.ingest import ingest
 
     def work() -> Result:
+        _migrate()
         try:
-            return dict(ingest(ctx))
+            return _call("ingest", "ingest", ctx)
         except (ConnectionError, TimeoutError) as error:
             return {"status": "DEGRADED", "reason": f"source {ctx.source} cannot be reached: {error}"}
 
@@ -28,77 +29,87 @@ def ingest_step(ctx: RunContext) -> Result:
 
 def validate_step(ctx: RunContext, layer: str) -> Result:
     """Gate of a layer over the dates the run reads."""
-    from pipeline_tasks.steps.validate import validate
-
+    market = ctx.selection.market.key
     return execute(
         f"validate_{layer}",
         ctx,
-        lambda: dict(validate(layer, market=ctx.selection.market.key, run_id=ctx.run_id, end_date=ctx.delivery_date)),  # type: ignore[arg-type]
+        lambda: _call("validate", "validate", layer, market=market, run_id=ctx.run_id, end_date=ctx.delivery_date),
     )
 
 
 def transform_step(ctx: RunContext) -> Result:
     """Staging, intermediate and features for the run's market."""
-    from pipeline_tasks.steps.transform import transform
+    market = ctx.selection.market.key
 
     def work() -> Result:
-        return {
-            layer: dict(transform(layer, market=ctx.selection.market.key, run_id=ctx.run_id))
-            for layer in ("staging", "intermediate", "features")
-        }
+        return {layer: _call("transform", "transform", layer, market=market, run_id=ctx.run_id) for layer in LAYERS}
 
     return execute("transform", ctx, work)
 
 
 def marts_step(ctx: RunContext) -> Result:
     """Marts, from what is published."""
-    from pipeline_tasks.steps.transform import transform
-
-    return execute("marts", ctx, lambda: dict(transform("marts", market=ctx.selection.market.key, run_id=ctx.run_id)))
+    market = ctx.selection.market.key
+    return execute("marts", ctx, lambda: _call("transform", "transform", "marts", market=market, run_id=ctx.run_id))
 
 
 def bootstrap_step(ctx: RunContext, model: str) -> Result:
     """First champion of a fresh install."""
-    from pipeline_tasks.steps.train import bootstrap
-
-    return execute(f"bootstrap:{model}", ctx, lambda: bootstrap(ctx, model))
+    return execute(f"bootstrap:{model}", ctx, lambda: _call("train", "bootstrap", ctx, model))
 
 
 def train_step(ctx: RunContext, model: str, profile: str | None = None) -> Result:
     """Challenger: trained `gate_days` before the run's delivery date and judged on the days in between."""
-    from pipeline_tasks.steps.train import train
-
     cutoff = ctx.delivery_date - timedelta(days=load_schedules().gate_days)
     return execute(
         f"train:{model}",
         ctx,
-        lambda: train(model=model, market=ctx.market, cutoff_date=cutoff, profile=profile, run_id=ctx.run_id),
+        lambda: _call("train", "train", model=model, market=ctx.market, cutoff_date=cutoff, profile=profile, run_id=ctx.run_id),
     )
 
 
 def infer_step(ctx: RunContext, model: str) -> Result:
     """Forecast the run's delivery date, and the missing ones before it."""
-    from pipeline_tasks.steps.infer import infer
-
-    return execute(f"infer:{model}", ctx, lambda: infer(ctx, model))
+    return execute(f"infer:{model}", ctx, lambda: _call("infer", "infer", ctx, model))
 
 
 def publish_step(ctx: RunContext, model: str, run_ids: Sequence[str]) -> Result:
     """Publish what was staged."""
-    from pipeline_tasks.steps.publish import publish
-
-    return execute(f"publish:{model}", ctx, lambda: publish(ctx, model, run_ids))
+    return execute(f"publish:{model}", ctx, lambda: _call("publish", "publish", ctx, model, run_ids))
 
 
 def evaluate_step(ctx: RunContext, models: Sequence[str]) -> Result:
     """Score what was published."""
-    from pipeline_tasks.steps.evaluate import evaluate
-
-    return execute("evaluate", ctx, lambda: evaluate(ctx, models))
+    return execute("evaluate", ctx, lambda: _call("evaluate", "evaluate", ctx, models))
 
 
 def report_step(ctx: RunContext) -> Result:
     """Write the report site."""
-    from pipeline_tasks.steps.report import report
+    return execute("report", ctx, lambda: _call("report", "report", ctx))
 
-    return execute("report", ctx, lambda: report(ctx))
+
+def replay_step(ctx: RunContext, models: Sequence[str]) -> Result:
+    """Make a published delivery date again and compare the bytes."""
+    return execute(f"replay:{ctx.delivery_date}", ctx, lambda: _call("replay", "replay", ctx, models))
+
+
+def maintenance_step(ctx: RunContext, task: str) -> Result:
+    """One task of the upkeep."""
+    return execute(task, ctx, lambda: _call("maintain", task))
+
+
+LAYERS = ("staging", "intermediate", "features")
+
+
+def _call(module: str, function: str, *arguments: Any, **named: Any) -> Result:
+    """Call a step; its libraries are imported now, inside the journalled time, so that a broken import is a failed step."""
+    return dict(getattr(importlib.import_module(f"pipeline_tasks.steps.{module}"), function)(*arguments, **named))
+
+
+def _migrate() -> None:
+    """Bring the warehouse to the schema of this code; nothing to do on most days."""
+    from pipeline_tasks.warehouse import connect
+    from pipeline_tasks.warehouse.migrate import migrate
+
+    with connect() as warehouse:
+        migrate(warehouse)

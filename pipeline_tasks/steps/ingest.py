@@ -38,9 +38,7 @@ def ingest(ctx: RunContext, *, objects: frozenset[str] | None = None) -> dict[st
     done: list[dict[str, Any]] = []
     with connect("pipeline") as wh:
         for batch in source.batches(selection, until=until, objects=objects):
-            result = load_raw(
-                wh, batch.table, batch.frame, source=source.name, source_object=batch.source_object, market=batch.market
-            )
+            result = load_raw(wh, batch.table, batch.frame, source=source.name, source_object=batch.source_object, market=batch.market)
             counts = {name: int(getattr(result, name)) for name in COUNTS}
             done.append({"table": batch.table.full_name, "source_object": batch.source_object, "load_id": result.load_id, **counts})
             log.info("loaded", source=source.name, market=batch.market, object=batch.source_object, **counts)

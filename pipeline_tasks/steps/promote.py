@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipeline_tasks.steps.context import RunContext
-
 
 def promote(*, model: str, market: str, version: str, requester: str, approver: str, comment: str = "") -> dict[str, Any]:
     """Make a version champion; refused when approver and requester are the same, or when the gate was not passed.
@@ -73,8 +71,3 @@ def answer_request(*, model: str, market: str, version: str, requester: str, app
     with connect() as warehouse:
         tracking.record_decision(warehouse, ref=ref, requester=requester, approver=approver, approved=False, comment=comment)
     return {"decision": "rejected", **ref.to_dict()}
-
-
-def promotion_context(market: str, delivery_date: str) -> RunContext:
-    """Context under which a promotion is kept in the journal."""
-    return RunContext.from_dict({"source": "registry", "market": market, "delivery_date": delivery_date, "dag": "promote"})

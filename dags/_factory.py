@@ -1,0 +1,113 @@
+"""What all DAGs share: schedules, limits, retries, pools, forms; taken from config and the model registry, never written twice."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Asset, Param
+
+from config.markets import MarketSelection, load_markets
+from dags._notify import FailureNotifier
+from models._kernel.registry import specs
+from models._kernel.spec import Cadence, ModelSpec
+from pipeline_tasks.steps.schedules import load_schedules
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SOURCES = ("twin", "files")
+POOLS_ENV = "DESK_AIRFLOW_POOLS"
+
+RAW = Asset(name="raw", uri="powerdesk://warehouse/raw")
+FEATURES = Asset(name="features", uri="powerdesk://warehouse/features")
+REPORT = Asset(name="report", uri="powerdesk://reports/site")
+
+
+def curated_asset(model: str) -> Asset:
+    """The curated table of a model."""
+    return Asset(name=f"curated_{model}", uri=f"powerdesk://warehouse/curated/{model}")
+
+
+def models_in(cadence: Cadence) -> tuple[ModelSpec, ...]:
+    """Specs of the models that take part in a cadence; a new folder below models/ appears by itself."""
+    return tuple(s for s in specs() if cadence in s.cadences)
+
+
+def pool(name: str) -> str:
+    """The pool, or default_pool where `desk up` (or an operator) did not create ours."""
+    return name if os.environ.get(POOLS_ENV) else "default_pool"
+
+
+def cron(name: str) -> str | None:
+    """Cron expression of a DAG (UTC); None for manual runs only."""
+    return load_schedules().dags[name].cron
+
+
+def dag_options(name: str, *, doc: str, tags: tuple[str, ...], params: dict[str, Param]) -> dict[str, Any]:
+    """Keyword arguments of `@dag` besides its schedule: time limits, one run at a time, no catch-up, owner, tags, form."""
+    settings = load_schedules()
+    own = settings.dags[name]
+    return {
+        "dag_id": name,
+        "start_date": START,
+        "catchup": False,
+        "max_active_runs": 1,
+        "dagrun_timeout": timedelta(minutes=own.timeout_min),
+        "doc_md": doc,
+        "tags": ["powerdesk", *tags],
+        "params": params,
+        "default_args": {
+            "owner": settings.defaults.owner,
+            "retries": settings.retries.count,
+            "retry_delay": timedelta(seconds=settings.retries.first_delay_s),
+            "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(seconds=settings.retries.max_delay_s),
+            "execution_timeout": timedelta(minutes=own.timeout_min),
+            "on_failure_callback": [FailureNotifier()],
+        },
+    }
+
+
+def market_names() -> list[str]:
+    """Every market and every single hub of a market with several."""
+    names: list[str] = []
+    for key, market in load_markets().items():
+        names.append(key)
+        names += [MarketSelection(market=market, hubs=(hub,)).key for hub in market.hubs if len(market.hubs) > 1]
+    return names
+
+
+def run_params() -> dict[str, Param]:
+    """Form of a run: source, market, delivery date."""
+    defaults = load_schedules().defaults
+    return {
+        "source": Param(defaults.source, type="string", enum=list(SOURCES), description="Where raw data come from."),
+        "market": Param(defaults.market, type="string", enum=market_names(), description="Market, or one hub of it."),
+        "delivery_date": date_param("Delivery date, market-local; empty: the one whose gate belongs to the run's date."),
+    }
+
+
+def date_param(description: str, *, required: bool = False) -> Param:
+    """A calendar date of a form."""
+    if required:
+        return Param(load_schedules().defaults.delivery_date.isoformat(), type="string", format="date", description=description)
+    return Param(None, type=["null", "string"], format="date", description=description)
+
+
+def models_param() -> Param:
+    """Models to work on; all by default."""
+    names = [s.name for s in models_in(Cadence.NIGHTLY)]
+    return Param(names, type="array", items={"type": "string", "enum": names}, minItems=1, description="Models.")
+
+
+def model_param() -> Param:
+    """One model."""
+    names = [s.name for s in specs()]
+    return Param(names[0] if names else "", type="string", enum=names, description="Model.")
+
+
+def profile_param() -> Param:
+    """Training settings."""
+    return Param(
+        None, type=["null", "string"], enum=[None, "demo", "full"], description="Training settings; empty: those of the installation."
+    )

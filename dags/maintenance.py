@@ -1,0 +1,23 @@
+"""Maintenance: the nightly upkeep of the warehouse."""
+
+from airflow.sdk import dag
+
+from dags import _tasks as tasks
+from dags._factory import cron, dag_options, run_params
+
+DOC = """
+### Maintenance
+Checks the audit chain (a changed row fails the run), merges small parts, and writes the data docs.
+"""
+
+
+@dag(schedule=cron("maintenance"), **dag_options("maintenance", doc=DOC, tags=("upkeep",), params=run_params()))
+def maintenance() -> None:
+    """Build the DAG."""
+    verified = tasks.maintain.override(task_id="verify_audit")("verify_audit")
+    merged = tasks.maintain.override(task_id="optimise")("optimise")
+    written = tasks.maintain.override(task_id="data_docs")("data_docs")
+    verified >> merged >> written
+
+
+dag = maintenance()

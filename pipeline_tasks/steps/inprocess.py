@@ -1,0 +1,42 @@
+"""The child process of an in-process run: `python -m pipeline_tasks.steps.inprocess DAG CONF LOGICAL_DATE`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+from pipeline_tasks.steps.journal import emit
+
+
+def main(arguments: list[str]) -> int:
+    """Run one DAG with `dag.test()`; exit code 0 when it succeeded."""
+    name, conf, logical = arguments
+    began = time.perf_counter()
+    ensure_database()
+    ready = time.perf_counter()
+    dag = importlib.import_module(f"dags.{name}").dag
+    run = dag.test(logical_date=datetime.fromisoformat(logical), run_conf=json.loads(conf))
+    emit({"event": "dag", "state": str(run.state.value), "database_s": ready - began, "seconds": time.perf_counter() - began})
+    return 0 if run.state == "success" else 1
+
+
+def ensure_database() -> None:
+    """Create or upgrade Airflow's metadata database; once per installed version."""
+    import airflow
+    from airflow.configuration import conf
+
+    stamp = Path(conf.get("database", "sql_alchemy_conn").removeprefix("sqlite:///")).with_suffix(".version")
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == airflow.__version__:
+        return
+    from airflow.utils.db import initdb
+
+    initdb()
+    stamp.write_text(airflow.__version__, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
