@@ -26,6 +26,7 @@ class FilesSource:
     """
 
     def __init__(self, data_dir: Path | None = None, importers_dir: Path | None = None) -> None:
+        """Keep the folders; nothing is read yet."""
         self._data_dir = data_dir or get_settings().data_dir
         self._importers_dir = importers_dir or IMPORTERS_DIR
 
@@ -72,7 +73,7 @@ class FilesSource:
             zone = spec.time.zone or selection.market.time_zone
             if spec.time.dst == "none" and spec.time.sample_hour is None and has_daylight_saving(zone):
                 raise SourceError(
-                    f"{name}: `dst: none`, but {zone} has daylight saving; use a fixed zone (Etc/GMT-1) in config/markets.yaml or another dst rule"
+                    f"{name}: `dst: none`, but {zone} has daylight saving; give the market a fixed zone (Etc/GMT-1) or use another rule"
                 )
         return found
 

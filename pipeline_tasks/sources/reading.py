@@ -17,7 +17,8 @@ from pipeline_tasks.sources.protocol import RawBatch, SourceError, contract_colu
 
 NO_SUCH_TIME = "refused: the stamp is unreadable or names a wall time that never was"
 GIVEN_TWICE = "refused: the key is given twice with different values"
-_PUBLISHED, _SAID, _SAID_HOUR = "_published", "_said", "_said_hour"
+NO_NUMBER = "refused: the value is no number"
+_PUBLISHED, _SAID, _SAID_HOUR, _TEXT = "_published", "_said", "_said_hour", "_text"
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ def _inputs(spec: FileObject, target: Target) -> set[str]:
     return names
 
 
-def _number(name: str, dtype: pl.DataType, spec: FileObject) -> pl.Expr:
-    """The column as Float64: unreadable text, NaN and sentinels are null."""
+def _parsed(name: str, dtype: pl.DataType, spec: FileObject) -> pl.Expr:
+    """The column as Float64: unreadable text and NaN are null."""
     col = pl.col(name)
     if dtype == pl.String:
         col = col.str.strip_chars()
@@ -118,7 +119,12 @@ def _number(name: str, dtype: pl.DataType, spec: FileObject) -> pl.Expr:
             col = col.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     # Float32 values are read as the decimals that were stored (16.28, not 16.280000686): shortest text that gives the same Float32
     value = col.cast(pl.String).cast(pl.Float64, strict=False) if dtype == pl.Float32 else col.cast(pl.Float64, strict=False)
-    value = value.fill_nan(None)
+    return value.fill_nan(None)
+
+
+def _number(name: str, dtype: pl.DataType, spec: FileObject) -> pl.Expr:
+    """The column as Float64: unreadable text, NaN and sentinels are null."""
+    value = _parsed(name, dtype, spec)
     marks = spec.sentinels.get(name)
     return pl.when(value.is_in(list(marks)).not_()).then(value) if marks else value
 
@@ -180,18 +186,23 @@ def _cell_rows(frame: pl.DataFrame, table: Table, spec: FileObject, target: Targ
         kept.append(pl.col(spec.time.hour.column).alias(_SAID_HOUR))
     if isinstance(rule, ColumnRule):
         kept.append(pl.col(rule.column).alias(_PUBLISHED))
+    origin = cell[0] if cell else getattr(target.values().get(MEASURED[table.name]), "column", "")
+    text = origin and frame.schema[origin] == pl.String()
+    kept.append(
+        (pl.when(_parsed(origin, pl.String(), spec).is_null()).then(pl.col(origin)) if text else pl.lit(None, dtype=pl.String)).alias(_TEXT)
+    )
     rows = frame.select(*columns, *kept)
     if target.absent_cells == "skip":
-        rows = rows.filter(pl.col(MEASURED[table.name]).is_not_null())
+        rows = rows.filter(pl.col(MEASURED[table.name]).is_not_null() | pl.col(_TEXT).is_not_null())
     return rows
 
 
 def _contract(frame: pl.DataFrame, table: Table, spec: FileObject, target: Target, reading: Reading) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows with a delivery time, and rows whose stamp names none; one block per value column, columns in contract order."""
-    market = reading.market
     field = HUB_FIELD[table.name]
     cells: list[tuple[str, Cell] | None] = list(target.wide.cells().items()) if target.wide else [None]
-    blocks = [(empty := table.empty().select(contract_columns(table)), _as_refused(empty))]
+    empty = table.empty().select(contract_columns(table))
+    blocks = [(empty, _as_refused(empty, table))]
     for cell in cells:
         place = {**target.constants, **(cell[1].constants if cell else {})}.get(field) if field else None
         if place is not None and place not in reading.places and spec.scope == "hub":
@@ -220,17 +231,31 @@ def _placed(
     )
     absent = [pl.lit(None, dtype=schema[n]).alias(n) for n in names if n not in timed.columns]
     timed = timed.with_columns(absent).with_columns(pl.col(n).cast(schema[n]) for n in names)
-    lost = timed.filter(pl.col("delivery_ts").is_null())
-    said = [pl.col(n).cast(pl.String) for n in (_SAID, _SAID_HOUR) if n in lost.columns]
-    refused = lost.with_columns(
-        pl.concat_str(said, separator=" hour ", ignore_nulls=True).alias("delivery_ts"), known_ts=pl.lit(NO_SUCH_TIME)
+    lost, unread = pl.col("delivery_ts").is_null(), pl.col(_TEXT).is_not_null()
+    good, bad = timed.filter(~(lost | unread)), timed.filter(lost | unread)
+    return good.select(names), _said_as_text(bad, table).select(names)
+
+
+def _said_as_text(bad: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Rows whose stamp names no instant or whose value is no number, with both as the file says them."""
+    said = [pl.col(_SAID).cast(pl.String)]
+    if _SAID_HOUR in bad.columns:
+        said.append(pl.format("hour {}", pl.col(_SAID_HOUR)))
+    on_file = pl.concat_str([*said, pl.lit("on the file's clock")], separator=" ", ignore_nulls=True)
+    lost, measured = pl.col("delivery_ts").is_null(), MEASURED[table.name]
+    texts = _as_refused(bad, table)
+    return texts.with_columns(
+        pl.when(bad.select(lost).to_series()).then(on_file).otherwise("delivery_ts").alias("delivery_ts"),
+        pl.when(bad.select(lost).to_series()).then(pl.lit(NO_SUCH_TIME)).otherwise(pl.lit(NO_NUMBER)).alias("known_ts"),
+        pl.coalesce(_TEXT, measured).alias(measured),
     )
-    return timed.filter(pl.col("delivery_ts").is_not_null()).select(names), refused.select(names)
 
 
-def _as_refused(frame: pl.DataFrame) -> pl.DataFrame:
-    """Times as text: the loader quarantines what is no instant and keeps the text."""
-    return frame.with_columns(pl.col("delivery_ts").cast(pl.String), known_ts=pl.lit(GIVEN_TWICE))
+def _as_refused(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Times and value as text: the loader quarantines what is no instant (known_ts holds the reason) and keeps the text."""
+    return frame.with_columns(
+        pl.col("delivery_ts").dt.strftime("%Y-%m-%d %H:%M:%S"), pl.col(MEASURED[table.name]).cast(pl.String), known_ts=pl.lit(GIVEN_TWICE)
+    )
 
 
 def _resolved(frame: pl.DataFrame, table: Table, spec: FileObject) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -241,12 +266,13 @@ def _resolved(frame: pl.DataFrame, table: Table, spec: FileObject) -> tuple[pl.D
     key = list(table.key)
     values = [n for n in frame.columns if n not in key]
     if frame.select(pl.struct(key).hash().n_unique()).item() == frame.height:  # hashing first keeps six million rows quick
-        return frame, _as_refused(frame.clear())
+        return frame, _as_refused(frame.clear(), table)
     marked = frame.with_row_index("_row")
-    clashing = marked.filter(pl.struct(key).is_duplicated()).filter(pl.struct(values).n_unique().over(key) > 1)
+    valued = marked.filter(pl.col(MEASURED[table.name]).is_not_null())  # a missing value is refused on its own account
+    clashing = valued.filter(pl.struct(key).is_duplicated()).filter(pl.struct(values).n_unique().over(key) > 1)
     if spec.duplicates == "keep_first":
         clashing = clashing.filter(pl.col("_row") != pl.col("_row").min().over(key))
     elif spec.duplicates == "keep_last":
         clashing = clashing.filter(pl.col("_row") != pl.col("_row").max().over(key))
     kept = marked.join(clashing.select("_row"), on="_row", how="anti", maintain_order="left").drop("_row")
-    return kept, _as_refused(clashing.drop("_row"))
+    return kept, _as_refused(clashing.drop("_row"), table)

@@ -57,7 +57,9 @@ class TwinSource:
         market = selection.market
         last = until.astimezone(market.zone).date()
         if last > self._config.start_date + timedelta(days=3653):
-            raise SourceError(f"twin: until {until:%Y-%m-%d} is more than ten years after {self._config.start_date}; move start_date in config/twin.yaml")
+            raise SourceError(
+                f"twin: until {until:%Y-%m-%d} is more than ten years after {self._config.start_date}; move start_date in config/twin.yaml"
+            )
         calendar = Calendar.build(self._config.start_date, max(last, self._config.start_date), market.time_zone)
         state = simulate(self._config, calendar)
         for part, table, frame in self._parts(market, selection.hubs, calendar, state):
@@ -68,12 +70,16 @@ class TwinSource:
     def _check(self, selection: MarketSelection, objects: frozenset[str] | None) -> None:
         missing = sorted(set(selection.hubs) - set(self._config.hubs))
         if missing:
-            raise SourceError(f"source twin: market {selection.key} has hubs {missing} that are not simulated; use --market twin or --source files")
+            raise SourceError(
+                f"source twin: market {selection.key} has hubs {missing} that are not simulated; use --market twin or --source files"
+            )
         unknown = sorted((objects or frozenset()) - set(OBJECTS))
         if unknown:
             raise SourceError(f"objects {unknown} are not parts of the twin; known: {', '.join(OBJECTS)}")
 
-    def _parts(self, market: Market, hubs: tuple[str, ...], calendar: Calendar, state: Fundamentals) -> Iterator[tuple[str, Table, pl.DataFrame]]:
+    def _parts(
+        self, market: Market, hubs: tuple[str, ...], calendar: Calendar, state: Fundamentals
+    ) -> Iterator[tuple[str, Table, pl.DataFrame]]:
         da = _prices(market, hubs, calendar, clear(self._config, calendar, state, "da"), "da")
         yield "prices_da", PRICES, da
         yield "prices_rt", PRICES, _prices(market, hubs, calendar, clear(self._config, calendar, state, "rt"), "rt")
@@ -111,7 +117,9 @@ def _prices(market: Market, hubs: tuple[str, ...], calendar: Calendar, prices: d
     return _known(frame, DA_KNOWN if product == "da" else MEASURED, market)
 
 
-def _series(calendar: Calendar, area: str, quantity: str, kind: str, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> pl.DataFrame:
+def _series(
+    calendar: Calendar, area: str, quantity: str, kind: str, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+) -> pl.DataFrame:
     unit = "degC" if quantity == "temperature" else "MW"
     digits = 2 if quantity == "temperature" else 1
     return _hours(calendar).with_columns(

@@ -73,7 +73,9 @@ def clear(config: TwinConfig, calendar: Calendar, state: Fundamentals, product: 
     if not ahead:
         energy = energy + _spikes(config, noise, residual / capacity)
     loads = state.hub_load_forecast if ahead else state.hub_load_actual
-    return {hub: _hub(config, noise, hub, k, seen, loads[hub], energy, ahead) for k, hub in enumerate(config.hubs)}
+    return {
+        hub: _hub(config, noise, hub, index=k, seen=seen, load=loads[hub], energy=energy, ahead=ahead) for k, hub in enumerate(config.hubs)
+    }
 
 
 def _spikes(config: TwinConfig, noise: Noise, use: FloatArray) -> FloatArray:
@@ -89,6 +91,7 @@ def _hub(
     config: TwinConfig,
     noise: Noise,
     name: str,
+    *,
     index: int,
     seen: dict[str, FloatArray],
     load: FloatArray,

@@ -105,8 +105,12 @@ def _solar(config: TwinConfig, calendar: Calendar, noise: Noise) -> FloatArray:
 def _forecasts(config: TwinConfig, noise: Noise, actual: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Actual less an autocorrelated error; never below zero, and no sun at night."""
     load = actual["load"] - config.load_error_share * config.load_mean_mw * autoregressive(noise.hourly("load_error"), 0.93)
-    depth = 4 * (actual["wind"] / config.wind_capacity_mw) * (1 - actual["wind"] / config.wind_capacity_mw)  # errors grow on the power curve
-    wind = actual["wind"] - config.wind_error_share * config.wind_capacity_mw * (0.4 + depth) * autoregressive(noise.hourly("wind_error"), 0.94)
+    depth = (
+        4 * (actual["wind"] / config.wind_capacity_mw) * (1 - actual["wind"] / config.wind_capacity_mw)
+    )  # errors grow on the power curve
+    wind = actual["wind"] - config.wind_error_share * config.wind_capacity_mw * (0.4 + depth) * autoregressive(
+        noise.hourly("wind_error"), 0.94
+    )
     sun = np.minimum(actual["solar"] / (0.25 * config.solar_capacity_mw), 1.0)
     solar = actual["solar"] - config.solar_error_share * config.solar_capacity_mw * sun * autoregressive(noise.hourly("solar_error"), 0.9)
     warm = actual["temperature"] - config.temperature_error_degc * autoregressive(noise.hourly("temperature_error"), 0.95)

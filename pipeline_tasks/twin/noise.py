@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -48,7 +47,9 @@ class Calendar:
     @classmethod
     def build(cls, start: date, end: date, zone: str) -> Calendar:
         """Hours from local midnight of `start` to local midnight after `end`."""
-        midnights = pl.Series([start, end + timedelta(days=1)]).cast(pl.Datetime("ms")).dt.replace_time_zone(zone).dt.convert_time_zone("UTC")
+        midnights = (
+            pl.Series([start, end + timedelta(days=1)]).cast(pl.Datetime("ms")).dt.replace_time_zone(zone).dt.convert_time_zone("UTC")
+        )
         hours = pl.datetime_range(midnights[0], midnights[1], "1h", closed="left", time_unit="ms", time_zone="UTC", eager=True)
         local = pl.col("delivery_ts").dt.convert_time_zone(zone)
         frame = pl.DataFrame({"delivery_ts": hours}).with_columns(
@@ -66,7 +67,8 @@ class Calendar:
 
     def hourly(self, daily: FloatArray) -> FloatArray:
         """Values of days, repeated over their hours."""
-        return daily[self.frame.get_column("day").to_numpy()]
+        repeated: FloatArray = daily[self.frame.get_column("day").to_numpy()]
+        return repeated
 
     def local_midnights(self) -> pl.Series:
         """UTC instant of each local midnight."""
@@ -88,15 +90,16 @@ class Noise:
 
     def hourly(self, stream: str, unit: int = 0) -> FloatArray:
         """Independent standard normals, one per hour."""
-        block = np.stack([self._generator(stream, unit, d).standard_normal(HOURS) for d in range(self.calendar.days)])
-        frame = self.calendar.frame
-        return block[frame.get_column("day").to_numpy(), frame.get_column("hour_of_day").to_numpy()]
+        return self._by_hour(np.stack([self._generator(stream, unit, d).standard_normal(HOURS) for d in range(self.calendar.days)]))
 
     def uniform(self, stream: str, unit: int = 0) -> FloatArray:
-        """Independent uniforms on [0, 1), one per hour; from the same key as, but not together with, `hourly`."""
-        block = np.stack([self._generator(stream, unit, d).random(HOURS) for d in range(self.calendar.days)])
+        """Independent uniforms on [0, 1), one per hour; take a unit that `hourly` does not use."""
+        return self._by_hour(np.stack([self._generator(stream, unit, d).random(HOURS) for d in range(self.calendar.days)]))
+
+    def _by_hour(self, block: FloatArray) -> FloatArray:
         frame = self.calendar.frame
-        return block[frame.get_column("day").to_numpy(), frame.get_column("hour_of_day").to_numpy()]
+        values: FloatArray = block[frame.get_column("day").to_numpy(), frame.get_column("hour_of_day").to_numpy()]
+        return values
 
     def daily(self, stream: str, unit: int = 0) -> FloatArray:
         """Independent standard normals, one per day."""
