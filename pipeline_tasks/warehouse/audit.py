@@ -11,12 +11,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipeline_tasks.contracts import Table
 from pipeline_tasks.contracts.ops import AUDIT_LOG
 from pipeline_tasks.warehouse.client import Warehouse
 from pipeline_tasks.warehouse.server import exclusive
@@ -24,6 +25,7 @@ from pipeline_tasks.warehouse.server_files import write_private
 
 GENESIS = "0" * 64
 ATTEMPTS = 50
+LOOKUP = 300  # entries per look-up; their names travel in the URL
 
 
 class AuditError(RuntimeError):
@@ -99,11 +101,14 @@ def _chain(head: Mapping[str, Any], entries: Sequence[Entry]) -> list[dict[str, 
 
 
 def _absent(wh: Warehouse, entries: Sequence[Entry]) -> list[Entry]:
-    found = wh.query(
-        "select action, subject, payload_json from ops.audit_log where action in {a:Array(String)} and subject in {s:Array(String)}",
-        {"a": sorted({e.action for e in entries}), "s": sorted({e.subject for e in entries})},
-    )
-    known = set(found.iter_rows())
+    known: set[tuple[str, str, str]] = set()
+    for start in range(0, len(entries), LOOKUP):
+        some = entries[start : start + LOOKUP]
+        found = wh.query(
+            "select action, subject, payload_json from ops.audit_log where action in {a:Array(String)} and subject in {s:Array(String)}",
+            {"a": sorted({e.action for e in some}), "s": sorted({e.subject for e in some})},
+        )
+        known.update(found.iter_rows())
     return [e for e in entries if (e.action, e.subject, e.payload_json) not in known]
 
 
@@ -195,3 +200,37 @@ def verify(wh: Warehouse) -> AuditReport:
         )
         return AuditReport(ok=False, rows=frame.height, first_bad_seq=frame.height + 1, message=message)
     return AuditReport(ok=True, rows=frame.height, first_bad_seq=None, message=f"audit chain valid: {frame.height} rows")
+
+
+def partition_hash(wh: Warehouse, table: Table, market: str, hub: str, delivery_date: date) -> str:
+    """SHA-256 over the rows of a published partition in key order, computed now."""
+    from pipeline_tasks.warehouse.publish import partition_hash as computed
+
+    return computed(wh, table, market, hub, delivery_date)
+
+
+def published_hashes(wh: Warehouse, *, market: str = "", delivery_date: date | None = None) -> list[dict[str, Any]]:
+    """Every partition that readers see: the hash recorded when it was published beside the hash of its bytes now.
+
+    Args:
+        wh: a connection that may read curated and ops.
+        market: only this market; empty for all.
+        delivery_date: only this date; None for all.
+
+    Returns:
+        Dicts with table_name, market, hub, delivery_date, run_id, row_count, recorded_sha, current_sha, matches.
+    """
+    from pipeline_tasks.catalog import table_named
+
+    frame = wh.query(
+        "select table_name, market, hub, delivery_date, run_id, row_count, content_sha from ops.publications "
+        "where ({market:String} = '' or market = {market:String}) and ({every:Bool} or delivery_date = {day:Date32}) "
+        "order by at_ts desc, publication_id desc limit 1 by table_name, market, hub, delivery_date",
+        {"market": market, "every": delivery_date is None, "day": delivery_date or date(1970, 1, 1)},
+    )
+    rows = []
+    for row in frame.sort("table_name", "market", "hub", "delivery_date").iter_rows(named=True):
+        recorded = row.pop("content_sha")
+        current = partition_hash(wh, table_named(row["table_name"]), row["market"], row["hub"], row["delivery_date"])
+        rows.append({**row, "recorded_sha": recorded, "current_sha": current, "matches": current == recorded})
+    return rows
