@@ -1,5 +1,7 @@
 """Maintenance: the nightly upkeep of the warehouse."""
 
+# mypy: disallow-untyped-decorators=False
+
 from airflow.sdk import dag
 
 from dags import _tasks as tasks

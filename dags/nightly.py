@@ -1,5 +1,7 @@
 """Nightly: one delivery date of one market, from the source to the report."""
 
+# mypy: disallow-untyped-decorators=False
+
 from airflow.sdk import TaskGroup, dag
 
 from dags import _tasks as tasks

@@ -1,5 +1,7 @@
 """Promote: a person, not the requester, makes a challenger champion."""
 
+# mypy: disallow-untyped-decorators=False
+
 from datetime import timedelta
 
 from airflow.providers.standard.operators.hitl import HITLOperator

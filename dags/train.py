@@ -1,5 +1,7 @@
 """Train: a challenger per model, weekly and on demand."""
 
+# mypy: disallow-untyped-decorators=False
+
 from airflow.sdk import dag
 
 from dags import _tasks as tasks

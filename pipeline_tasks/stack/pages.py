@@ -1,5 +1,7 @@
 """The report site as a web application behind Airflow's log-in; a plugin route answers anybody unless it asks itself."""
 
+# mypy: disallow-untyped-decorators=False
+
 from __future__ import annotations
 
 import mimetypes

@@ -42,7 +42,9 @@ def transform_step(ctx: RunContext) -> Result:
     market = ctx.selection.market.key
 
     def work() -> Result:
-        return {layer: _call("transform", "transform", layer, market=market, run_id=ctx.run_id) for layer in LAYERS}
+        return {
+            layer: _call("transform", "transform", layer, market=market, end_date=ctx.delivery_date, run_id=ctx.run_id) for layer in LAYERS
+        }
 
     return execute("transform", ctx, work)
 
@@ -50,7 +52,9 @@ def transform_step(ctx: RunContext) -> Result:
 def marts_step(ctx: RunContext) -> Result:
     """Marts, from what is published."""
     market = ctx.selection.market.key
-    return execute("marts", ctx, lambda: _call("transform", "transform", "marts", market=market, run_id=ctx.run_id))
+    return execute(
+        "marts", ctx, lambda: _call("transform", "transform", "marts", market=market, end_date=ctx.delivery_date, run_id=ctx.run_id)
+    )
 
 
 def bootstrap_step(ctx: RunContext, model: str) -> Result:

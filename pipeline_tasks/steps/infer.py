@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -143,9 +143,9 @@ def _gaps(ctx: RunContext, target: pl.DataFrame) -> list[str]:
 def _stale(ctx: RunContext, history: pl.DataFrame) -> list[str]:
     limit = load_schedules().stale_after_h
     newest = history.get_column("price_known_ts").max()
-    if newest is None:
+    if not isinstance(newest, datetime):
         return ["no price is known"]
-    age = (ctx.as_of - newest).total_seconds() / 3600  # type: ignore[operator]
+    age = (ctx.as_of - newest).total_seconds() / 3600
     return [f"newest known price is {age:.0f} h old at the decision (limit {limit} h)"] if age > limit else []
 
 

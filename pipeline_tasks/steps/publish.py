@@ -41,4 +41,4 @@ def publish(ctx: RunContext, model: str, run_ids: Sequence[str] | None = None) -
         for table, p in done
     ]
     worst = "DEGRADED" if any(r["status"] == "DEGRADED" for r in rows) else "OK"
-    return {"status": worst, "partitions": len(rows), "rows": sum(int(r["rows"]) for r in rows), "publications": rows}
+    return {"status": worst, "partitions": len(rows), "rows": sum(p.row_count for _, p in done), "publications": rows}
