@@ -1,1 +1,1 @@
-"""Template of a model; `desk new-model NAME` copies it. Runs as it is: a seasonal blend with residual quantiles."""
+"""Model template; what it answers, from what and how well is said in README.md."""
