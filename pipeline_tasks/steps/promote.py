@@ -7,10 +7,11 @@ from typing import Any
 
 
 def promote(*, model: str, market: str, version: str, requester: str, approver: str, comment: str = "") -> dict[str, Any]:
-    """Make a version champion; refused when approver and requester are the same, or when the gate was not passed.
+    """Make a version champion.
 
     Raises:
-        PromotionRefusedError: see above; the message names the rule.
+        PromotionRefusedError: the gate was not passed.
+        FourEyesError: approver and requester are the same person, or one is not named.
     """
     from pipeline_tasks.tracking import promote as make_champion
     from pipeline_tasks.warehouse import connect
@@ -57,7 +58,8 @@ def answer_request(*, model: str, market: str, version: str, requester: str, app
     """Act on an answer: promote, or write the rejection down.
 
     Raises:
-        PromotionRefusedError: the approver is the requester, or the gate was not passed.
+        PromotionRefusedError: the gate was not passed.
+        FourEyesError: the approver is the requester.
     """
     if approved:
         return {

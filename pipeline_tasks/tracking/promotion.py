@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from pipeline_tasks.contracts.ops import APPROVALS
 from pipeline_tasks.tracking.registry import VersionRef, champion, set_champion, version
 
 if TYPE_CHECKING:
@@ -47,7 +43,8 @@ def promote(
         bootstrap: the first champion of a fresh install: allowed once, without approval and gate, under its own audit action.
 
     Raises:
-        PromotionRefusedError: approver and requester are the same, the gate was not passed, or a bootstrap where a champion exists.
+        PromotionRefusedError: the gate was not passed, or a bootstrap where a champion exists.
+        FourEyesError: approver and requester are the same person, or one is not named.
     """
     ref = version(model, market, number)
     before = champion(model, market)
@@ -58,7 +55,7 @@ def promote(
     if bootstrap:
         _check_bootstrap(ref, before, last)
     else:
-        _check(ref, requester, approver)
+        _check_gate(ref)
         record_decision(warehouse, ref=ref, requester=requester, approver=approver, approved=True, comment=comment)
     _audit(
         warehouse,
@@ -72,26 +69,22 @@ def promote(
 
 
 def record_decision(warehouse: Warehouse, *, ref: VersionRef, requester: str, approver: str, approved: bool, comment: str) -> None:
-    """Write an answer to a promotion request: a row of ops.approvals and an audit row.
+    """Write an answer to a promotion request: a row of ops.approvals and an audit row, once.
 
     Raises:
-        PromotionRefusedError: approver and requester are the same person.
+        FourEyesError: approver and requester are the same person, or one is not named.
     """
-    _four_eyes(requester, approver)
-    decision = "approved" if approved else "rejected"
-    identity = f"{ref.name}/{ref.version}/{requester}/{approver}/{decision}"
-    row = {
-        "approval_id": hashlib.sha256(identity.encode()).hexdigest(),
-        "model": ref.model,
-        "model_version": ref.version,
-        "requester": requester,
-        "approver": approver,
-        "decision": decision,
-        "comment": comment,
-        "at_ts": datetime.now(UTC),
-    }
-    warehouse.insert(APPROVALS, pl.DataFrame([row], schema=APPROVALS.polars_schema()))
-    _audit(warehouse, actor=approver, action="approval", ref=ref, extra={"requester": requester, "decision": decision, "comment": comment})
+    from pipeline_tasks.warehouse.approvals import record_approval
+
+    record_approval(
+        warehouse,
+        model=ref.name,
+        model_version=ref.version,
+        requester=requester,
+        approver=approver,
+        decision="approved" if approved else "rejected",
+        comment=comment,
+    )
 
 
 def champion_at(warehouse: Warehouse, *, model: str, market: str, instant: datetime) -> dict[str, Any] | None:
@@ -108,15 +101,7 @@ def champion_at(warehouse: Warehouse, *, model: str, market: str, instant: datet
     return {**json.loads(row["payload_json"]), "action": row["action"], "actor": row["actor"], "since_ts": row["at_ts"]}
 
 
-def _four_eyes(requester: str, approver: str) -> None:
-    if not approver.strip() or not requester.strip():
-        raise PromotionRefusedError(f"requester {requester!r} and approver {approver!r} must both be named")
-    if requester.strip().casefold() == approver.strip().casefold():
-        raise PromotionRefusedError(f"approver {approver!r} is the requester; another person must approve")
-
-
-def _check(ref: VersionRef, requester: str, approver: str) -> None:
-    _four_eyes(requester, approver)
+def _check_gate(ref: VersionRef) -> None:
     if ref.gate != "pass":
         raise PromotionRefusedError(
             f"{ref.name} version {ref.version}: gate is {ref.gate!r}, must be 'pass'; ops.training_runs.gate_json says why; train again"
