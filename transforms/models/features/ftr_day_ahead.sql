@@ -4,9 +4,11 @@
 -- Rebuilt by partition: the years from start_date to end_date of one market; without start_date all years.
 {{ config(partition_by='(market, toYear(delivery_date))', order_by='(market, hub, product, delivery_ts, as_of)') }}
 
+{%- set quantities = ['load', 'zonal_load', 'generation', 'wind', 'solar', 'renewables'] %}
+
 with
 
-settings as (
+market_settings as (
     select * from {{ source('calendar', 'market_settings') }} where {{ of_market() }}
 ),
 
@@ -43,7 +45,11 @@ commodities as (
 ),
 
 hubs as (
-    select distinct market, hub, product from prices
+    select distinct
+        market,
+        hub,
+        product
+    from prices
 ),
 
 targets as (
@@ -73,10 +79,9 @@ fuels as (
     select
         market,
         delivery_date,
-        {% for fuel in ['gas', 'coal', 'co2', 'oil'] -%}
-            anyIf(toNullable(price_ccy_per_unit), commodity = '{{ fuel }}') as {{ fuel }}_price_ccy_per_unit
-            {{- ',' if not loop.last }}
-        {% endfor -%}
+    {% for fuel in ['gas', 'coal', 'co2', 'oil'] %}
+        anyIf(toNullable(price_ccy_per_unit), commodity = '{{ fuel }}') as {{ fuel }}_price_ccy_per_unit{{ ',' if not loop.last }}
+    {% endfor %}
     from commodities
     group by market, delivery_date
 ),
@@ -97,11 +102,11 @@ entities as (
         calendar.is_holiday as is_holiday,
         hubs.hub as hub,
         hubs.product as product,
-        settings.currency as currency,
-        settings.area as area
+        market_settings.currency as currency,
+        market_settings.area as area
     from calendar
     inner join hubs on calendar.market = hubs.market
-    inner join settings on calendar.market = settings.market
+    inner join market_settings on calendar.market = market_settings.market
 ),
 
 final as (
@@ -118,9 +123,9 @@ final as (
         entities.currency as currency,
         targets.price_ccy_per_mwh as price_ccy_per_mwh,
         targets.price_known_ts as price_known_ts,
-        {% for days in [1, 2, 3, 7, 14] -%}
+        {% for days in [1, 2, 3, 7, 14] %}
             price_lags.price_lag_{{ days }}d_ccy_per_mwh as price_lag_{{ days }}d_ccy_per_mwh,
-        {% endfor -%}
+        {% endfor %}
         price_days.price_last_ccy_per_mwh as price_last_ccy_per_mwh,
         price_days.price_prev_day_mean_ccy_per_mwh as price_prev_day_mean_ccy_per_mwh,
         price_days.price_prev_day_min_ccy_per_mwh as price_prev_day_min_ccy_per_mwh,
@@ -130,11 +135,11 @@ final as (
         price_days.price_max_7d_ccy_per_mwh as price_max_7d_ccy_per_mwh,
         price_days.price_prev_day_mean_ccy_per_mwh - {{ mean_of('market_days.hub_means') }} as price_prev_day_spread_to_market_ccy_per_mwh,
         price_lags.price_hour_mean_28d_ccy_per_mwh as price_hour_mean_28d_ccy_per_mwh,
-        {% for quantity in forecast_quantities() if quantity != 'zonal_load' -%}
+        {% for quantity in quantities if quantity != 'zonal_load' %}
             forecasts.{{ quantity }}_forecast_mw as {{ quantity }}_forecast_mw,
             forecast_lags.{{ quantity }}_forecast_lag_1d_mw as {{ quantity }}_forecast_lag_1d_mw,
             forecast_lags.{{ quantity }}_forecast_lag_7d_mw as {{ quantity }}_forecast_lag_7d_mw,
-        {% endfor -%}
+        {% endfor %}
         coalesce(hub_forecasts.zonal_load_forecast_mw, forecasts.zonal_load_forecast_mw) as zonal_load_forecast_mw,
         coalesce(hub_lags.zonal_load_forecast_lag_1d_mw, forecast_lags.zonal_load_forecast_lag_1d_mw) as zonal_load_forecast_lag_1d_mw,
         coalesce(hub_lags.zonal_load_forecast_lag_7d_mw, forecast_lags.zonal_load_forecast_lag_7d_mw) as zonal_load_forecast_lag_7d_mw,

@@ -4,7 +4,7 @@
 
 with
 
-settings as (
+market_settings as (
     select
         market,
         arrayJoin([('gas', gas_hub), ('coal', coal_hub), ('co2', co2_hub), ('oil', oil_hub)]) as pair
@@ -13,11 +13,18 @@ settings as (
 ),
 
 days as (
-    select market, delivery_date, as_of from {{ source('calendar', 'market_days') }} where {{ of_market() }}
+    select
+        market,
+        delivery_date,
+        as_of
+    from {{ source('calendar', 'market_days') }} where {{ of_market() }}
 ),
 
 calendar_days as (
-    select distinct market, delivery_date from {{ ref('int_market_calendar') }} where {{ of_market() }}
+    select distinct
+        market,
+        delivery_date
+    from {{ ref('int_market_calendar') }} where {{ of_market() }}
 ),
 
 commodities as (
@@ -36,11 +43,11 @@ of_the_market as (
         commodities.price_ccy_per_unit as price_ccy_per_unit,
         commodities.delivery_ts + toIntervalMinute(commodities.resolution_min) as period_end_ts
     from commodities
-    inner join settings
+    inner join market_settings
         on
-            commodities.market = settings.market
-            and commodities.commodity = settings.pair.1
-            and commodities.hub = settings.pair.2
+            commodities.market = market_settings.market
+            and commodities.commodity = market_settings.pair.1
+            and commodities.hub = market_settings.pair.2
 ),
 
 with_gate as (
@@ -56,7 +63,7 @@ with_gate as (
         of_the_market.period_end_ts as period_end_ts,
         days.delivery_date as usable_from_date
     from of_the_market
-    asof inner join days on of_the_market.market = days.market and of_the_market.known_ts <= days.as_of
+    asof join days on of_the_market.market = days.market and of_the_market.known_ts <= days.as_of
 ),
 
 carried as (

@@ -71,10 +71,9 @@ by_local_time as (
         area,
         delivery_date,
         local_minute,
-        {% for quantity in ['load', 'wind'] -%}
-            arraySlice(arraySort(groupArrayIf((days_back, error_mw), quantity = '{{ quantity }}')), 1, 7) as {{ quantity }}_errors
-            {{- ',' if not loop.last }}
-        {% endfor -%}
+    {% for name in ['load', 'wind'] %}
+        arraySlice(arraySort(groupArrayIf((days_back, error_mw), quantity = '{{ name }}')), 1, 7) as {{ name }}_errors{{ ',' if not loop.last }}
+    {% endfor %}
     from errors
     group by market, area, delivery_date, local_minute
 )

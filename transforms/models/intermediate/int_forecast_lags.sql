@@ -2,6 +2,8 @@
 -- Grain: market, area, delivery_date, local_minute. As-of rule: usable_from_date <= delivery_date <= usable_to_date.
 {{ config(materialized='ephemeral') }}
 
+{%- set quantities = ['load', 'zonal_load', 'generation', 'wind', 'solar', 'renewables'] %}
+
 with
 
 forecasts as (
@@ -25,13 +27,11 @@ select
     area,
     delivery_date,
     local_minute,
-    {% for quantity in forecast_quantities() -%}
-        {% for days in [1, 7] -%}
-            {{ one_value("quantity = '" ~ quantity ~ "' and days_back = " ~ days) }} as {{ quantity }}_forecast_lag_{{ days }}d_mw
-            {{- ',' if not loop.last }}
-        {% endfor -%}
-        {{- ',' if not loop.last }}
-    {% endfor -%}
+    {% for quantity in quantities %}
+        {{ one_value("quantity = '" ~ quantity ~ "' and days_back = 1") }} as {{ quantity }}_forecast_lag_1d_mw,
+        {{ one_value("quantity = '" ~ quantity ~ "' and days_back = 7") }} as {{ quantity }}_forecast_lag_7d_mw,
+    {% endfor %}
+    count() as version_count
 from projected
 where
     delivery_date >= usable_from_date

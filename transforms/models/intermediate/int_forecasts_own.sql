@@ -2,6 +2,8 @@
 -- Grain: market, area, delivery_ts. As-of rule: usable_from_date <= delivery_date <= usable_to_date.
 {{ config(materialized='ephemeral') }}
 
+{%- set quantities = ['load', 'zonal_load', 'generation', 'wind', 'solar', 'renewables'] %}
+
 with
 
 forecasts as (
@@ -22,9 +24,9 @@ by_interval as (
         delivery_ts,
         delivery_date,
         any(interval_min) as interval_min,
-        {% for quantity in forecast_quantities() -%}
+        {% for quantity in quantities %}
             {{ one_value("quantity = '" ~ quantity ~ "'") }} as {{ quantity }}_forecast_mw,
-        {% endfor -%}
+        {% endfor %}
         {{ one_value("quantity = 'temperature'") }} as temperature_forecast_degc
     from forecasts
     group by market, area, delivery_ts, delivery_date

@@ -4,7 +4,7 @@
 
 with
 
-settings as (
+market_settings as (
     select * from {{ source('calendar', 'market_settings') }} where {{ of_market() }}
 ),
 
@@ -22,11 +22,11 @@ spans as (
         min(prices.delivery_ts) as first_ts,
         max(prices.delivery_ts) as last_ts
     from prices
-    inner join settings
+    inner join market_settings
         on
-            prices.market = settings.market
-            and prices.product = settings.product
-            and prices.resolution_min = settings.resolution_min
+            prices.market = market_settings.market
+            and prices.product = market_settings.product
+            and prices.resolution_min = market_settings.resolution_min
     group by prices.market
 ),
 
@@ -41,10 +41,10 @@ delivery_days as (
         days.utc_offset_end_min as utc_offset_end_min,
         days.offset_change_ts as offset_change_ts,
         days.is_holiday as is_holiday,
-        settings.resolution_min as resolution_min
+        market_settings.resolution_min as resolution_min
     from days
     inner join spans on days.market = spans.market
-    inner join settings on days.market = settings.market
+    inner join market_settings on days.market = market_settings.market
     where
         days.day_end_ts > spans.first_ts
         and (days.day_start_ts <= spans.last_ts or days.delivery_date <= {{ calendar_end_date() }})

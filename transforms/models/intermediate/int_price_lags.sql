@@ -37,9 +37,9 @@ by_local_time as (
         product,
         delivery_date,
         local_minute,
-        {% for days in [1, 2, 3, 7, 14] -%}
+        {% for days in [1, 2, 3, 7, 14] %}
             anyIf(toNullable(price_ccy_per_mwh), days_back = {{ days }} and dst_fold = 0) as price_lag_{{ days }}d_ccy_per_mwh,
-        {% endfor -%}
+        {% endfor %}
         {{ stable_array('price_ccy_per_mwh', 'delivery_ts') }} as prices_28d
     from usable
     group by market, hub, product, delivery_date, local_minute

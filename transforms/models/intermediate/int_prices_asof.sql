@@ -5,12 +5,16 @@
 
 with
 
-settings as (
+market_settings as (
     select * from {{ source('calendar', 'market_settings') }} where {{ of_market() }}
 ),
 
 days as (
-    select market, delivery_date, as_of from {{ source('calendar', 'market_days') }} where {{ of_market() }}
+    select
+        market,
+        delivery_date,
+        as_of
+    from {{ source('calendar', 'market_days') }} where {{ of_market() }}
 ),
 
 calendar as (
@@ -30,11 +34,11 @@ of_the_product as (
         prices.known_ts as known_ts,
         prices.price_ccy_per_mwh as price_ccy_per_mwh
     from prices
-    inner join settings
+    inner join market_settings
         on
-            prices.market = settings.market
-            and prices.product = settings.product
-            and prices.resolution_min = settings.resolution_min
+            prices.market = market_settings.market
+            and prices.product = market_settings.product
+            and prices.resolution_min = market_settings.resolution_min
 ),
 
 with_gate as (
@@ -47,7 +51,7 @@ with_gate as (
         of_the_product.price_ccy_per_mwh as price_ccy_per_mwh,
         days.delivery_date as usable_from_date
     from of_the_product
-    asof inner join days
+    asof join days
         on of_the_product.market = days.market and of_the_product.known_ts <= days.as_of
 ),
 
@@ -81,8 +85,8 @@ final as (
         ranged.version.3 as price_ccy_per_mwh,
         ranged.version.1 as usable_from_date,
         ranged.version.2 as usable_to_date,
-        ranged.versions[1].3 as first_price_ccy_per_mwh,
-        ranged.versions[1].1 as first_known_ts
+        ranged.versions[1] .3 as first_price_ccy_per_mwh,
+        ranged.versions[1] .1 as first_known_ts
     from ranged
     inner join calendar on ranged.market = calendar.market and ranged.delivery_ts = calendar.delivery_ts
     where ranged.version.1 <= ranged.version.2

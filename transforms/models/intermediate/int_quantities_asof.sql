@@ -6,11 +6,18 @@
 with
 
 days as (
-    select market, delivery_date, as_of from {{ source('calendar', 'market_days') }} where {{ of_market() }}
+    select
+        market,
+        delivery_date,
+        as_of
+    from {{ source('calendar', 'market_days') }} where {{ of_market() }}
 ),
 
-settings as (
-    select market, resolution_min from {{ source('calendar', 'market_settings') }} where {{ of_market() }}
+market_settings as (
+    select
+        market,
+        resolution_min
+    from {{ source('calendar', 'market_settings') }} where {{ of_market() }}
 ),
 
 calendar as (
@@ -30,11 +37,11 @@ pieces as (
         quantities.known_ts as known_ts,
         quantities.resolution_min as source_resolution_min,
         quantities.value as value,
-        greatest(1, intDiv(settings.resolution_min, quantities.resolution_min)) as pieces_expected,
+        greatest(1, intDiv(market_settings.resolution_min, quantities.resolution_min)) as pieces_expected,
         quantities.delivery_ts
-        + toIntervalMinute(arrayJoin(range(0, toUInt32(quantities.resolution_min), toUInt32(settings.resolution_min)))) as piece_ts
+        + toIntervalMinute(arrayJoin(range(0, toUInt32(quantities.resolution_min), toUInt32(market_settings.resolution_min)))) as piece_ts
     from quantities
-    inner join settings on quantities.market = settings.market
+    inner join market_settings on quantities.market = market_settings.market
 ),
 
 with_gate as (
@@ -50,7 +57,7 @@ with_gate as (
         pieces.piece_ts as piece_ts,
         days.delivery_date as usable_from_date
     from pieces
-    asof inner join days on pieces.market = days.market and pieces.known_ts <= days.as_of
+    asof join days on pieces.market = days.market and pieces.known_ts <= days.as_of
 ),
 
 on_calendar as (
@@ -71,7 +78,7 @@ on_calendar as (
         calendar.dst_fold as dst_fold,
         calendar.resolution_min as resolution_min
     from with_gate
-    asof inner join calendar on with_gate.market = calendar.market and with_gate.piece_ts >= calendar.delivery_ts
+    asof join calendar on with_gate.market = calendar.market and with_gate.piece_ts >= calendar.delivery_ts
 ),
 
 by_interval as (
@@ -102,7 +109,7 @@ values_at_gates as (
             gate -> (
                 gate,
                 arrayMap(
-                    start -> arrayFilter(piece -> piece.3 = start and piece.2 <= gate, piece_versions)[-1].4,
+                    start -> arrayFilter(piece -> piece.3 = start and piece.2 <= gate, piece_versions)[-1] .4,
                     arrayFilter(
                         start -> arrayExists(piece -> piece.3 = start and piece.2 <= gate, piece_versions),
                         piece_starts

@@ -4,7 +4,7 @@
 
 with
 
-settings as (
+market_settings as (
     select * from {{ source('calendar', 'market_settings') }}
 ),
 
@@ -24,27 +24,27 @@ spans as (
 
 final as (
     select
-        settings.market as market,
-        settings.label as label,
-        settings.time_zone as time_zone,
-        settings.currency as currency,
-        settings.product as product,
-        settings.resolution_min as resolution_min,
-        settings.gate_time as gate_time,
-        settings.gate_days_before as gate_days_before,
-        settings.price_floor_ccy_per_mwh as price_floor_ccy_per_mwh,
-        settings.price_cap_ccy_per_mwh as price_cap_ccy_per_mwh,
-        settings.area as area,
-        settings.holidays as holidays,
-        settings.gas_hub as gas_hub,
-        settings.coal_hub as coal_hub,
-        settings.co2_hub as co2_hub,
-        settings.oil_hub as oil_hub,
+        market_settings.market as market,
+        market_settings.label as label,
+        market_settings.time_zone as time_zone,
+        market_settings.currency as currency,
+        market_settings.product as product,
+        market_settings.resolution_min as resolution_min,
+        market_settings.gate_time as gate_time,
+        market_settings.gate_days_before as gate_days_before,
+        market_settings.price_floor_ccy_per_mwh as price_floor_ccy_per_mwh,
+        market_settings.price_cap_ccy_per_mwh as price_cap_ccy_per_mwh,
+        market_settings.area as area,
+        market_settings.holidays as holidays,
+        market_settings.gas_hub as gas_hub,
+        market_settings.coal_hub as coal_hub,
+        market_settings.co2_hub as co2_hub,
+        market_settings.oil_hub as oil_hub,
         coalesce(spans.hub_count, 0) as hub_count,
         spans.first_delivery_date as first_delivery_date,
         spans.last_delivery_date as last_delivery_date
-    from settings
-    left join spans on settings.market = spans.market
+    from market_settings
+    left join spans on market_settings.market = spans.market
 )
 
 {{ as_contract('final') }}

@@ -6,17 +6,30 @@
 with
 
 calendar as (
-    select distinct market, delivery_date, as_of, day_intervals
+    select distinct
+        market,
+        delivery_date,
+        as_of,
+        day_intervals
     from {{ ref('int_market_calendar') }}
     where {{ of_market() }}
 ),
 
-settings as (
-    select market, currency from {{ source('calendar', 'market_settings') }} where {{ of_market() }}
+market_settings as (
+    select
+        market,
+        currency
+    from {{ source('calendar', 'market_settings') }} where {{ of_market() }}
 ),
 
 prices as (
-    select distinct market, hub, delivery_ts, delivery_date, first_price_ccy_per_mwh, first_known_ts
+    select distinct
+        market,
+        hub,
+        delivery_ts,
+        delivery_date,
+        first_price_ccy_per_mwh,
+        first_known_ts
     from {{ ref('int_prices_asof') }}
     where {{ of_market() }}
 ),
@@ -40,10 +53,9 @@ fuels as (
     select
         market,
         delivery_date,
-        {% for fuel in ['gas', 'coal', 'co2', 'oil'] -%}
-            anyIf(toNullable(price_ccy_per_unit), commodity = '{{ fuel }}') as {{ fuel }}_price_ccy_per_unit
-            {{- ',' if not loop.last }}
-        {% endfor -%}
+    {% for fuel in ['gas', 'coal', 'co2', 'oil'] %}
+        anyIf(toNullable(price_ccy_per_unit), commodity = '{{ fuel }}') as {{ fuel }}_price_ccy_per_unit{{ ',' if not loop.last }}
+    {% endfor %}
     from commodities
     group by market, delivery_date
 ),
@@ -54,7 +66,7 @@ final as (
         power.hub as hub,
         power.delivery_date as delivery_date,
         calendar.as_of as as_of,
-        settings.currency as currency,
+        market_settings.currency as currency,
         length(power.prices_of_day) = calendar.day_intervals as is_whole,
         if(is_whole, arrayAvg(power.prices_of_day), null) as power_mean_ccy_per_mwh,
         if(is_whole, power.known_ts, null) as power_known_ts,
@@ -64,7 +76,7 @@ final as (
         fuels.oil_price_ccy_per_unit as oil_price_ccy_per_unit
     from power
     inner join calendar on power.market = calendar.market and power.delivery_date = calendar.delivery_date
-    inner join settings on power.market = settings.market
+    inner join market_settings on power.market = market_settings.market
     left join fuels on power.market = fuels.market and power.delivery_date = fuels.delivery_date
 )
 

@@ -12,7 +12,7 @@
 
 with
 
-{% for name, series in series_of.items() -%}
+{% for name, series in series_of.items() %}
     {{ name }} as (
         select
             '{{ name }}' as table_name,
@@ -28,12 +28,12 @@ with
         group by table_name, market, series, source
     ),
 
-{% endfor -%}
+{% endfor %}
 final as (
-    {% for name in series_of -%}
+    {% for name in series_of %}
         select * from {{ name }}
         {{ 'union all' if not loop.last }}
-    {% endfor -%}
+    {% endfor %}
 )
 
 {{ as_contract('final') }}

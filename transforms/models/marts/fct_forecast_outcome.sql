@@ -4,6 +4,19 @@
 {{ config(query_settings={'join_use_nulls': 1}) }}
 
 {%- set levels = ['01', '05', '10', '25', '50', '75', '90', '95', '99'] %}
+{#- Curated views of published distributions: those with a mean and the quantiles shown here. #}
+{%- set find_views %}
+    select table
+    from system.columns
+    where
+        database = 'curated'
+        and startsWith(table, 'v_')
+        and name in ('mean_ccy_per_mwh', 'q01_ccy_per_mwh', 'q50_ccy_per_mwh', 'q99_ccy_per_mwh')
+    group by table
+    having count() = 4
+    order by table
+{%- endset %}
+{%- set views = run_query(find_views).rows | map(attribute=0) | list if execute else [] %}
 
 with
 
@@ -20,24 +33,33 @@ outcomes as (
 ),
 
 forecasts as (
-    {% for view in distribution_views() -%}
+    {% for view in views %}
         select
             model, model_version, run_id, market, hub, product, delivery_ts, delivery_date, as_of, status, mean_ccy_per_mwh,
-            {% for level in levels -%}
+            {% for level in levels %}
                 q{{ level }}_ccy_per_mwh{{ ',' if not loop.last }}
-            {% endfor -%}
+            {% endfor %}
         from curated.{{ view }}
         {{ 'union all' if not loop.last }}
-    {% else -%}
+    {% else %}
         select
-            '' as model, '' as model_version, '' as run_id, market, hub, product, delivery_ts, delivery_date, first_known_ts as as_of,
-            'OK' as status, 0. as mean_ccy_per_mwh,
-            {% for level in levels -%}
-                0. as q{{ level }}_ccy_per_mwh{{ ',' if not loop.last }}
-            {% endfor -%}
+            '' as model,
+            '' as model_version,
+            '' as run_id,
+            market,
+            hub,
+            product,
+            delivery_ts,
+            delivery_date,
+            first_known_ts as as_of,
+            'OK' as status,
+            toFloat64(0) as mean_ccy_per_mwh,
+        {% for level in levels %}
+            toFloat64(0) as q{{ level }}_ccy_per_mwh{{ ',' if not loop.last }}
+        {% endfor %}
         from {{ ref('int_prices_asof') }}
         where false
-    {% endfor -%}
+    {% endfor %}
 ),
 
 final as (
@@ -53,9 +75,9 @@ final as (
         forecasts.as_of as as_of,
         forecasts.status as status,
         forecasts.mean_ccy_per_mwh as mean_ccy_per_mwh,
-        {% for level in levels -%}
+        {% for level in levels %}
             forecasts.q{{ level }}_ccy_per_mwh as q{{ level }}_ccy_per_mwh,
-        {% endfor -%}
+        {% endfor %}
         outcomes.outcome_ccy_per_mwh as outcome_ccy_per_mwh,
         outcomes.outcome_known_ts as outcome_known_ts,
         forecasts.mean_ccy_per_mwh - outcomes.outcome_ccy_per_mwh as error_ccy_per_mwh,

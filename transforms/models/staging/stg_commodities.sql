@@ -1,5 +1,6 @@
 -- Settlements of fuels and allowances; energy units also per MWh of heat.
--- Grain: market, commodity, hub, delivery_ts, known_ts. Every revision is kept; of rows with equal key the one loaded last counts.
+-- Grain: market, commodity, hub, delivery_ts, known_ts.
+-- Every revision is kept; of rows with equal key the one loaded last counts.
 with
 
 loaded as (
@@ -13,11 +14,11 @@ one_per_key as (
         hub,
         delivery_ts,
         known_ts,
-        argMax(tuple(resolution_min), (ingested_ts, row_sha)).1 as resolution_min,
-        argMax(tuple(currency), (ingested_ts, row_sha)).1 as currency,
-        argMax(tuple(unit), (ingested_ts, row_sha)).1 as unit,
-        argMax(tuple(price_ccy_per_unit), (ingested_ts, row_sha)).1 as price_ccy_per_unit,
-        argMax(tuple(source), (ingested_ts, row_sha)).1 as source
+        tupleElement(argMax(tuple(resolution_min), (ingested_ts, row_sha)), 1) as resolution_min,
+        tupleElement(argMax(tuple(currency), (ingested_ts, row_sha)), 1) as currency,
+        tupleElement(argMax(tuple(unit), (ingested_ts, row_sha)), 1) as unit,
+        tupleElement(argMax(tuple(price_ccy_per_unit), (ingested_ts, row_sha)), 1) as price_ccy_per_unit,
+        tupleElement(argMax(tuple(source), (ingested_ts, row_sha)), 1) as source
     from loaded
     group by market, commodity, hub, delivery_ts, known_ts
 ),

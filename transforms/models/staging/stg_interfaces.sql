@@ -1,5 +1,6 @@
 -- Flows and limits: the negative limit is never positive, a limit of 9999 MW or more means none.
--- Grain: market, interface, delivery_ts, resolution_min, known_ts. Every revision is kept; of rows with equal key the one loaded last counts.
+-- Grain: market, interface, delivery_ts, resolution_min, known_ts.
+-- Every revision is kept; of rows with equal key the one loaded last counts.
 with
 
 loaded as (
@@ -13,10 +14,10 @@ one_per_key as (
         delivery_ts,
         resolution_min,
         known_ts,
-        argMax(tuple(flow_mw), (ingested_ts, row_sha)).1 as flow_mw,
-        argMax(tuple(limit_pos_mw), (ingested_ts, row_sha)).1 as limit_pos_mw,
-        argMax(tuple(limit_neg_mw), (ingested_ts, row_sha)).1 as limit_neg_mw,
-        argMax(tuple(source), (ingested_ts, row_sha)).1 as source
+        tupleElement(argMax(tuple(flow_mw), (ingested_ts, row_sha)), 1) as flow_mw,
+        tupleElement(argMax(tuple(limit_pos_mw), (ingested_ts, row_sha)), 1) as limit_pos_mw,
+        tupleElement(argMax(tuple(limit_neg_mw), (ingested_ts, row_sha)), 1) as limit_neg_mw,
+        tupleElement(argMax(tuple(source), (ingested_ts, row_sha)), 1) as source
     from loaded
     group by market, interface, delivery_ts, resolution_min, known_ts
 ),

@@ -1,5 +1,6 @@
 -- Prices as published.
--- Grain: market, hub, product, delivery_ts, resolution_min, known_ts. Every revision is kept; of rows with equal key the one loaded last counts.
+-- Grain: market, hub, product, delivery_ts, resolution_min, known_ts.
+-- Every revision is kept; of rows with equal key the one loaded last counts.
 with
 
 loaded as (
@@ -14,12 +15,12 @@ one_per_key as (
         delivery_ts,
         resolution_min,
         known_ts,
-        argMax(tuple(currency), (ingested_ts, row_sha)).1 as currency,
-        argMax(tuple(price_ccy_per_mwh), (ingested_ts, row_sha)).1 as price_ccy_per_mwh,
-        argMax(tuple(energy_ccy_per_mwh), (ingested_ts, row_sha)).1 as energy_ccy_per_mwh,
-        argMax(tuple(congestion_ccy_per_mwh), (ingested_ts, row_sha)).1 as congestion_ccy_per_mwh,
-        argMax(tuple(loss_ccy_per_mwh), (ingested_ts, row_sha)).1 as loss_ccy_per_mwh,
-        argMax(tuple(source), (ingested_ts, row_sha)).1 as source
+        tupleElement(argMax(tuple(currency), (ingested_ts, row_sha)), 1) as currency,
+        tupleElement(argMax(tuple(price_ccy_per_mwh), (ingested_ts, row_sha)), 1) as price_ccy_per_mwh,
+        tupleElement(argMax(tuple(energy_ccy_per_mwh), (ingested_ts, row_sha)), 1) as energy_ccy_per_mwh,
+        tupleElement(argMax(tuple(congestion_ccy_per_mwh), (ingested_ts, row_sha)), 1) as congestion_ccy_per_mwh,
+        tupleElement(argMax(tuple(loss_ccy_per_mwh), (ingested_ts, row_sha)), 1) as loss_ccy_per_mwh,
+        tupleElement(argMax(tuple(source), (ingested_ts, row_sha)), 1) as source
     from loaded
     group by market, hub, product, delivery_ts, resolution_min, known_ts
 ),

@@ -1,5 +1,6 @@
 -- Forecasts and measurements; units are normalised on load.
--- Grain: market, area, quantity, kind, delivery_ts, resolution_min, known_ts. Every revision is kept; of rows with equal key the one loaded last counts.
+-- Grain: market, area, quantity, kind, delivery_ts, resolution_min, known_ts.
+-- Every revision is kept; of rows with equal key the one loaded last counts.
 with
 
 loaded as (
@@ -15,9 +16,9 @@ one_per_key as (
         delivery_ts,
         resolution_min,
         known_ts,
-        argMax(tuple(unit), (ingested_ts, row_sha)).1 as unit,
-        argMax(tuple(value), (ingested_ts, row_sha)).1 as value,
-        argMax(tuple(source), (ingested_ts, row_sha)).1 as source
+        tupleElement(argMax(tuple(unit), (ingested_ts, row_sha)), 1) as unit,
+        tupleElement(argMax(tuple(value), (ingested_ts, row_sha)), 1) as value,
+        tupleElement(argMax(tuple(source), (ingested_ts, row_sha)), 1) as source
     from loaded
     group by market, area, quantity, kind, delivery_ts, resolution_min, known_ts
 ),

@@ -1,5 +1,6 @@
 -- Output of generating units.
--- Grain: market, unit_id, delivery_ts, resolution_min, known_ts. Every revision is kept; of rows with equal key the one loaded last counts.
+-- Grain: market, unit_id, delivery_ts, resolution_min, known_ts.
+-- Every revision is kept; of rows with equal key the one loaded last counts.
 with
 
 loaded as (
@@ -13,11 +14,11 @@ one_per_key as (
         delivery_ts,
         resolution_min,
         known_ts,
-        argMax(tuple(fuel), (ingested_ts, row_sha)).1 as fuel,
-        argMax(tuple(output_mw), (ingested_ts, row_sha)).1 as output_mw,
-        argMax(tuple(heat_input_mmbtu), (ingested_ts, row_sha)).1 as heat_input_mmbtu,
-        argMax(tuple(capability_mw), (ingested_ts, row_sha)).1 as capability_mw,
-        argMax(tuple(source), (ingested_ts, row_sha)).1 as source
+        tupleElement(argMax(tuple(fuel), (ingested_ts, row_sha)), 1) as fuel,
+        tupleElement(argMax(tuple(output_mw), (ingested_ts, row_sha)), 1) as output_mw,
+        tupleElement(argMax(tuple(heat_input_mmbtu), (ingested_ts, row_sha)), 1) as heat_input_mmbtu,
+        tupleElement(argMax(tuple(capability_mw), (ingested_ts, row_sha)), 1) as capability_mw,
+        tupleElement(argMax(tuple(source), (ingested_ts, row_sha)), 1) as source
     from loaded
     group by market, unit_id, delivery_ts, resolution_min, known_ts
 ),

@@ -1,3 +1,0 @@
-{% macro forecast_quantities() -%}
-    {{ return(['load', 'zonal_load', 'generation', 'wind', 'solar', 'renewables']) }}
-{%- endmacro %}
