@@ -142,6 +142,40 @@ def test_forms_offer_it(copy, scaffolded, home):
     assert NAME in _value(copy, code, home)
 
 
+REPORT = f"""
+import json
+from datetime import date
+import polars as pl
+from models._kernel import laws, registry
+from pipeline_tasks.reports.collect import collect
+from pipeline_tasks.reports.pages import model_page
+
+sample = laws.golden_sample()
+answer = laws.Subject(registry.model_class("{NAME}"), registry.params_of("{NAME}", "test")).answered
+lineage = dict.fromkeys(("run_id", "model", "model_version", "artifact_sha", "code_sha", "data_version", "regime"), "1")
+published = answer.with_columns(pl.lit(v).alias(k) for k, v in lineage.items())
+
+class Warehouse:
+    def query(self, sql, params=None):
+        if "curated.v_{NAME}\\n" in sql + "\\n" or "curated.v_{NAME} " in sql:
+            return published
+        if "features.ftr_day_ahead" in sql:
+            return sample.rows.select("hub", "product", "delivery_ts", "delivery_date", "local_hour", "price_ccy_per_mwh")
+        texts = dict.fromkeys(("at_ts", "table_name", "series", "hub", "metric", "delivery_date", "feature"), pl.String)
+        return pl.DataFrame(schema=texts | dict.fromkeys(("value", "contribution"), pl.Float64))
+
+site = collect(Warehouse(), run_id="nightly", market="twin", delivery_date=date(2020, 4, 12))
+mine = [m for m in site.models if m.spec.name == "{NAME}"]
+page = model_page(site, mine[0])
+print(json.dumps([[hub["name"], len(hub["hours"]), len(hub["figures"])] for hub in page["hubs"]]))
+"""
+
+
+def test_report_has_a_page_for_it(copy, scaffolded, home):
+    """From published rows alone, read through the reports' own queries: 24 intervals per hub, a fan chart, errors by hour."""
+    assert _value(copy, REPORT, home) == [["HUB_A", 24, 2], ["HUB_B", 24, 2]]
+
+
 def test_law_tests_run_for_it_and_pass(copy, scaffolded, home):
     done = _python(copy, "-m", "pytest", "tests/contract/test_model_laws.py", "-k", NAME, "-rA", "-p", "no:xdist", home=home)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
