@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from models._kernel.spec import Kind, ModelSpec
+from pipeline_tasks.contracts.columns import flag, number
+from pipeline_tasks.contracts.features import DAY_AHEAD
+from pipeline_tasks.steps import scoring
+
+START = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def _spec(kind: Kind) -> ModelSpec:
+    if kind is Kind.DISTRIBUTION:
+        quantiles = {0.05: "q05", 0.5: "q50", 0.95: "q95"}
+        output, point = tuple(number(c, "q") for c in quantiles.values()), "q50"
+    else:
+        quantiles = {}
+        output, point = (number("p", "p"), number("x_threshold_ccy_per_mwh", "t"), flag("alert", "a")), "p"
+    return ModelSpec(
+        name="fake", label="Fake", kind=kind, inputs=DAY_AHEAD, required=(), output=output, point_column=point, description="d", owner="o",
+        yardstick="X", quantile_columns=quantiles,
+    )  # fmt: skip
+
+
+def _outcomes(prices: list[float | None]) -> pl.DataFrame:
+    n = len(prices)
+    return pl.DataFrame(
+        {
+            "market": ["m"] * n,
+            "hub": ["h"] * n,
+            "product": ["da"] * n,
+            "delivery_ts": [START + timedelta(hours=k) for k in range(n)],
+            "delivery_date": [date(2026, 6, 1)] * n,
+            "local_hour": list(range(n)),
+            "day_of_week": [1] * n,
+            "price_ccy_per_mwh": prices,
+            "price_lag_7d_ccy_per_mwh": [10.0] * n,
+        },
+        schema_overrides={"price_ccy_per_mwh": pl.Float64},
+    )
+
+
+def _forecasts(**columns: list[float]) -> pl.DataFrame:
+    n = len(next(iter(columns.values())))
+    return pl.DataFrame({"market": ["m"] * n, "hub": ["h"] * n, "product": ["da"] * n, **columns}).with_columns(
+        pl.Series("delivery_ts", [START + timedelta(hours=k) for k in range(n)]), pl.lit(date(2026, 6, 1)).alias("delivery_date")
+    )
+
+
+def test_unknown_outcomes_are_not_scored() -> None:
+    rows = scoring.with_outcomes(_forecasts(q50=[1.0, 2.0]), _outcomes([1.0, None]))
+    assert rows.height == 1
+
+
+def test_distribution_metrics_by_hand() -> None:
+    forecasts = _forecasts(q05=[0.0, 0.0, 0.0], q50=[10.0, 20.0, 30.0], q95=[15.0, 25.0, 35.0])
+    rows = scoring.with_outcomes(forecasts, _outcomes([12.0, 20.0, 40.0]))
+    found = scoring.day_metrics(_spec(Kind.DISTRIBUTION), rows)
+    assert found["mae"] == pytest.approx((2 + 0 + 10) / 3)
+    assert found["rmae"] == pytest.approx(12 / (2 + 10 + 30))
+    assert found["coverage_90"] == pytest.approx(2 / 3)
+    assert found["width_90"] == pytest.approx((15 + 25 + 35) / 3)
+    covered = scoring.covered(_spec(Kind.DISTRIBUTION), rows)
+    assert covered is not None
+    assert covered.tolist() == [True, True, False]
+
+
+def test_probability_metrics_and_event_by_hand() -> None:
+    forecasts = _forecasts(p=[0.5, 0.0], x_threshold_ccy_per_mwh=[11.0, 11.0], alert=[1.0, 0.0])
+    spec = _spec(Kind.PROBABILITY)
+    rows = scoring.with_outcomes(forecasts, _outcomes([12.0, 10.0]))
+    found = scoring.day_metrics(spec, rows)
+    assert found["brier"] == pytest.approx(0.125)
+    assert found["event_rate"] == 0.5
+    assert found["alert_rate"] == 0.5
+    assert scoring.row_losses(spec, rows, "brier").tolist() == [0.25, 0.0]
+
+
+def test_baselines_by_hand() -> None:
+    distribution = scoring.with_outcomes(_forecasts(q05=[0.0], q50=[1.0], q95=[2.0]), _outcomes([12.0]))
+    assert scoring.baseline_losses(_spec(Kind.DISTRIBUTION), distribution, _outcomes([1.0]), metric="mae").tolist() == [2.0]
+    spec = _spec(Kind.PROBABILITY)
+    rows = scoring.with_outcomes(_forecasts(p=[0.5], x_threshold_ccy_per_mwh=[11.0], alert=[0.0]), _outcomes([12.0]))
+    history = pl.concat([_outcomes([20.0]), _outcomes([5.0]), _outcomes([6.0]), _outcomes([7.0])])
+    assert scoring.baseline_losses(spec, rows, history, metric="brier").tolist() == pytest.approx([(0.25 - 1) ** 2])
+    assert np.isfinite(scoring.baseline_losses(spec, rows, history.clear(), metric="brier")).all()
+
+
+def test_unknown_gate_metric_names_the_file() -> None:
+    rows = scoring.with_outcomes(_forecasts(p=[0.5], x_threshold_ccy_per_mwh=[11.0], alert=[0.0]), _outcomes([12.0]))
+    with pytest.raises(ValueError, match=r"models/fake/yardstick\.py"):
+        scoring.row_losses(_spec(Kind.PROBABILITY), rows, "mae")
