@@ -54,7 +54,12 @@ class FilesSource:
                 log.warning("source object has no file", source="files", object=name, pattern=spec.files, folder=str(self._data_dir))
             for path in files:
                 present += 1
-                yield from read_object(path, str(path.relative_to(self._data_dir)), spec, reading)
+                rows = 0
+                for batch in read_object(path, str(path.relative_to(self._data_dir)), spec, reading):
+                    rows += batch.rows_read
+                    yield batch
+                if not rows:
+                    log.warning("source object has no row for the run", source="files", object=name, file=path.name, hubs=selection.hubs)
         if not present:
             patterns = sorted({s.files for s in wanted.values()})
             raise SourceError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 import numpy as np
 import polars as pl
@@ -48,19 +48,20 @@ class TwinSource:
         return OBJECTS
 
     def batches(self, selection: MarketSelection, *, until: datetime, objects: frozenset[str] | None = None) -> Iterator[RawBatch]:
-        """Rows of the simulated market whose delivery starts before `until`; the horizon grows when `until` lies beyond it.
+        """Rows of the simulated market whose delivery starts before `until`.
 
         Raises:
-            SourceError: the market is not the twin's, an object is unknown, or `until` lies more than 10 years after the start.
+            SourceError: the market is not the twin's, an object is unknown, or `until` lies before the first day or more than ten years after it.
         """
         self._check(selection, objects)
         market = selection.market
         last = until.astimezone(market.zone).date()
-        if last > self._config.start_date + timedelta(days=3653):
+        first = self._config.start_date
+        if not first <= last <= first + timedelta(days=3653):
             raise SourceError(
-                f"twin: until {until:%Y-%m-%d} is more than ten years after {self._config.start_date}; move start_date in config/twin.yaml"
+                f"twin: {last} is not within ten years from {first}; choose another date or move start_date in config/twin.yaml"
             )
-        calendar = Calendar.build(self._config.start_date, max(last, self._config.start_date), market.time_zone)
+        calendar = Calendar.build(first, last, market.time_zone)
         state = simulate(self._config, calendar)
         for part, table, frame in self._parts(market, selection.hubs, calendar, state):
             rows = frame.filter(pl.col("delivery_ts") < until).select(contract_columns(table))
@@ -165,8 +166,3 @@ def _garbled(good: pl.DataFrame, column: str, calendar: Calendar, every: int, *,
     rows = hours.join(first, on="delivery_ts", how="inner", maintain_order="left")
     wrong = pl.when(pl.col("nth") % 3 == 0).then(9_999_999.0).when(pl.col("nth") % 3 == 1).then(None).otherwise(-1e7)
     return rows.with_columns(wrong.alias(column)).drop("nth")
-
-
-def first_date(config: TwinConfig | None = None) -> date:
-    """First delivery date of the simulated market."""
-    return (config or load_twin()).start_date

@@ -34,7 +34,6 @@ class TwinConfig(BaseModel):
 
     seed: int = Field(ge=0)
     start_date: date
-    end_date: date
     wind_capacity_mw: float = Field(gt=0)
     solar_capacity_mw: float = Field(gt=0)
     thermal_capacity_mw: float = Field(gt=0)
@@ -53,8 +52,6 @@ class TwinConfig(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.end_date < self.start_date:
-            raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}; swap them")
         for share in ("load", "wind", "solar"):
             total = sum(getattr(h, share) for h in self.hubs.values())
             if abs(total - 1) > 1e-6:
