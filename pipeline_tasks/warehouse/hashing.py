@@ -18,8 +18,9 @@ SEPARATOR = "\x1f"
 
 def _bits(series: pl.Series) -> pl.Series:
     values = series.cast(pl.Float64)
-    numbers = (values.fill_null(0.0) + 0.0).fill_nan(float("nan")).to_numpy()
-    bits = np.ascontiguousarray(numbers, dtype=np.float64).view(np.int64)
+    numbers = values.fill_null(0.0).to_numpy() + 0.0  # one zero: -0.0 + 0.0 is 0.0
+    numbers[np.isnan(numbers)] = np.nan  # one NaN
+    bits = numbers.view(np.int64)
     return pl.Series(series.name, bits).zip_with(values.is_not_null(), pl.Series(series.name, [None], dtype=pl.Int64))
 
 
