@@ -1,0 +1,130 @@
+"""Markets and raw rows made up for the transform tests: real time zones with clock changes, prices that tell their instant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import config.markets as markets_module
+from config.markets import Market, load_markets
+from pipeline_tasks.contracts import TS_DTYPE, Table
+from pipeline_tasks.contracts.raw import COMMODITIES, PRICES, QUANTITIES
+from pipeline_tasks.warehouse import Warehouse
+
+MARKETS_YAML = """
+markets:
+  t_berlin:
+    label: Test market with European clock changes
+    time_zone: Europe/Berlin
+    currency: EUR
+    gate_time: "12:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [B]
+    holidays: DE
+    commodities: {gas: T_GAS}
+  t_york:
+    label: Test market with American clock changes and quarter hours
+    time_zone: America/New_York
+    currency: USD
+    product: rt
+    resolution_min: 15
+    gate_time: "10:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [Y]
+    holidays: US-NY
+  t_leak:
+    label: Test market of the leak test
+    time_zone: Europe/Berlin
+    currency: EUR
+    gate_time: "12:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [L, M]
+    holidays: DE
+    commodities: {gas: T_GAS}
+"""
+INGESTED = datetime(2024, 12, 31, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def test_markets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Market]]:
+    """The markets above instead of the configured ones."""
+    path: Path = tmp_path_factory.mktemp("markets") / "markets.yaml"
+    path.write_text(MARKETS_YAML, encoding="utf-8")
+    before = markets_module.MARKETS_FILE
+    markets_module.MARKETS_FILE = path
+    load_markets.cache_clear()
+    yield load_markets()
+    markets_module.MARKETS_FILE = before
+    load_markets.cache_clear()
+
+
+class RawRows:
+    """Writes raw rows of one market straight into the warehouse."""
+
+    def __init__(self, wh: Warehouse, market: Market) -> None:
+        self.wh = wh
+        self.market = market
+
+    def starts(self, first: date, last: date, minutes: int) -> list[datetime]:
+        """Starts of all intervals of the local days, UTC."""
+        begin, end = self.market.day_bounds(first)[0], self.market.day_bounds(last)[1]
+        return [begin + timedelta(minutes=m) for m in range(0, int((end - begin).total_seconds() // 60), minutes)]
+
+    def local_date(self, instant: datetime) -> date:
+        return instant.astimezone(self.market.zone).date()
+
+    def _insert(self, table: Table, rows: list[dict[str, Any]], ingested: datetime) -> None:
+        provenance = {"source": "test", "source_object": "synthetic", "row_sha": "0" * 64, "ingested_ts": ingested}
+        frame = pl.DataFrame([dict.fromkeys(table.column_names) | r | provenance for r in rows], schema=table.polars_schema())
+        self.wh.insert(table, frame)
+
+    def prices(self, rows: list[tuple[datetime, datetime, float]], *, hub: str | None = None, ingested: datetime = INGESTED) -> None:
+        """Rows of (delivery_ts, known_ts, price)."""
+        m = self.market
+        fixed = {"market": m.key, "hub": hub or m.hubs[0], "product": m.product, "resolution_min": m.resolution_min, "currency": m.currency}
+        self._insert(PRICES, [fixed | {"delivery_ts": d, "known_ts": k, "price_ccy_per_mwh": p} for d, k, p in rows], ingested)
+
+    def quantities(
+        self, quantity: str, kind: str, rows: list[tuple[datetime, datetime, float]], *, minutes: int = 60, ingested: datetime = INGESTED
+    ) -> None:
+        """Rows of (delivery_ts, known_ts, value) of the market's area."""
+        fixed = {
+            "market": self.market.key,
+            "area": self.market.area,
+            "quantity": quantity,
+            "kind": kind,
+            "resolution_min": minutes,
+            "unit": "MW",
+        }
+        self._insert(QUANTITIES, [fixed | {"delivery_ts": d, "known_ts": k, "value": v} for d, k, v in rows], ingested)
+
+    def gas(self, rows: list[tuple[datetime, datetime, float]]) -> None:
+        """Daily settlements: rows of (delivery_ts, known_ts, price)."""
+        fixed = {"market": self.market.key, "commodity": "gas", "hub": "T_GAS", "resolution_min": 1440, "currency": "EUR", "unit": "MWh"}
+        self._insert(COMMODITIES, [fixed | {"delivery_ts": d, "known_ts": k, "price_ccy_per_unit": p} for d, k, p in rows], INGESTED)
+
+
+@pytest.fixture(scope="module")
+def raw_rows(warehouse: Warehouse, test_markets: dict[str, Market]) -> Callable[[str], RawRows]:
+    """Writer of raw rows by market key."""
+    return lambda key: RawRows(warehouse, test_markets[key])
+
+
+@pytest.fixture(scope="module")
+def features(warehouse: Warehouse) -> Callable[[str], pl.DataFrame]:
+    """The features of a market, in key order."""
+
+    def read(market: str) -> pl.DataFrame:
+        return warehouse.query(
+            "select * from features.ftr_day_ahead where market = {market:String} order by hub, delivery_ts", {"market": market}
+        ).with_columns(pl.col("delivery_ts", "as_of", "price_known_ts").cast(TS_DTYPE))
+
+    return read
