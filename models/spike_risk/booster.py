@@ -1,4 +1,7 @@
-"""LightGBM inside the fold: time-ordered folds, Optuna search, out-of-fold scores, the final booster."""
+"""LightGBM inside the fold: time-ordered folds, Optuna search, out-of-fold scores, the final booster.
+
+Boosting starts from the logistic link of the level score, so that trees only learn what the level leaves open.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.spike_risk.calibration import Link, fit_link
+
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Fold = tuple[Mask, Mask]
+LEVEL_PRIOR = Link(4.0, -5.0)  # the level is 0.88 at the threshold; a spike is likely above, unlikely well below
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +27,23 @@ class Tuned:
     Attributes:
         params: best LightGBM parameters, number of rounds under `num_iterations`.
         log_loss: best mean log loss on the validation blocks; what the nested optimism is measured against.
-        out_of_fold: raw score (log-odds) of every row of a validation block, NaN elsewhere; made by boosters that saw
-            only what was known before the block's first decision.
-        trials: trials run.
+        out_of_fold: raw score (log-odds) of every row of a validation block, NaN elsewhere; made by links and boosters that
+            saw only what was known before the block's first decision.
     """
 
     params: dict[str, Any]
     log_loss: float
     out_of_fold: Array
-    trials: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Training rows: booster inputs (n, p), level score (n,), events 0 or 1 (n,), names of the inputs."""
+
+    inputs: Array
+    level: Array
+    events: Array
+    names: list[str]
 
 
 def time_folds(as_of: npt.NDArray[np.int64], known: npt.NDArray[np.int64], *, folds: int, share: float) -> list[Fold]:
@@ -63,33 +77,19 @@ def fixed_params(seed: int, threads: int) -> dict[str, Any]:
         "deterministic": True,
         "force_row_wise": True,
         "feature_pre_filter": False,
-        "max_bin": 127,
-        "boost_from_average": True,
+        "max_bin": 63,
+        "boost_from_average": False,
         "seed": seed,
         "num_threads": threads,
     }
 
 
-def tune(
-    inputs: Array,
-    events: Array,
-    folds: list[Fold],
-    *,
-    names: list[str],
-    rising: list[str],
-    trials: int,
-    rounds: int,
-    seed: int,
-    threads: int,
-) -> Tuned:
+def tune(rows: Rows, folds: list[Fold], *, trials: int, rounds: int, seed: int, threads: int) -> Tuned:
     """Search LightGBM's parameters by mean log loss over the folds (seeded TPE), the number of rounds by the same curve.
 
     Args:
-        inputs: shape (n, p).
-        events: 0 or 1, shape (n,).
+        rows: training rows in key order.
         folds: from `time_folds`.
-        names: input names.
-        rising: inputs in which the probability may only rise.
         trials: Optuna trials; the first is a fixed, sober default.
         rounds: most boosting rounds.
         seed: seed of search and boosting.
@@ -99,11 +99,12 @@ def tune(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    fixed = {**fixed_params(seed, threads), "monotone_constraints": [int(n in rising) for n in names]}
+    fixed = fixed_params(seed, threads)
+    links = [fit_link(rows.level[train], rows.events[train], prior=LEVEL_PRIOR) for train, _ in folds]
     sets = []
-    for train, valid in folds:
-        data = lgb.Dataset(inputs[train], events[train], params=fixed, free_raw_data=False)
-        sets.append((data, lgb.Dataset(inputs[valid], events[valid], reference=data, params=fixed, free_raw_data=False)))
+    for (train, valid), link in zip(folds, links, strict=True):
+        data = _dataset(rows, train, link, fixed)
+        sets.append((data, _dataset(rows, valid, link, fixed, data)))
     weight = np.asarray([valid.sum() for _, valid in folds], dtype=np.float64)
 
     def curve(params: Mapping[str, Any]) -> Array:
@@ -125,27 +126,43 @@ def tune(
         return loss
 
     study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(trials // 2, 1)))
-    study.enqueue_trial({"num_leaves": 7, "min_data_in_leaf": 60, "learning_rate": 0.08, "feature_fraction": 0.7, "lambda_l2": 5.0})
+    study.enqueue_trial({"num_leaves": 5, "min_data_in_leaf": 100, "learning_rate": 0.05, "feature_fraction": 0.6, "lambda_l2": 10.0})
     study.optimize(objective, n_trials=trials)
     chosen = {**fixed, **best["params"]}
-    scores = np.full(len(events), np.nan)
-    for (_, valid), (data, _held) in zip(folds, sets, strict=True):
-        scores[valid] = lgb.train(chosen, data).predict(inputs[valid], raw_score=True)
-    return Tuned(chosen, best["loss"], scores, trials)
+    scores = np.full(len(rows.events), np.nan)
+    for (_, valid), (data, _held), link in zip(folds, sets, links, strict=True):
+        scores[valid] = lgb.train(chosen, data).predict(rows.inputs[valid], raw_score=True) + link.log_odds(rows.level[valid])
+    return Tuned(chosen, best["loss"], scores)
+
+
+def _dataset(rows: Rows, chosen: Mask, link: Link, fixed: Mapping[str, Any], reference: Any = None) -> Any:
+    import lightgbm as lgb
+
+    start = link.log_odds(rows.level[chosen])
+    return lgb.Dataset(
+        rows.inputs[chosen],
+        rows.events[chosen],
+        init_score=start,
+        reference=reference,
+        feature_name=rows.names,
+        params=dict(fixed),
+        free_raw_data=False,
+    )
 
 
 def _suggest(trial: Any) -> dict[str, Any]:
     return {
-        "num_leaves": trial.suggest_int("num_leaves", 3, 15),
-        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 20, 200, log=True),
-        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.15, log=True),
-        "feature_fraction": trial.suggest_float("feature_fraction", 0.4, 1.0),
-        "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 50.0, log=True),
+        "num_leaves": trial.suggest_int("num_leaves", 3, 12),
+        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 40, 400, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.3, 1.0),
+        "lambda_l2": trial.suggest_float("lambda_l2", 1.0, 100.0, log=True),
     }
 
 
-def train_booster(inputs: Array, events: Array, params: Mapping[str, Any], names: list[str]) -> Any:
-    """The final booster on all labelled rows."""
+def train_booster(rows: Rows, params: Mapping[str, Any], link: Link) -> Any:
+    """The final booster on all training rows."""
     import lightgbm as lgb
 
-    return lgb.train(dict(params), lgb.Dataset(inputs, events, feature_name=names, params=dict(params)))
+    every = np.ones(len(rows.events), dtype=bool)
+    return lgb.train(dict(params), _dataset(rows, every, link, params))

@@ -15,22 +15,33 @@ PRICES = (
     "price_prev_day_min_ccy_per_mwh",
     "price_prev_day_max_ccy_per_mwh",
     "price_mean_7d_ccy_per_mwh",
+    "price_max_7d_ccy_per_mwh",
     "price_hour_mean_28d_ccy_per_mwh",
 )
+WIDTHS = ("price_std_7d_ccy_per_mwh", "price_prev_day_spread_to_market_ccy_per_mwh")
 FORECASTS = ("load", "zonal_load", "generation", "wind", "solar", "renewables")
-PLAIN = ("residual_load_forecast_mw", "load_error_7d_mw", "wind_error_7d_mw", "temperature_forecast_degc")
+PLAIN = (
+    "residual_load_forecast_mw",
+    "residual_load_ramp_mw",
+    "residual_load_tightness",
+    "load_error_7d_mw",
+    "wind_error_7d_mw",
+    "temperature_forecast_degc",
+)
 FUELS = ("gas_price_ccy_per_unit", "coal_price_ccy_per_unit", "co2_price_ccy_per_unit", "oil_price_ccy_per_unit")
 OPTIONAL = (
     *PRICES,
-    "price_std_7d_ccy_per_mwh",
+    *WIDTHS,
     *(f"{q}_forecast{suffix}_mw" for q in FORECASTS for suffix in ("", "_lag_1d", "_lag_7d")),
     *PLAIN,
     *FUELS,
     "is_holiday",
     "day_of_year",
 )
-CALENDAR = ("local_hour", "day_of_week", "holiday", "season_sin", "season_cos")
 SHARES = ("share_1d", "share_7d", "share_28d")
+DAY = (*LEVEL_KEY, "delivery_date")
+VECTOR_LAGS = (1, 2, 3, 7)
+WEEKDAYS = range(1, 8)
 
 
 def _scaled(name: str) -> pl.Expr:
@@ -52,9 +63,9 @@ def with_levels(rows: pl.DataFrame, outcomes: pl.DataFrame, *, window_days: int,
 
 
 def design(rows: pl.DataFrame) -> pl.DataFrame:
-    """Model inputs, one row per row of `rows` (which carries the levels), all Float64; nulls where unknown.
+    """Inputs of the booster, one row per row of `rows` (which carries the levels), all Float64; nulls where unknown.
 
-    Every value is computed from its own row alone, so a chunk of rows gives the same values as the whole.
+    Every value is computed from its own row alone.
     """
     frame = with_optional(rows)
     turn = 2 * math.pi / 365.25
@@ -63,7 +74,7 @@ def design(rows: pl.DataFrame) -> pl.DataFrame:
     ]
     expressions = [
         *(_scaled(c) for c in PRICES),
-        (pl.col("price_std_7d_ccy_per_mwh") / pl.col("scale")).alias("price_std_7d"),
+        *((pl.col(c) / pl.col("scale")).alias(c.removesuffix("_ccy_per_mwh")) for c in WIDTHS),
         *(pl.col(f"{q}_forecast_mw").alias(f"{q}_forecast") for q in FORECASTS),
         *changes,
         *(pl.col(c) for c in PLAIN),
@@ -75,4 +86,28 @@ def design(rows: pl.DataFrame) -> pl.DataFrame:
         (pl.col("day_of_year") * turn).cos().alias("season_cos"),
         *(pl.col(c) for c in SHARES),
     ]
-    return frame.select(e.cast(pl.Float64, strict=False) for e in expressions).with_columns(pl.when(pl.all().is_finite()).then(pl.all()))
+    return _finite(frame.select(e.cast(pl.Float64, strict=False) for e in expressions))
+
+
+def level_design(rows: pl.DataFrame) -> pl.DataFrame:
+    """Inputs of the level regressions: those of the booster, weekday dummies, and the whole day's prices and forecasts.
+
+    The day vectors (`<column>@<local hour>`) are those LEAR regresses on (Lago et al. 2021): prices of 1, 2, 3 and 7 days before
+    and forecasts of the delivery day, one day and seven days before, of all 24 hours; intervals shorter than an hour are averaged.
+    They come from the rows of the same hub, delivery date and as_of, so a day is answered as a whole.
+    """
+    frame = with_optional(rows)
+    prices = [_scaled(f"price_lag_{k}d_ccy_per_mwh") for k in VECTOR_LAGS]
+    forecasts = [pl.col(f"{q}_forecast{suffix}_mw") for q in FORECASTS for suffix in ("", "_lag_1d", "_lag_7d")]
+    hourly = frame.select(*DAY, "local_hour", *(e.cast(pl.Float64, strict=False) for e in (*prices, *forecasts)))
+    names = [c for c in hourly.columns if c not in {*DAY, "local_hour"} and hourly[c].null_count() < len(hourly)]
+    cells = [pl.col(c).filter(pl.col("local_hour") == h).mean().alias(f"{c}@{h:02d}") for c in names for h in range(24)]
+    vectors = hourly.group_by(DAY).agg(cells)
+    wide = frame.select(DAY).join(vectors, on=list(DAY), how="left", maintain_order="left").drop(DAY)
+    weekdays = frame.select((pl.col("day_of_week") == d).cast(pl.Float64).alias(f"weekday_{d}") for d in WEEKDAYS)
+    return pl.concat([design(rows), weekdays, _finite(wide)], how="horizontal")
+
+
+def _finite(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with everything that is not finite as null."""
+    return frame.with_columns(pl.when(pl.all().is_finite()).then(pl.all()))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models._kernel.frames import ANSWER, KEY, learnable, require
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.spec import ModelSpec
 from models.spike_risk import storage
@@ -19,12 +20,10 @@ from models.spike_risk.features import design, with_levels
 from models.spike_risk.params import Params
 from models.spike_risk.spec import SPEC
 from models.spike_risk.thresholds import LEVEL_KEY, SERIES
-from models.spike_risk.training import LEVEL, Fitted, train
+from models.spike_risk.training import LAST, LEVEL, Fitted, train
 
-ROW_KEY = ("market", "hub", "product", "delivery_ts", "as_of")
-HEAD = ("market", "hub", "product", "delivery_ts", "delivery_date", "as_of", "status", "status_reason")
-LEVEL_VALUES = ("threshold", "median", "scale", "share_1d", "share_7d", "share_28d")
 MIN_POOL = 24 * 14
+ASKED = tuple(c for c in SPEC.required if c not in {"price_ccy_per_mwh", "price_known_ts"})
 Array = npt.NDArray[np.float64]
 
 
@@ -42,7 +41,8 @@ class SpikeRisk:
 
     def fit(self, data: Features, *, cutoff: datetime, seed: int) -> Self:
         """Learn from `data.history` rows whose price was known at `cutoff`; same data and seed, same bytes."""
-        self._fitted = train(_known(data.history, cutoff), self.params, cutoff=cutoff, seed=seed)
+        require(data.history, SPEC.required, model=SPEC.name, part="history")
+        self._fitted = train(learnable(data.history, cutoff), self.params, cutoff=cutoff, seed=seed)
         self._cutoff = cutoff
         self._booster = None
         return self
@@ -65,14 +65,15 @@ class SpikeRisk:
             data.target, outcomes, window_days=p.threshold_days, quantile=p.threshold_quantile, min_days=p.threshold_min_days
         )
         event = (pl.col("price_ccy_per_mwh") > pl.col("threshold")).cast(pl.Float64).alias("event")
-        return rows.select(*ROW_KEY, "threshold", event)
+        return rows.select(*KEY, "threshold", event)
 
     def predict(self, data: Features, *, as_of: datetime) -> Prediction:
         """Answer on every row of `data.target`, each with what was known at its own as_of."""
         fitted, cutoff = self._ready()
         if data.target.is_empty():
             return Prediction(_empty())
-        known = _known(data.history, as_of)
+        require(data.target, ASKED, model=SPEC.name, part="target")
+        known = learnable(data.history, as_of)
         rows = self._levelled(data.target, known)
         probability = sigmoid(self._log_odds(rows))
         alarm = self._alert_levels(rows, known, cutoff)
@@ -84,28 +85,28 @@ class SpikeRisk:
         ).join(alarm, on=list(LEVEL_KEY), how="left")
         frame = frame.with_columns((pl.col("spike_probability") > pl.col("alert_probability")).alias("alert"))
         frame = frame.with_columns(pl.when(pl.col("status_reason") == "").then(pl.lit("OK")).otherwise(pl.lit("DEGRADED")).alias("status"))
-        return Prediction(frame.select(*HEAD, *(c.name for c in SPEC.output)).sort(ROW_KEY))
+        return Prediction(frame.select(*ANSWER, *(c.name for c in SPEC.output)).sort(KEY))
 
     def explain(self, data: Features) -> Contributions:
         """Additive contributions to the log-odds of `spike_probability` (TreeSHAP of the booster, the link is linear)."""
         fitted, _ = self._ready()
         label = "log-odds of spike_probability"
         if data.target.is_empty():
-            schema = {**{c: _empty().schema[c] for c in ROW_KEY}, "feature": pl.String(), "contribution": pl.Float64()}
+            schema = {**{c: _empty().schema[c] for c in KEY}, "feature": pl.String(), "contribution": pl.Float64()}
             return Contributions(pl.DataFrame(schema=schema), label)
-        rows = self._levelled(data.target, _known(data.history, data.target["as_of"].max()))
-        inputs = design(rows)
-        x, level, log_odds = fitted.scores(inputs, self._model())
+        rows = self._levelled(data.target, learnable(data.history, _latest(data.target)))
+        x, level, _ = fitted.scores(rows, self._model())
         table = np.zeros((len(rows), len(fitted.names) + 1))
         if fitted.booster:
-            link = fitted.calibrator
-            table = link.slope * np.asarray(self._model().predict(x, pred_contrib=True), dtype=np.float64)
-            table[:, fitted.names.index(LEVEL)] += link.level_slope * level
-        table[:, -1] += log_odds - table.sum(axis=1)
+            table = np.asarray(self._model().predict(x, pred_contrib=True), dtype=np.float64)
+        table[:, fitted.names.index(LEVEL)] += fitted.link.slope * level
+        table[:, -1] += fitted.link.intercept
+        table *= fitted.calibrator.slope
+        table[:, -1] += fitted.calibrator.intercept
         wide = pl.DataFrame(table, schema=[*fitted.names, "(base)"], orient="row")
-        keyed = rows.select(ROW_KEY).hstack(wide)
-        long = keyed.unpivot(index=list(ROW_KEY), variable_name="feature", value_name="contribution")
-        return Contributions(long.sort(*ROW_KEY, "feature"), label)
+        keyed = rows.select(KEY).hstack(wide)
+        long = keyed.unpivot(index=list(KEY), variable_name="feature", value_name="contribution")
+        return Contributions(long.sort(*KEY, "feature"), label)
 
     def save(self, directory: Path) -> None:
         """Write the artifact: model.json, level.npz, pool.npz, booster.txt, sealed."""
@@ -138,14 +139,14 @@ class SpikeRisk:
         """Rows with the levels of their own as_of; `fallback` marks those that had to take the training's last ones."""
         fitted, p = self._ready()[0], self.params
         found = with_levels(rows, known, window_days=p.threshold_days, quantile=p.threshold_quantile, min_days=p.threshold_min_days)
-        last = fitted.levels.rename({c: f"last_{c}" for c in LEVEL_VALUES})
-        typical = {c: fitted.levels[c].median() for c in LEVEL_VALUES}
+        last = fitted.levels.rename({c: f"last_{c}" for c in LAST})
+        typical = {c: fitted.levels[c].median() for c in LAST}
         filled = found.join(last, on=list(SERIES), how="left").with_columns(pl.col("threshold").is_null().alias("fallback"))
-        values = [pl.coalesce(c, f"last_{c}", pl.lit(typical[c], dtype=pl.Float64)).alias(c) for c in LEVEL_VALUES]
-        return filled.with_columns(values).drop(f"last_{c}" for c in LEVEL_VALUES).sort(ROW_KEY)
+        values = [pl.coalesce(c, f"last_{c}", pl.lit(typical[c], dtype=pl.Float64)).alias(c) for c in LAST]
+        return filled.with_columns(values).drop(f"last_{c}" for c in LAST).sort(KEY)
 
     def _log_odds(self, rows: pl.DataFrame) -> Array:
-        return self._ready()[0].scores(design(rows), self._model())[2]
+        return self._ready()[0].scores(rows, self._model())[2]
 
     def _alert_levels(self, rows: pl.DataFrame, known: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
         """Alert threshold of every asked as_of: the budget's quantile of the hub's recent probabilities.
@@ -155,7 +156,7 @@ class SpikeRisk:
         """
         fitted, p = self._ready()[0], self.params
         asks = rows.select(LEVEL_KEY).unique().sort(LEVEL_KEY)
-        since = known.filter(pl.col("as_of") > cutoff).sort(ROW_KEY)
+        since = known.filter(pl.col("as_of") > cutoff).sort(KEY)
         pool = fitted.pool.with_columns(pl.col("as_of").alias("price_known_ts"))
         if not since.is_empty():
             levelled = self._levelled(since, known)
@@ -173,14 +174,12 @@ class SpikeRisk:
         return asks.with_columns(pl.Series("alert_probability", levels, dtype=pl.Float64))
 
 
-def _known(history: pl.DataFrame, instant: Any) -> pl.DataFrame:
-    """History rows with a finite price known at `instant`, in key order."""
-    if history.is_empty():
-        return history
-    price = pl.col("price_ccy_per_mwh")
-    return history.filter(
-        pl.col("price_known_ts").is_not_null() & (pl.col("price_known_ts") <= instant) & price.is_not_null() & price.is_finite()
-    ).sort(ROW_KEY)
+def _latest(target: pl.DataFrame) -> datetime:
+    """Latest decision time of rows to answer on."""
+    latest = target["as_of"].max()
+    if not isinstance(latest, datetime):
+        raise TypeError(f"as_of of the target is {target.schema['as_of']}; it must be a UTC instant")
+    return latest
 
 
 def _status(rows: pl.DataFrame, fitted: Fitted) -> pl.Expr:
@@ -201,7 +200,7 @@ def _status(rows: pl.DataFrame, fitted: Fitted) -> pl.Expr:
 def _empty() -> pl.DataFrame:
     """A prediction without rows."""
     schema = SPEC.curated.polars_schema()
-    return pl.DataFrame(schema={c: schema[c] for c in (*HEAD, *(o.name for o in SPEC.output))})
+    return pl.DataFrame(schema={c: schema[c] for c in (*ANSWER, *(o.name for o in SPEC.output))})
 
 
 MODEL = SpikeRisk

@@ -16,13 +16,15 @@ class Params:
         threshold_quantile: level of the threshold.
         threshold_min_days: shortest history that gives a threshold.
         train_days: training rows are of the last so many days.
-        level_penalty: ridge penalty of the level regressions.
+        level_penalties: ridge penalties of the level regressions to choose from.
+        level_windows: training windows in days whose level regressions are averaged.
         level_blocks: forward-chained blocks in which the level score of training rows is made.
         level_warmup: first share of the training rows that only the level regressions see.
         cv_folds: validation blocks of search and calibration.
         cv_share: last share of the training rows that is validated.
         trials: Optuna trials per fit.
         rounds: most boosting rounds.
+        calibration_penalty: weight that holds the calibration slope near 1.
         alert_budget: share of intervals that may be alerts.
         alert_window_days: recent probabilities that the alert threshold is a quantile of.
         threads: LightGBM threads; one keeps artifacts byte-identical between machines.
@@ -32,13 +34,15 @@ class Params:
     threshold_quantile: float = 0.98
     threshold_min_days: int = 90
     train_days: int = 1095
-    level_penalty: float = 0.01
+    level_penalties: tuple[float, ...] = (0.03, 0.1, 0.3)
+    level_windows: tuple[int, ...] = (1095, 182)
     level_blocks: int = 6
     level_warmup: float = 0.2
     cv_folds: int = 4
     cv_share: float = 0.5
     trials: int = 12
     rounds: int = 150
+    calibration_penalty: float = 1.0
     alert_budget: float = 0.02
     alert_window_days: int = 182
     threads: int = 1
@@ -54,7 +58,8 @@ class Params:
         unknown = sorted(set(values or {}) - known)
         if unknown:
             raise ValueError(f"spike_risk: unknown parameter(s) {unknown} in config/models/spike_risk.yaml; known: {sorted(known)}")
-        params = cls(**(values or {}))
+        lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in (values or {}).items()}
+        params = cls(**lists)
         for name in ("threshold_quantile", "cv_share", "alert_budget"):
             if not 0 < getattr(params, name) < 1:
                 raise ValueError(f"spike_risk: {name} is {getattr(params, name)}; it must lie strictly between 0 and 1")

@@ -35,6 +35,7 @@ SPEC = ModelSpec(
         number("base_rate", "Share of spikes in the last 365 days of training; what a forecast without skill would say.", ge=0, le=1),
     ),
     point_column="spike_probability",
+    threshold_column="spike_threshold_ccy_per_mwh",
     cadences=(Cadence.NIGHTLY, Cadence.WEEKLY),
     min_history_days=180,
     owner="quant-desk",

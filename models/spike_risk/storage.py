@@ -11,14 +11,13 @@ import numpy as np
 import polars as pl
 
 from models._kernel.artifacts import load_arrays, load_booster, load_json, save_arrays, save_booster, save_json, seal, verify_artifact
-from models.spike_risk.calibration import Calibrator
+from models.spike_risk.calibration import Link
 from models.spike_risk.level import LevelModel
 from models.spike_risk.params import Params
 from models.spike_risk.thresholds import SERIES
-from models.spike_risk.training import POOL, Fitted
+from models.spike_risk.training import LAST, POOL, Fitted
 
 NAME = "spike_risk"
-LAST = ("threshold", "median", "scale", "share_1d", "share_7d", "share_28d")
 
 
 def write(directory: Path, fitted: Fitted, params: Params, cutoff: datetime) -> None:
@@ -34,6 +33,8 @@ def write(directory: Path, fitted: Fitted, params: Params, cutoff: datetime) -> 
             "names": fitted.names,
             "expected": fitted.expected,
             "calibrator": asdict(fitted.calibrator),
+            "link": asdict(fitted.link),
+            "level_names": list(fitted.level.names),
             "base_rate": fitted.base_rate,
             "alert_probability": fitted.alert_probability,
             "search": fitted.search,
@@ -62,9 +63,10 @@ def read(directory: Path) -> tuple[Fitted, Params, datetime]:
     fitted = Fitted(
         names=list(head["names"]),
         expected=list(head["expected"]),
-        level=LevelModel(level["mean"], level["std"], level["weights"]),
+        link=Link(**head["link"]),
+        level=LevelModel(tuple(head["level_names"]), level["mean"], level["std"], level["weights"]),
         booster=str(load_booster(directory, "booster").model_to_string()) if head["has_booster"] else "",
-        calibrator=Calibrator(**head["calibrator"]),
+        calibrator=Link(**head["calibrator"]),
         base_rate=float(head["base_rate"]),
         alert_probability=float(head["alert_probability"]),
         pool=frame.with_columns(instants, pl.Series("probability", pool["probability"], dtype=pl.Float64)).cast(POOL),

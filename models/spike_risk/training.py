@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.spike_risk.booster import time_folds, train_booster, tune
-from models.spike_risk.calibration import Calibrator, fit_calibrator, sigmoid
-from models.spike_risk.features import design, with_levels
-from models.spike_risk.level import LevelModel, fit_level
+from models.spike_risk.booster import LEVEL_PRIOR, Rows, time_folds, train_booster, tune
+from models.spike_risk.calibration import Link, fit_link, sigmoid
+from models.spike_risk.features import design, level_design, with_levels
+from models.spike_risk.level import LevelModel, fit_levels
 from models.spike_risk.params import Params
 from models.spike_risk.thresholds import LEVEL_KEY, SERIES
 
 Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 LEVEL = "level_score"
+LAST = ("threshold", "median", "scale", "share_1d", "share_7d", "share_28d")
 MIN_EVENTS = 20
+IDENTITY = Link(1.0, 0.0)
 POOL = pl.Schema(
     {"market": pl.String(), "hub": pl.String(), "product": pl.String(), "as_of": pl.Datetime("ms", "UTC"), "probability": pl.Float64()}
 )
@@ -32,37 +36,38 @@ class Fitted:
     Attributes:
         names: inputs of the booster, in order; the level score is the last.
         expected: inputs that were known in more than half of the training rows.
-        level: level regressions on `names` without the level score.
-        booster: LightGBM model text; empty where there were too few events (then every answer is the base rate).
-        calibrator: link from scores to log-odds.
+        level: level regressions.
+        link: from the level score to where boosting starts.
+        booster: LightGBM model text; empty where there were too few events (then the link alone answers).
+        calibrator: link from raw scores to log-odds.
         base_rate: share of events in the last 365 days of training rows.
         alert_probability: probability exceeded by the alert budget's share of all out-of-fold rows.
         pool: out-of-fold probabilities of schema POOL, the reference of the alert threshold.
-        levels: last threshold, median and scale per series, for a history too short to compute them.
+        levels: last threshold, median, scale and shares per series, for a history too short to compute them.
         search: parameters, log losses and counts, for model card and tracking.
     """
 
     names: list[str]
     expected: list[str]
     level: LevelModel
+    link: Link
     booster: str
-    calibrator: Calibrator
+    calibrator: Link
     base_rate: float
     alert_probability: float
     pool: pl.DataFrame
     levels: pl.DataFrame
     search: dict[str, Any]
 
-    def scores(self, inputs: pl.DataFrame, booster: Any) -> tuple[Array, Array, Array]:
-        """Booster inputs (n, p), level score (n,) and calibrated log-odds (n,) for rows of `features.design`."""
-        hours = inputs["local_hour"].cast(pl.Int64).to_numpy()
-        level = self.level.predict(matrix(inputs, self.names[:-1]), hours)
+    def scores(self, rows: pl.DataFrame, booster: Any) -> tuple[Array, Array, Array]:
+        """Booster inputs (n, p), level score (n,) and calibrated log-odds (n,) of rows that carry their levels."""
+        inputs = level_design(rows)
+        level = self.level.predict(matrix(inputs, list(self.level.names)), hours_of(rows))
         x = np.column_stack((matrix(inputs, self.names[:-1]), level))
-        if not self.booster:
-            constant = np.full(len(level), np.log(self.base_rate / (1 - self.base_rate)))
-            return x, level, constant
-        raw = np.asarray(booster.predict(x, raw_score=True), dtype=np.float64).reshape(-1)
-        return x, level, self.calibrator.log_odds(raw, level)
+        raw = self.link.log_odds(level)
+        if self.booster:
+            raw = raw + np.asarray(booster.predict(x, raw_score=True), dtype=np.float64).reshape(-1)
+        return x, level, self.calibrator.log_odds(raw)
 
 
 def matrix(inputs: pl.DataFrame, names: list[str]) -> Array:
@@ -72,7 +77,12 @@ def matrix(inputs: pl.DataFrame, names: list[str]) -> Array:
     return full.select(pl.col(names).fill_null(float("nan"))).to_numpy().reshape(len(full), len(names)).astype(np.float64)
 
 
-def labelled_rows(known: pl.DataFrame, params: Params, cutoff: Any) -> pl.DataFrame:
+def hours_of(rows: pl.DataFrame) -> Ints:
+    """Local hour of every row."""
+    return rows["local_hour"].cast(pl.Int64).to_numpy()
+
+
+def labelled_rows(known: pl.DataFrame, params: Params, cutoff: datetime) -> pl.DataFrame:
     """Rows with a threshold at their own as_of and the event `price > threshold`, of the last `train_days`, in key order."""
     rows = known.filter(pl.col("as_of") > cutoff - timedelta(days=params.train_days))
     rows = with_levels(
@@ -82,11 +92,11 @@ def labelled_rows(known: pl.DataFrame, params: Params, cutoff: Any) -> pl.DataFr
     return rows.filter(pl.col("threshold").is_not_null()).with_columns(events)
 
 
-def train(known: pl.DataFrame, params: Params, *, cutoff: Any, seed: int) -> Fitted:
+def train(known: pl.DataFrame, params: Params, *, cutoff: datetime, seed: int) -> Fitted:
     """Fit everything on rows whose price was known at `cutoff`.
 
     Args:
-        known: history with price_known_ts <= cutoff, finite prices.
+        known: history with price_known_ts <= cutoff, finite prices, in key order.
         params: model parameters.
         cutoff: decision time of the fit.
         seed: seed of search and boosting.
@@ -100,92 +110,125 @@ def train(known: pl.DataFrame, params: Params, *, cutoff: Any, seed: int) -> Fit
             f"spike_risk: none of the {len(known)} history rows has {params.threshold_min_days} days of known prices before its as_of;"
             " give a longer history (min_history_days of the spec)"
         )
-    inputs = design(rows)
-    names = [c for c in inputs.columns if inputs[c].null_count() < len(inputs)]
-    share_known = inputs.select(names).null_count().row(0)
-    expected = [n for n, nulls in zip(names, share_known, strict=True) if nulls < 0.5 * len(inputs)]
-    x, events = matrix(inputs, names), rows["event"].to_numpy()
-    hours = rows["local_hour"].cast(pl.Int64).to_numpy()
-    target = np.arcsinh(((rows["price_ccy_per_mwh"] - rows["median"]) / rows["scale"]).to_numpy())
-    as_of, known_ts = (rows[c].dt.epoch("ms").to_numpy() for c in ("as_of", "price_known_ts"))
-    recent = rows.filter(pl.col("as_of") > cutoff - timedelta(days=365))["event"].to_numpy()
-    base = float((recent.sum() + 0.02) / (len(recent) + 1.0))
-    final_level = fit_level(x, hours, target, penalty=params.level_penalty)
-    levels = (
-        rows.sort("as_of")
-        .group_by(SERIES, maintain_order=True)
-        .agg(pl.col("threshold", "median", "scale", "share_1d", "share_7d", "share_28d").last())
-    )
-    common: dict[str, Any] = {
-        "names": [*names, LEVEL],
-        "expected": expected,
-        "level": final_level,
-        "base_rate": base,
-        "levels": levels.sort(SERIES),
-    }
-    if events.sum() < MIN_EVENTS:
-        pool = rows.select(LEVEL_KEY).with_columns(pl.lit(base).alias("probability")).cast(POOL)
-        return Fitted(
-            **common,
-            booster="",
-            calibrator=Calibrator(1.0, 0.0, 0.0),
-            alert_probability=base,
-            pool=pool,
-            search={"events": float(events.sum())},
-        )
-    level = _chained_level(x, hours, target, as_of, known_ts, params)
+    inputs = level_design(rows)
+    names = [c for c in design(rows.head(1)).columns if inputs[c].null_count() < len(inputs)]
+    expected = [n for n in names if inputs[n].null_count() < 0.5 * len(inputs)]
+    level_names = [c for c in inputs.columns if c not in {"local_hour", "day_of_week"} and inputs[c].null_count() < len(inputs)]
+    events = rows["event"].to_numpy()
+    ages = _Ages(cutoff, rows)
+    fits = _LevelFits(level_names, matrix(inputs, level_names), hours_of(rows), _level_target(rows), ages.days, params)
+    level = fits.chained(ages.as_of, ages.known)
     usable = np.isfinite(level)
-    x, level, events, as_of, known_ts = np.column_stack((x, level))[usable], level[usable], events[usable], as_of[usable], known_ts[usable]
-    folds = time_folds(as_of, known_ts, folds=params.cv_folds, share=params.cv_share)
-    tuned = tune(
-        x,
-        events,
-        folds,
-        names=[*names, LEVEL],
-        rising=[LEVEL],
-        trials=params.trials,
-        rounds=params.rounds,
-        seed=seed,
-        threads=params.threads,
-    )
+    table = Rows(np.column_stack((matrix(inputs, names), level))[usable], level[usable], events[usable], [*names, LEVEL])
+    head = {"base_rate": _base_rate(rows, cutoff), "levels": _last_levels(rows)}
+    final_level = fits.final()
+    link = fit_link(table.level, table.events, prior=LEVEL_PRIOR)
+    keys = rows.filter(pl.Series(usable)).select(LEVEL_KEY)
+    if table.events.sum() < MIN_EVENTS:
+        probability = sigmoid(link.log_odds(table.level))
+        return _fitted(table, expected, final_level, link, "", IDENTITY, probability, keys, params, {"events": float(events.sum())}, head)
+    folds = time_folds(ages.as_of[usable], ages.known[usable], folds=params.cv_folds, share=params.cv_share)
+    tuned = tune(table, folds, trials=params.trials, rounds=params.rounds, seed=seed, threads=params.threads)
     held = np.isfinite(tuned.out_of_fold)
-    calibrator = fit_calibrator(tuned.out_of_fold[held], level[held], events[held])
-    probability = sigmoid(calibrator.log_odds(tuned.out_of_fold[held], level[held]))
-    pool = (
-        rows.filter(pl.Series(usable))
-        .filter(pl.Series(held))
-        .select(LEVEL_KEY)
-        .with_columns(pl.Series("probability", probability))
-        .cast(POOL)
-    )
-    booster = train_booster(x, events, tuned.params, [*names, LEVEL])
+    calibrator = fit_link(tuned.out_of_fold[held], table.events[held], prior=IDENTITY, penalty=params.calibration_penalty)
+    probability = sigmoid(calibrator.log_odds(tuned.out_of_fold[held]))
     search = {
         "params": tuned.params,
-        "trials": tuned.trials,
+        "trials": params.trials,
         "validation_log_loss": tuned.log_loss,
-        "calibrated_log_loss": _log_loss(events[held], probability),
+        "calibrated_log_loss": _log_loss(table.events[held], probability),
         "validation_rows": int(held.sum()),
-        "rows": len(events),
-        "events": float(events.sum()),
+        "rows": len(table.events),
+        "events": float(table.events.sum()),
+        "level_penalty": fits.penalty,
     }
+    booster = train_booster(table, tuned.params, link).model_to_string()
+    return _fitted(table, expected, final_level, link, booster, calibrator, probability, keys.filter(pl.Series(held)), params, search, head)
+
+
+def _fitted(  # noqa: PLR0917 - one place that puts the parts together
+    table: Rows,
+    expected: list[str],
+    level: LevelModel,
+    link: Link,
+    booster: str,
+    calibrator: Link,
+    probability: Array,
+    keys: pl.DataFrame,
+    params: Params,
+    search: dict[str, Any],
+    head: dict[str, Any],
+) -> Fitted:
     return Fitted(
-        **common,
-        booster=booster.model_to_string(),
+        names=table.names,
+        expected=expected,
+        level=level,
+        link=link,
+        booster=booster,
         calibrator=calibrator,
-        alert_probability=float(np.quantile(probability, 1 - params.alert_budget)),
-        pool=pool,
+        alert_probability=float(np.quantile(probability, 1 - params.alert_budget)) if len(probability) else 1.0,
+        pool=keys.with_columns(pl.Series("probability", probability)).cast(POOL),
         search=search,
+        **head,
     )
 
 
-def _chained_level(x: Array, hours: npt.NDArray[np.int64], target: Array, as_of: Any, known: Any, params: Params) -> Array:
-    """Level score of every training row from regressions on earlier outcomes only; NaN for the first part, which has none."""
-    level = np.full(len(target), np.nan)
-    for train_rows, block in time_folds(as_of, known, folds=params.level_blocks, share=1 - params.level_warmup):
-        level[block] = fit_level(x[train_rows], hours[train_rows], target[train_rows], penalty=params.level_penalty).predict(
-            x[block], hours[block]
-        )
-    return level
+class _Ages:
+    """Decision times, knowledge times (ms) and age in days of training rows."""
+
+    def __init__(self, cutoff: datetime, rows: pl.DataFrame) -> None:
+        self.as_of: Ints = rows["as_of"].dt.epoch("ms").to_numpy()
+        self.known: Ints = rows["price_known_ts"].dt.epoch("ms").to_numpy()
+        self.days: Array = (cutoff.timestamp() - self.as_of / 1000.0) / 86_400.0
+
+
+@dataclass
+class _LevelFits:
+    """Level regressions on training rows: in forward-chained blocks, and the final one; the penalty is chosen on the blocks."""
+
+    names: list[str]
+    inputs: Array
+    hours: Ints
+    target: Array
+    ages: Array
+    params: Params
+    penalty: float = 0.0
+
+    def chained(self, as_of: Ints, known: Ints) -> Array:
+        """Level of every row from regressions on earlier outcomes only; NaN for the first part, which has none."""
+        folds = time_folds(as_of, known, folds=self.params.level_blocks, share=1 - self.params.level_warmup)
+        penalties = self.params.level_penalties
+        levels = np.full((len(penalties), len(self.target)), np.nan)
+        for train_rows, block in folds:
+            for level, model in zip(levels, self._fit(train_rows, penalties), strict=True):
+                level[block] = model.predict(self.inputs[block], self.hours[block])
+        made = np.isfinite(levels[0])
+        losses = ((levels[:, made] - self.target[made]) ** 2).sum(axis=1)
+        best = int(np.argmin(losses))
+        self.penalty = penalties[best]
+        return np.asarray(levels[best])
+
+    def final(self) -> LevelModel:
+        """The regressions on all rows, with the penalty that `chained` chose."""
+        return self._fit(np.ones(len(self.target), dtype=bool), (self.penalty,))[0]
+
+    def _fit(self, rows: npt.NDArray[np.bool_], penalties: Sequence[float]) -> list[LevelModel]:
+        age = self.ages[rows] - self.ages[rows].min()
+        windows = self.params.level_windows
+        return fit_levels(self.names, self.inputs[rows], self.hours[rows], self.target[rows], age, penalties=penalties, windows=windows)
+
+
+def _level_target(rows: pl.DataFrame) -> Array:
+    return np.asarray(np.arcsinh(((rows["price_ccy_per_mwh"] - rows["median"]) / rows["scale"]).to_numpy()), dtype=np.float64)
+
+
+def _base_rate(rows: pl.DataFrame, cutoff: datetime) -> float:
+    recent = rows.filter(pl.col("as_of") > cutoff - timedelta(days=365))["event"].to_numpy()
+    return float((recent.sum() + 0.02) / (len(recent) + 1.0))
+
+
+def _last_levels(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.sort("as_of").group_by(SERIES, maintain_order=True).agg(pl.col(LAST).last()).sort(SERIES)
 
 
 def _log_loss(events: Array, probability: Array) -> float:

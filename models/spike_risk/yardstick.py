@@ -16,7 +16,7 @@ BASELINES = (
 DATA_SETS = (
     *(
         DataSetSpec(name, test_days=365, refit_days=28, calibration_days=363)
-        for name in ("epf_de", "de", "epf_np", "epf_pjm", "epf_be", "epf_fr")
+        for name in ("epf_de", "de_fund", "epf_np", "epf_pjm", "epf_be", "epf_fr")
     ),
     # ERCOT has 18 months: half a year is scored, and the threshold uses the 90 to 365 days that are known.
     *(
