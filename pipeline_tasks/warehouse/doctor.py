@@ -45,7 +45,8 @@ def _engine() -> Check:
 
 def _files(settings: Settings) -> Check:
     paths = ServerPaths.below(settings.home)
-    free = shutil.disk_usage(settings.home if settings.home.exists() else settings.home.parent).free / 2**30
+    folder = next(f for f in (settings.home, *settings.home.parents) if f.exists())
+    free = shutil.disk_usage(folder).free / 2**30
     if free < FREE_GIB:
         return Check(
             "warehouse disk", ok=False, detail=f"{free:.1f} GiB free", remedy=f"free at least {FREE_GIB:.0f} GiB below {settings.home}"

@@ -29,6 +29,7 @@ from pipeline_tasks.warehouse.server_files import (
 Role = Literal["pipeline", "analyst", "admin"]
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
+HUNG_SECONDS = 60.0  # a live server that does not answer for so long is ended; a busy one answers pings
 START_ATTEMPTS = 3
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -125,7 +126,7 @@ def _spawn(paths: ServerPaths) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPO_ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
     with paths.log.open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own module, no input
-            [sys.executable, "-m", "pipeline_tasks.warehouse.embedded", "--root", str(paths.root)],
+            [sys.executable, "-W", "ignore::RuntimeWarning", "-m", "pipeline_tasks.warehouse.embedded", "--root", str(paths.root)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -167,7 +168,7 @@ def _running(paths: ServerPaths) -> ServerState | None:
 
 def _remove_hung(paths: ServerPaths) -> None:
     """Give a live process that does not answer time to come up or go; then end it (its identity is proven)."""
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + HUNG_SECONDS
     while _alive(state := read_state(paths)) and state is not None:
         if ping(state.port):
             return

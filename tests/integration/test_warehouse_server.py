@@ -73,7 +73,7 @@ def test_a_hung_server_is_replaced(own: Settings, monkeypatch: pytest.MonkeyPatc
     hung = server_status(own).pid
     assert hung is not None
     os.kill(hung, signal.SIGSTOP)
-    monkeypatch.setattr("pipeline_tasks.warehouse.server.STOP_SECONDS", 3.0)
+    monkeypatch.setattr("pipeline_tasks.warehouse.server.HUNG_SECONDS", 3.0)
     with connect(settings=own) as wh:
         assert wh.scalar("select 1") == 1
     assert server_status(own).pid != hung
