@@ -11,14 +11,13 @@ from typing import Any
 
 import polars as pl
 
-from config.markets import resolve_market
 from config.settings import get_settings
 from models._kernel.registry import model_class, model_names, params_of, spec_of, yardstick_of
 from models._kernel.yardstick import DataClass, DataSetSpec, Yardstick
 from pipeline_tasks.contracts.ops import SCORECARD
 from pipeline_tasks.scorecard.assemble import panel_of, window_of
 from pipeline_tasks.scorecard.rows import ScoreRow, rows_frame
-from pipeline_tasks.scorecard.sources import DataAbsentError, FeatureSource, Say, WarehouseSource, state_for
+from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say, WarehouseSource, state_for
 from pipeline_tasks.scorecard.verdicts import Stamp, not_measurable, score
 from pipeline_tasks.scorecard.walk import Walk, model_code_sha
 
@@ -101,7 +100,7 @@ class _Job:
         stamp = Stamp(name, spec.name, spec.data_class, self.seed, 0.0, code_sha())
         try:
             loaded = self.source.load(spec.name, model_spec.inputs, self.say)
-            data = replace(loaded, frame=_one_product(loaded.frame, spec.name))
+            data = replace(loaded, frame=_one_product(loaded))
             window = window_of(data, spec, model_spec, self.start, self.end)
             cls, params = model_class(name), params_of(name, self.profile)
             identity = {"model": name, "code": model_code_sha(name), "params": params}
@@ -118,10 +117,10 @@ def _maker(cls: Any, params: dict[str, Any]) -> Callable[[], Any]:
     return lambda: cls(params)
 
 
-def _one_product(frame: pl.DataFrame, data_set: str) -> pl.DataFrame:
+def _one_product(data: DataSet) -> pl.DataFrame:
     """Rows of the market's own product only."""
-    product = resolve_market(data_set).market.product
-    return frame.filter(pl.col("product") == product) if frame["product"].n_unique() > 1 else frame
+    own = pl.col("product") == data.selection.market.product
+    return data.frame.filter(own) if data.frame["product"].n_unique() > 1 else data.frame
 
 
 def _record(rows: list[ScoreRow], say: Say) -> None:
