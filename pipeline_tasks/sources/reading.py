@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import add as add_exprs
 from pathlib import Path
 
 import polars as pl
@@ -166,7 +168,8 @@ def _value(name: str, value: Value, table: Table, schema: pl.Schema, spec: FileO
             text = text.replace_strict(value.map, default=None, return_dtype=pl.String)
         return text.cast(wanted, strict=False).alias(name)
     terms = value.sum or {value.column: 1.0}
-    total = pl.sum_horizontal([_number(n, schema[n], spec) * w for n, w in terms.items()], ignore_nulls=False)
+    # added one after the other: sum_horizontal may add in another order in another run, and the last bit decides the row's hash
+    total = reduce(add_exprs, [_number(n, schema[n], spec) * w for n, w in terms.items()])
     factor, add = value.scale
     return (total * factor + add).alias(name)
 

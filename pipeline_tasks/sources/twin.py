@@ -51,16 +51,14 @@ class TwinSource:
         """Rows of the simulated market whose delivery starts before `until`.
 
         Raises:
-            SourceError: the market is not the twin's, an object is unknown, or `until` lies before the first day or more than ten years after it.
+            SourceError: the market is not the twin's, an object is unknown, or `until` is before the first day or ten years after it.
         """
         self._check(selection, objects)
         market = selection.market
         last = until.astimezone(market.zone).date()
         first = self._config.start_date
         if not first <= last <= first + timedelta(days=3653):
-            raise SourceError(
-                f"twin: {last} is not within ten years from {first}; choose another date or move start_date in config/twin.yaml"
-            )
+            raise SourceError(f"twin: {last} is not within ten years of {first}; choose another date or move start_date (config/twin.yaml)")
         calendar = Calendar.build(first, last, market.time_zone)
         state = simulate(self._config, calendar)
         for part, table, frame in self._parts(market, selection.hubs, calendar, state):

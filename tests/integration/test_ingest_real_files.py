@@ -114,6 +114,12 @@ def test_nyiso_components_stamps_and_refused_rows(data_dir: Path) -> None:
     assert prices.height + refused.rows_read == 657_780
 
 
+def test_one_zone_reads_the_same_bits_as_the_whole_market(data_dir: Path) -> None:
+    whole = _part(_read(data_dir, "nyiso", "nyiso_2016_2021/rt_lbmp"), "prices").filter(pl.col("hub") == "CAPITL")
+    alone = _part(_read(data_dir, "nyiso_capitl", "nyiso_2016_2021/rt_lbmp"), "prices")
+    assert alone.equals(whole)
+
+
 def test_nyiso_sentinels_are_null_and_weekly_fuels_are_known_after_their_week(data_dir: Path) -> None:
     batches = _read(data_dir, "nyiso", "nyiso_2016_2021/interfaces", "nyiso_2016_2021/fuel_price_weekly")
     limits = _part(batches, "interfaces")

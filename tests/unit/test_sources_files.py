@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -185,6 +185,21 @@ def test_sign_flip_and_components_from_a_weighted_sum(tmp_path: Path) -> None:
     assert batch is not None
     row = batch.frame.row(0, named=True)
     assert (row["energy_ccy_per_mwh"], row["congestion_ccy_per_mwh"], row["loss_ccy_per_mwh"]) == (30.0, 8.0, 2.0)
+
+
+def test_weighted_sums_are_the_same_bits_in_every_run(tmp_path: Path) -> None:
+    columns = {"hub": "zone", "price_ccy_per_mwh": {"sum": {"a": 1, "b": -1, "c": 1}}}
+    numbers = [(0.1 * k, 0.3 * k + 0.07, 1e-3 * k - 5.55) for k in range(3000)]
+    rows = [
+        f"A,{datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=k):%Y-%m-%d %H:%M},{a!r},{b!r},{c!r}" for k, (a, b, c) in enumerate(numbers)
+    ]
+    utc = {"column": "when", "dst": "utc", "resolution_min": 60}
+    source = _source(tmp_path, "zone,when,a,b,c\n" + "\n".join(rows) + "\n", targets=[{**PRICES, "columns": columns}], time=utc)
+    wanted = [a - b + c for a, b, c in numbers]
+    for _ in range(5):
+        batch, _refused = _read(source)
+        assert batch is not None
+        assert batch.frame["price_ccy_per_mwh"].to_list() == wanted
 
 
 def test_publication_time_from_the_file(tmp_path: Path) -> None:
