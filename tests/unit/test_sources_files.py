@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from config.markets import Market, MarketSelection
+from config.markets import Market, MarketSelection, resolve_market
 from pipeline_tasks.sources import RawBatch, SourceError
 from pipeline_tasks.sources.files import FilesSource
 from pipeline_tasks.sources.protocol import contract_columns
@@ -251,3 +251,15 @@ def test_parquet_and_csv_of_the_same_rows_read_alike(tmp_path: Path) -> None:
     from_parquet = next(iter(FilesSource(tmp_path / "data", tmp_path / "importers").batches(selection, until=FAR)))
     assert from_csv is not None
     assert from_parquet.frame.equals(from_csv.frame)
+
+
+@pytest.mark.parametrize("key", ["BE", "FR"])
+def test_absent_benchmark_markets_are_read_once_their_file_is_there(tmp_path: Path, key: str) -> None:
+    folder = tmp_path / "epf_benchmark_5_markets"
+    folder.mkdir()
+    header = "date,Generation forecast,System load forecast,price\n"
+    (folder / f"{key}.csv").write_text(header + "2016-03-27 02:00:00,9000,8000,21.5\n", encoding="utf-8")
+    batches = list(FilesSource(tmp_path).batches(resolve_market(f"epf_{key.lower()}"), until=FAR))
+    assert [b.rows_read for b in batches] == [1, 2]
+    assert set(batches[1].frame["quantity"]) == {"generation", "load"}
+    assert batches[0].frame["delivery_ts"].to_list() == [datetime(2016, 3, 27, 1, tzinfo=UTC)]
