@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,6 +15,7 @@ from models._kernel.frames import ANSWER, KEY, learnable, require
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.spec import ModelSpec
 from models.spike_risk import storage
+from models.spike_risk.alerts import alert_levels
 from models.spike_risk.calibration import sigmoid
 from models.spike_risk.features import design, with_levels
 from models.spike_risk.params import Params
@@ -22,7 +23,6 @@ from models.spike_risk.spec import SPEC
 from models.spike_risk.thresholds import LEVEL_KEY, SERIES
 from models.spike_risk.training import LAST, LEVEL, Fitted, train
 
-MIN_POOL = 24 * 14
 ASKED = tuple(c for c in SPEC.required if c not in {"price_ccy_per_mwh", "price_known_ts"})
 Array = npt.NDArray[np.float64]
 
@@ -149,7 +149,7 @@ class SpikeRisk:
         return self._ready()[0].scores(rows, self._model())[2]
 
     def _alert_levels(self, rows: pl.DataFrame, known: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-        """Alert threshold of every asked as_of: the budget's quantile of the hub's recent probabilities.
+        """Alert threshold of every asked as_of, from the hub's own recent probabilities (`alerts.alert_levels`).
 
         Recent are the out-of-fold probabilities of training and, since its cutoff, the model's own on rows decided and settled
         before: none of them was made by a booster that had seen the row's outcome.
@@ -162,16 +162,12 @@ class SpikeRisk:
             levelled = self._levelled(since, known)
             made = levelled.select(*LEVEL_KEY, "price_known_ts").with_columns(pl.Series("probability", sigmoid(self._log_odds(levelled))))
             pool = pl.concat([pool, made.select(pool.columns).cast(pool.schema)])
-        levels = []
-        for market, hub, product, as_of in asks.iter_rows():
-            recent = pool.filter(
-                (pl.col("market") == market) & (pl.col("hub") == hub) & (pl.col("product") == product),
-                (pl.col("as_of") < as_of) & (pl.col("as_of") >= as_of - timedelta(days=p.alert_window_days)),
-                pl.col("price_known_ts") <= as_of,
-            )["probability"]
-            enough = len(recent) >= MIN_POOL
-            levels.append(float(np.quantile(recent.to_numpy(), 1 - p.alert_budget)) if enough else fitted.alert_probability)
-        return asks.with_columns(pl.Series("alert_probability", levels, dtype=pl.Float64))
+        parts = []
+        for part in asks.partition_by(*SERIES, maintain_order=True):
+            mine = pool.filter(*(pl.col(c) == part[c][0] for c in SERIES))
+            levels = alert_levels(mine, part["as_of"].to_list(), p, fallback=fitted.alert_probability)
+            parts.append(part.with_columns(pl.Series("alert_probability", levels, dtype=pl.Float64)))
+        return pl.concat(parts)
 
 
 def _latest(target: pl.DataFrame) -> datetime:

@@ -27,6 +27,7 @@ class Params:
         calibration_penalty: weight that holds the calibration slope near 1.
         alert_budget: share of intervals that may be alerts.
         alert_window_days: recent probabilities that the alert threshold is a quantile of.
+        alert_rate: how fast the share of alerts is steered back to the budget.
         threads: LightGBM threads; one keeps artifacts byte-identical between machines.
     """
 
@@ -45,6 +46,7 @@ class Params:
     calibration_penalty: float = 1.0
     alert_budget: float = 0.02
     alert_window_days: int = 182
+    alert_rate: float = 0.05
     threads: int = 1
 
     @classmethod
