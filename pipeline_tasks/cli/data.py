@@ -90,9 +90,9 @@ def gen(
 
     drift = generate(check=check)
     if as_json:
-        print_json([{"path": str(d.path), "problem": d.problem} for d in drift])
+        print_json([{"path": str(d.path), "kind": d.kind} for d in drift])
     else:
-        print_rows("out of date" if check else "written", [{"path": str(d.path), "what": d.problem} for d in drift])
+        print_rows("out of date" if check else "written", [{"path": str(d.path), "what": d.kind} for d in drift])
     if check and drift:
         raise Refused(f"{len(drift)} generated file(s) differ from the contracts; run `make gen` and commit the result")
 
