@@ -5,6 +5,7 @@ Each law raises `LawBrokenError` with what went wrong. Fits are shared between t
 
 from __future__ import annotations
 
+import random
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -116,8 +117,13 @@ def artifact_of(model: Model) -> str:
 
 
 def same_seed_same_bytes(subject: Subject) -> None:
-    """Two fits on the same data with the same seed give the same artifact."""
-    _demand(artifact_of(subject.fit(subject.sample.rows)) == subject.sha, "a second fit with the same seed gives other bytes")
+    """Two fits with the same data and seed give the same artifact, whatever the global random state, which stays as it was."""
+    wanted = subject.sha
+    _shake_global_state(1)
+    before = _global_state()
+    again = artifact_of(subject.fit(subject.sample.rows))
+    _demand(_global_state() == before, "fit draws from the global random state; use numpy.random.default_rng(seed)")
+    _demand(again == wanted, "a second fit with the same seed gives other bytes")
 
 
 def inputs_not_mutated(subject: Subject) -> None:
@@ -312,6 +318,15 @@ def poison(rows: pl.DataFrame, instant: datetime, value: float) -> pl.DataFrame:
         pl.when(late_price).then(pl.lit(value)).otherwise(pl.col(PRICE)).alias(PRICE),
         *(pl.when(late_row).then(pl.lit(value)).otherwise(pl.col(c)).alias(c) for c in numbers),
     )
+
+
+def _shake_global_state(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the very state that models must not use
+
+
+def _global_state() -> str:
+    return repr((random.getstate(), np.random.get_state(legacy=False)))  # noqa: NPY002 - as above
 
 
 def _threshold_column(spec: ModelSpec) -> str:

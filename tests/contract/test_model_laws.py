@@ -56,6 +56,12 @@ class ForgetsSeed(TemplateModel):
         return self
 
 
+class UsesGlobalState(TemplateModel):
+    def fit(self, data, *, cutoff, seed):
+        np.random.rand(3)  # noqa: NPY002 - what the law forbids
+        return super().fit(data, cutoff=cutoff, seed=seed)
+
+
 class EditsInput(TemplateModel):
     def fit(self, data, *, cutoff, seed):
         position = data.history.get_column_index(PRICE)
@@ -151,7 +157,7 @@ class ExplainsAnother(TemplateModel):
 
 
 BROKEN = {
-    laws.same_seed_same_bytes: (ForgetsSeed,),
+    laws.same_seed_same_bytes: (ForgetsSeed, UsesGlobalState),
     laws.inputs_not_mutated: (EditsInput,),
     laws.row_order_irrelevant: (TrustsOrder,),
     laws.future_cannot_teach: (PeeksInFit,),
