@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     Attributes:
         home: state folder (`DESK_HOME`): warehouse files, Airflow home, MLflow store, reports, passwords.
         data_dir: folder that the `files` source reads (`DESK_DATA_DIR`); may be absent.
-        profile: `demo` uses the small training settings of config/models, `full` the real ones.
+        profile: `demo` uses the small training settings of config/models, `full` the real ones, `test` the smallest.
         code_sha: overrides the code version written with every row.
         host, port, user, password, secure: ClickHouse (`CLICKHOUSE_*`); no host means the embedded server.
         mlflow_tracking_uri: MLflow server; unset means sqlite and files below `home`.
@@ -30,7 +30,7 @@ class Settings(BaseSettings):
 
     home: Path = REPO_ROOT / ".desk"
     data_dir: Path = DEFAULT_DATA_DIR
-    profile: Literal["demo", "full"] = "demo"
+    profile: Literal["demo", "full", "test"] = "demo"
     code_sha: str = ""
     actor: str = Field(default_factory=lambda: os.environ.get("USER", "desk"))
     clickhouse_host: str = Field(default="", validation_alias="CLICKHOUSE_HOST")

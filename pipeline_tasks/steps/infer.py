@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from models._kernel.protocol import Features, Model
+from models._kernel.protocol import Contributions, Model
 from models._kernel.registry import spec_of
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
-from pipeline_tasks.steps.reading import for_day
+from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, known_rows
 from pipeline_tasks.steps.schedules import load_schedules
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
     """
     from pipeline_tasks import tracking
     from pipeline_tasks.warehouse import connect
+    from pipeline_tasks.warehouse.publish import stage
 
     spec, ref = spec_of(model), tracking.champion(model, ctx.market)
     if ref is None:
@@ -43,63 +44,73 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
             f"{model} has no champion for {ctx.market}; run the nightly DAG (it makes the first one) or promote a version"
         )
     fitted = tracking.load(ref)
-    run_ids, rows, reasons = [], 0, ""
     with connect() as warehouse:
-        for day in [*missing_dates(warehouse, spec, ctx, ref), ctx.delivery_date]:
-            one = ctx.on(day)
-            found, why = stage_day(warehouse, one, spec, ref, fitted)
-            if found:
-                run_ids.append(one.run_id)
-                rows += found
-            if day == ctx.delivery_date:
-                reasons = why
-    return {"status": "DEGRADED" if reasons else "OK", "reason": reasons, "run_ids": run_ids, "rows": rows, "model_version": ref.version}
+        runs = [*(ctx.on(day) for day in missing_dates(warehouse, spec, ctx, ref)), ctx]
+        made = forecast(warehouse, runs, spec, ref, fitted)
+        for run_id, (frame, drivers) in made.items():
+            stage(warehouse, spec.curated, frame, run_id=run_id)
+            if drivers.height:
+                stage(warehouse, spec.drivers, drivers, run_id=run_id)
+    own = made[ctx.run_id][0].filter(pl.col("status") == "DEGRADED")
+    reason = "; ".join(own.get_column("status_reason").unique().sort().to_list())
+    return {
+        "status": "DEGRADED" if own.height else "OK",
+        "reason": reason,
+        "run_ids": list(made),
+        "rows": sum(frame.height for frame, _ in made.values()),
+        "model_version": ref.version,
+    }
 
 
-def stage_day(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, ref: VersionRef, fitted: Model) -> tuple[int, str]:
-    """Forecast one delivery date and stage the rows and their drivers.
+def forecast(
+    warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, ref: VersionRef, fitted: Model
+) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
+    """Rows of the curated table and of its drivers by run_id; nothing is written.
 
-    Returns:
-        Rows staged, and why they are DEGRADED (empty when OK).
-    """
-    from pipeline_tasks.warehouse.publish import stage
+    All dates are answered in one call. Each row counts only what was known at its own as_of (a law every model is tested
+    for), so a date comes out the same alone or among others.
 
-    frame, drivers = forecast_day(warehouse, ctx, spec, ref, fitted)
-    stage(warehouse, spec.curated, frame, run_id=ctx.run_id)
-    if drivers.height:
-        stage(warehouse, spec.drivers, drivers, run_id=ctx.run_id)
-    worst = frame.filter(pl.col("status") == "DEGRADED").get_column("status_reason").unique().sort().to_list()
-    return frame.height, "; ".join(worst)
-
-
-def forecast_day(
-    warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, ref: VersionRef, fitted: Model
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows of the curated table and of its drivers for one delivery date; nothing is written.
+    Args:
+        warehouse: open connection.
+        runs: one context per delivery date, ascending.
+        spec: the model.
+        ref: the version that answers.
+        fitted: its loaded model.
 
     Raises:
-        ValueError: the feature table has no row for the delivery date.
+        ValueError: the feature table has no row for one of the dates.
     """
-    from pipeline_tasks.warehouse.read import data_version
-
-    data = for_day(warehouse, spec, ctx.selection, ctx.delivery_date)
-    if data.target.is_empty():
+    last, days = runs[-1], [run.delivery_date for run in runs]
+    rows = known_rows(warehouse, spec, last.selection, start=history_start(ref.cutoff), end=days[-1], as_of=last.as_of)
+    data, versions = features_of(rows, days), Versions(rows)
+    absent = sorted(set(days) - set(data.target.get_column("delivery_date").to_list()))
+    if absent:
         raise ValueError(
-            f"{spec.inputs.full_name} has no row of {ctx.market} for {ctx.delivery_date}; the source {ctx.source} does not reach that date:"
+            f"{spec.inputs.full_name} has no row of {last.market} for {absent[0]}; the source {last.source} does not reach that date:"
             " choose a date it covers (desk query 'select market, max(delivery_date) from features.ftr_day_ahead group by market')"
         )
-    answer = fitted.predict(data, as_of=ctx.as_of).frame
+    answers, explained = fitted.predict(data, as_of=last.as_of).frame, fitted.explain(data)
+    made = {}
+    for run in runs:
+        today = answers.filter(pl.col("delivery_date") == run.delivery_date)
+        faults = upstream_faults(warehouse, run, as_known(rows, run.as_of))
+        frame = with_lineage(_degrade(today, faults), run, spec, ref, versions.at(run.as_of))
+        made[run.run_id] = frame, _drivers(frame, explained, spec)
+    return made
+
+
+def with_lineage(frame: pl.DataFrame, ctx: RunContext, spec: ModelSpec, ref: VersionRef, data_version: str) -> pl.DataFrame:
+    """The columns of the curated table: a model's answer, and where every row of it comes from."""
     lineage = {
         "run_id": ctx.run_id,
         "model": spec.name,
         "model_version": ref.version,
         "artifact_sha": ref.artifact_sha,
         "code_sha": code_sha(),
-        "data_version": data_version(pl.concat([data.history, data.target])),
+        "data_version": data_version,
         "regime": "unknown",
     }
-    frame = _degrade(answer, upstream_faults(warehouse, ctx, data)).with_columns(pl.lit(v).alias(k) for k, v in lineage.items())
-    return frame.select(spec.curated.column_names), _drivers(frame, fitted, data, spec)
+    return frame.with_columns(pl.lit(v).alias(k) for k, v in lineage.items()).select(spec.curated.column_names)
 
 
 def missing_dates(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: VersionRef) -> list[date]:
@@ -124,13 +135,18 @@ def missing_dates(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: V
     return [d for d in days if d not in published and d in covered and ctx.on(d).as_of >= ref.cutoff]
 
 
-def upstream_faults(warehouse: Warehouse, ctx: RunContext, data: Features) -> str:
+def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame) -> str:
     """Why the input is worse than it should be; empty when it is as it should be.
 
     Looks for hubs without rows, missing intervals, a newest known price that is too old, and warnings of the gates.
+
+    Args:
+        warehouse: open connection.
+        ctx: the run.
+        rows: feature rows as known at the run's decision time, its delivery date included.
     """
-    faults = [*_gaps(ctx, data.target), *_stale(ctx, data.history), *_warnings(warehouse, ctx)]
-    return "; ".join(faults)
+    target = rows.filter(pl.col("delivery_date") == ctx.delivery_date)
+    return "; ".join([*_gaps(ctx, target), *_stale(ctx, rows), *_warnings(warehouse, ctx)])
 
 
 def _gaps(ctx: RunContext, target: pl.DataFrame) -> list[str]:
@@ -140,9 +156,9 @@ def _gaps(ctx: RunContext, target: pl.DataFrame) -> list[str]:
     return [f"{hub}: {per_hub.get(hub, 0)} of {expected} intervals" for hub in ctx.selection.hubs if per_hub.get(hub, 0) < expected]
 
 
-def _stale(ctx: RunContext, history: pl.DataFrame) -> list[str]:
+def _stale(ctx: RunContext, rows: pl.DataFrame) -> list[str]:
     limit = load_schedules().stale_after_h
-    newest = history.get_column("price_known_ts").max()
+    newest = rows.get_column("price_known_ts").max()
     if not isinstance(newest, datetime):
         return ["no price is known"]
     age = (ctx.as_of - newest).total_seconds() / 3600
@@ -170,14 +186,11 @@ def _degrade(answer: pl.DataFrame, faults: str) -> pl.DataFrame:
     )
 
 
-def _drivers(frame: pl.DataFrame, fitted: Model, data: Features, spec: ModelSpec) -> pl.DataFrame:
-    """Contributions of every row, with the lineage of the row they explain."""
-    explained = fitted.explain(data)
-    row: Sequence[str] = ("market", "hub", "product", "delivery_ts", "as_of")
+def _drivers(frame: pl.DataFrame, explained: Contributions, spec: ModelSpec) -> pl.DataFrame:
+    """Contributions to the rows of `frame`, with the lineage of the row they explain."""
+    row = ["market", "hub", "product", "delivery_ts", "as_of"]
     own = [c.name for c in spec.drivers.columns if c.name not in {"explained_output", "feature", "contribution"}]
-    joined = explained.frame.join(frame.select(own), on=list(row), how="inner").with_columns(
-        pl.lit(explained.output).alias("explained_output")
-    )
+    joined = explained.frame.join(frame.select(own), on=row, how="inner").with_columns(pl.lit(explained.output).alias("explained_output"))
     return joined.select(spec.drivers.column_names)
 
 

@@ -14,7 +14,7 @@ from models._kernel.gate import GateEvidence, GateLimits, GateResult, decide
 from models._kernel.protocol import Features, Model
 from models._kernel.registry import yardstick_of
 from models._kernel.spec import ModelSpec
-from pipeline_tasks.steps.reading import for_day, known_rows
+from pipeline_tasks.steps.reading import features_of, history_start, known_rows
 from pipeline_tasks.steps.schedules import load_schedules
 from pipeline_tasks.steps.scoring import ROW, WEEK_AGO, baseline_losses, covered, row_losses, with_outcomes
 
@@ -41,7 +41,7 @@ def judge(
     """
     days = load_schedules().gate_days
     last = cutoff_date + timedelta(days=days - 1)
-    start = cutoff_date - timedelta(days=load_schedules().infer_history_days)
+    start = history_start(selection.market.gate(cutoff_date))
     known = selection.market.gate(last + timedelta(days=1))
     rows = known_rows(warehouse, spec, selection, start=start, end=last, as_of=known)
     unseen = rows.filter(pl.col("delivery_date") >= cutoff_date, pl.col("price_known_ts").is_not_null(), pl.col(WEEK_AGO).is_not_null())
@@ -50,7 +50,7 @@ def judge(
     data = Features(history=rows, target=unseen)
     scored = with_outcomes(candidate.predict(data, as_of=known).frame, unseen)
     yardstick = yardstick_of(spec.name)
-    parity, latency = _parity(warehouse, candidate, spec, selection, scored)
+    parity, latency = _parity(warehouse, candidate, spec, selection, scored=scored, start=start)
     evidence = GateEvidence(
         metric=yardstick.gate_metric,
         days=scored.get_column("delivery_date").to_numpy(),
@@ -81,14 +81,15 @@ def _champion_losses(
 
 
 def _parity(
-    warehouse: Warehouse, candidate: Model, spec: ModelSpec, selection: MarketSelection, scored: pl.DataFrame
+    warehouse: Warehouse, candidate: Model, spec: ModelSpec, selection: MarketSelection, *, scored: pl.DataFrame, start: date
 ) -> tuple[float, float]:
     """Largest difference between bulk and single-day answers on the first scored day, and the seconds of the latter."""
     day = scored.get_column("delivery_date").min()
     if not isinstance(day, date):
         raise TypeError(f"delivery_date of scored rows is {day!r}; the feature table must declare it a date")
-    began = time.perf_counter()
-    served = candidate.predict(for_day(warehouse, spec, selection, day), as_of=selection.market.gate(day)).frame
+    began, gate = time.perf_counter(), selection.market.gate(day)
+    rows = known_rows(warehouse, spec, selection, start=start, end=day, as_of=gate)
+    served = candidate.predict(features_of(rows, [day]), as_of=gate).frame
     seconds = time.perf_counter() - began
     both = scored.join(served.select(*ROW, pl.col(spec.point_column).alias("_served")), on=list(ROW), how="inner")
     gap = both.select((pl.col(spec.point_column) - pl.col("_served")).abs().max()).item()

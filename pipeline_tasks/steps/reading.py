@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,43 @@ def known_rows(
     )
 
 
-def for_day(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelection, delivery_date: date) -> Features:
-    """What a model may see at the gate of a delivery date: the history before it, and the rows to answer on."""
-    start = delivery_date - timedelta(days=load_schedules().infer_history_days)
-    rows = known_rows(warehouse, spec, selection, start=start, end=delivery_date, as_of=selection.market.gate(delivery_date))
-    today = pl.col("delivery_date") == delivery_date
-    return Features(history=rows.filter(~today), target=rows.filter(today))
+def history_start(cutoff: datetime) -> date:
+    """First delivery date that a version trained at `cutoff` is shown when it answers: the same for all dates it ever answers for."""
+    return cutoff.date() - timedelta(days=load_schedules().train_history_days)
+
+
+def features_of(rows: pl.DataFrame, days: Sequence[date]) -> Features:
+    """Rows of `known_rows` split for one call of predict: answers are asked for `days`, history is all that lies before the last."""
+    asked = pl.col("delivery_date").is_in(list(days))
+    return Features(history=rows.filter(pl.col("delivery_date") < max(days)), target=rows.filter(asked))
+
+
+def as_known(rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+    """What of `rows` was known at an earlier instant: what `known_rows` would have returned then."""
+    late = pl.col("price_known_ts") > instant
+    hidden = [pl.when(late).then(None).otherwise(pl.col(name)).alias(name) for name in ("price_ccy_per_mwh", "price_known_ts")]
+    return rows.filter(pl.col("as_of") <= instant).with_columns(hidden)
+
+
+class Versions:
+    """Data versions of one read at several instants: each row is hashed once, those that looked different then once more.
+
+    Args:
+        rows: rows of `known_rows`.
+    """
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        """Hash every row."""
+        from pipeline_tasks.warehouse.hashing import row_shas
+
+        self._rows = rows.with_columns(row_shas(rows).alias("_sha"))
+
+    def at(self, instant: datetime) -> str:
+        """The data version of `as_known(rows, instant)`."""
+        from pipeline_tasks.warehouse.hashing import combined_sha, row_shas
+
+        there = self._rows.filter(pl.col("as_of") <= instant)
+        late = (pl.col("price_known_ts") > instant).fill_null(value=False)
+        same = there.filter(~late).get_column("_sha")
+        changed = row_shas(as_known(there.filter(late).drop("_sha"), instant))
+        return combined_sha(pl.concat([same, changed.alias("_sha")]).sort().to_list())

@@ -12,7 +12,7 @@ import polars as pl
 from models._kernel.registry import spec_of
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.steps.context import RunContext
-from pipeline_tasks.steps.infer import forecast_day
+from pipeline_tasks.steps.infer import forecast
 
 if TYPE_CHECKING:
     from pipeline_tasks.warehouse import Warehouse
@@ -74,7 +74,7 @@ def _model(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec) -> list[dict[
         maker = from_run_id(ctx, str(run_id))
         if (run_id, number) not in made:
             ref = tracking.version(spec.name, maker.market, str(number))
-            made[run_id, number] = forecast_day(warehouse, maker, spec, ref, tracking.load(ref))[0]
+            made[run_id, number] = forecast(warehouse, [maker], spec, ref, tracking.load(ref))[maker.run_id][0]
         new = made[run_id, number].filter(pl.col("hub") == hub)
         shas = [content_sha(frame.select(old.columns), spec.curated.key) for frame in (old, new)]
         rows.append(

@@ -54,7 +54,6 @@ class Schedules(_Strict):
         gate_days: unseen delivery days of the promotion gate.
         evaluate_days: published delivery days scored by a run.
         train_history_days: longest training window, days.
-        infer_history_days: history handed to predict, days.
         stale_after_h: age of the newest known price that degrades a forecast, hours.
         seed: random seed of training.
     """
@@ -68,7 +67,6 @@ class Schedules(_Strict):
     gate_days: int = Field(ge=1, le=365)
     evaluate_days: int = Field(ge=1, le=365)
     train_history_days: int = Field(ge=30)
-    infer_history_days: int = Field(ge=1)
     stale_after_h: int = Field(ge=1)
     seed: int
 
