@@ -75,7 +75,7 @@ def test_failure_names_node_reason_and_compiled_sql(
     model.write_text(model.read_text(encoding="utf-8").replace("from one_per_key", "from no_such_table"), encoding="utf-8")
     monkeypatch.setattr(dbt_process, "PROJECT_DIR", project)
     monkeypatch.setattr(build_state, "PROJECT_DIR", project)
-    with pytest.raises(TransformFailed, match=r"model\.powerdesk\.stg_units: .*no_such_table(.|\n)*compiled SQL: \S*stg_units\.sql"):
+    with pytest.raises(TransformFailed, match=r"(?s)model\.powerdesk\.stg_units: .*no_such_table.*compiled SQL: \S*stg_units\.sql"):
         transform("staging", market="t_berlin", run_id="broken")
     kept = dict(warehouse.query("select unique_id, status from ops.dbt_results where run_id = 'broken'").iter_rows())
     assert kept["model.powerdesk.stg_units"] == "error"
