@@ -1,0 +1,1 @@
+"""curve_dist: day-ahead price curve as 21 quantiles and a mean."""
