@@ -29,11 +29,10 @@ def ingest_step(ctx: RunContext) -> Result:
 
 def validate_step(ctx: RunContext, layer: str) -> Result:
     """Gate of a layer over the dates the run reads."""
-    market = ctx.selection.market.key
     return execute(
         f"validate_{layer}",
         ctx,
-        lambda: _call("validate", "validate", layer, market=market, run_id=ctx.run_id, end_date=ctx.delivery_date),
+        lambda: _call("validate", "validate", layer, market=ctx.market, run_id=ctx.run_id, end_date=ctx.delivery_date),
     )
 
 
