@@ -66,8 +66,8 @@ def golden_sample() -> Sample:
 
 
 def autumn_sample() -> Sample:
-    """Seven months later, ending with a 25-hour day among the targets."""
-    rows = day_ahead_features(SyntheticMarket(date(2020, 3, 1), date(2020, 10, 26), seed=20_27))
+    """Eight weeks half a year later, ending with a 25-hour day among the targets."""
+    rows = day_ahead_features(SyntheticMarket(date(2020, 9, 1), date(2020, 10, 26), seed=20_27))
     return Sample(rows, date(2020, 10, 24))
 
 

@@ -16,6 +16,16 @@ PRICE = "price_ccy_per_mwh"
 POINT = TemplateModel.spec.point_column
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Small matrices on many threads spend their time waiting for each other; a busy machine makes that minutes."""
+    import lightgbm  # noqa: F401 - loaded first, so that its threads are limited too
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield
+
+
 @lru_cache(maxsize=4)
 def _subject(name: str) -> laws.Subject:
     if name == "_template":
