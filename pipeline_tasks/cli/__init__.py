@@ -25,4 +25,6 @@ for module in (running, data, modelling, govern, stack):
 def main() -> None:
     """Entry point of the `desk` script."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # small matrices: threads that wait for each other cost more than they give
     app()

@@ -191,14 +191,18 @@ def bench(
 def new_model(name: Annotated[str, typer.Argument(help="Lower snake case.")], as_json: JsonFlag = False) -> None:
     """Scaffold a model folder and its config, then regenerate; nothing else needs an edit."""
     from config.settings import REPO_ROOT
+    from models._kernel.registry import model_names
+    from pipeline_tasks.generation import generate
     from pipeline_tasks.scaffold import new_model as scaffold
 
     made = scaffold(name, REPO_ROOT)
+    model_names.cache_clear()
+    made += [str(d.path) for d in generate()]
     if as_json:
         print_json({"created": made})
         return
     print_rows("created", [{"path": path} for path in made])
-    out.print("next: fill the folder, then `make gen` and `make test`", highlight=False)
+    out.print("next: fill the folder, then `make gen` and `make test`; nothing else needs an edit", highlight=False)
 
 
 def register(app: typer.Typer) -> None:
