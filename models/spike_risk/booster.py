@@ -1,6 +1,7 @@
 """LightGBM inside the fold: time-ordered folds, Optuna search, out-of-fold scores, the final booster.
 
-Boosting starts from the logistic link of the level score, so that trees only learn what the level leaves open.
+Boosting starts from the logistic link of the level score, so that trees only learn what the level leaves open, or from the share of
+events where the level is no help; the search decides.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ class Tuned:
 
     Attributes:
         params: best LightGBM parameters, number of rounds under `num_iterations`.
+        from_level: whether boosting starts from the link of the level score, or from the share of events.
         log_loss: best mean log loss on the validation blocks; what the nested optimism is measured against.
         out_of_fold: raw score (log-odds) of every row of a validation block, NaN elsewhere; made by links and boosters that
             saw only what was known before the block's first decision.
     """
 
     params: dict[str, Any]
+    from_level: bool
     log_loss: float
     out_of_fold: Array
 
@@ -90,7 +93,7 @@ def tune(rows: Rows, folds: list[Fold], *, trials: int, rounds: int, seed: int, 
     Args:
         rows: training rows in key order.
         folds: from `time_folds`.
-        trials: Optuna trials; the first is a fixed, sober default.
+        trials: Optuna trials; the first two are a fixed, sober default from either start.
         rounds: most boosting rounds.
         seed: seed of search and boosting.
         threads: LightGBM threads.
@@ -100,16 +103,13 @@ def tune(rows: Rows, folds: list[Fold], *, trials: int, rounds: int, seed: int, 
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     fixed = fixed_params(seed, threads)
-    links = [fit_link(rows.level[train], rows.events[train], prior=LEVEL_PRIOR) for train, _ in folds]
-    sets = []
-    for (train, valid), link in zip(folds, links, strict=True):
-        data = _dataset(rows, train, link, fixed)
-        sets.append((data, _dataset(rows, valid, link, fixed, data)))
+    links = {from_level: [start_link(rows, train, from_level=from_level) for train, _ in folds] for from_level in (True, False)}
+    sets = {from_level: _fold_sets(rows, folds, links[from_level], fixed) for from_level in (True, False)}
     weight = np.asarray([valid.sum() for _, valid in folds], dtype=np.float64)
 
-    def curve(params: Mapping[str, Any]) -> Array:
+    def curve(params: Mapping[str, Any], from_level: bool) -> Array:
         curves = []
-        for data, valid in sets:
+        for data, valid in sets[from_level]:
             seen: dict[str, Any] = {}
             lgb.train({**fixed, **params}, data, rounds, valid_sets=[valid], callbacks=[lgb.record_evaluation(seen)])
             curves.append(seen["valid_0"]["binary_logloss"])
@@ -118,21 +118,42 @@ def tune(rows: Rows, folds: list[Fold], *, trials: int, rounds: int, seed: int, 
     best: dict[str, Any] = {}
 
     def objective(trial: optuna.Trial) -> float:
+        from_level = bool(trial.suggest_categorical("from_level", [True, False]))
         params = _suggest(trial)
-        losses = curve(params)
+        losses = curve(params, from_level)
         loss = float(losses.min())
         if not best or loss < best["loss"]:
-            best.update(loss=loss, params={**params, "num_iterations": int(losses.argmin()) + 1})
+            best.update(loss=loss, from_level=from_level, params={**params, "num_iterations": int(losses.argmin()) + 1})
         return loss
 
     study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(trials // 2, 1)))
-    study.enqueue_trial({"num_leaves": 5, "min_data_in_leaf": 100, "learning_rate": 0.05, "feature_fraction": 0.6, "lambda_l2": 10.0})
+    sober = {"num_leaves": 5, "min_data_in_leaf": 100, "learning_rate": 0.05, "feature_fraction": 0.6, "lambda_l2": 10.0}
+    for from_level in (True, False):
+        study.enqueue_trial({"from_level": from_level, **sober})
     study.optimize(objective, n_trials=trials)
     chosen = {**fixed, **best["params"]}
     scores = np.full(len(rows.events), np.nan)
-    for (_, valid), (data, _held), link in zip(folds, sets, links, strict=True):
+    chosen_sets = zip(folds, sets[best["from_level"]], links[best["from_level"]], strict=True)
+    for (_, valid), (data, _held), link in chosen_sets:
         scores[valid] = lgb.train(chosen, data).predict(rows.inputs[valid], raw_score=True) + link.log_odds(rows.level[valid])
-    return Tuned(chosen, best["loss"], scores)
+    return Tuned(chosen, best["from_level"], best["loss"], scores)
+
+
+def start_link(rows: Rows, train: Mask, *, from_level: bool) -> Link:
+    """Where boosting starts: the link of the level score fitted on the training rows, or their log-odds of an event."""
+    if from_level:
+        return fit_link(rows.level[train], rows.events[train], prior=LEVEL_PRIOR)
+    share = (rows.events[train].sum() + 0.5) / (train.sum() + 1.0)
+    return Link(0.0, float(np.log(share / (1 - share))))
+
+
+def _fold_sets(rows: Rows, folds: list[Fold], links: list[Link], fixed: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """LightGBM training and validation sets of every fold."""
+    sets = []
+    for (train, valid), link in zip(folds, links, strict=True):
+        data = _dataset(rows, train, link, fixed)
+        sets.append((data, _dataset(rows, valid, link, fixed, data)))
+    return sets
 
 
 def _dataset(rows: Rows, chosen: Mask, link: Link, fixed: Mapping[str, Any], reference: Any = None) -> Any:

@@ -35,8 +35,8 @@ class Params:
     threshold_quantile: float = 0.98
     threshold_min_days: int = 90
     train_days: int = 1095
-    level_penalties: tuple[float, ...] = (0.03, 0.1, 0.3)
-    level_windows: tuple[int, ...] = (1095, 182)
+    level_penalties: tuple[float, ...] = (0.1, 0.3, 1.0)
+    level_windows: tuple[int, ...] = (1095,)
     level_blocks: int = 6
     level_warmup: float = 0.2
     cv_folds: int = 4

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.spike_risk.booster import LEVEL_PRIOR, Rows, time_folds, train_booster, tune
+from models.spike_risk.booster import LEVEL_PRIOR, Rows, start_link, time_folds, train_booster, tune
 from models.spike_risk.calibration import Link, fit_link, sigmoid
 from models.spike_risk.features import design, level_design, with_levels
 from models.spike_risk.level import LevelModel, fit_levels
@@ -135,6 +135,7 @@ def train(known: pl.DataFrame, params: Params, *, cutoff: datetime, seed: int) -
     search = {
         "params": tuned.params,
         "trials": params.trials,
+        "from_level": tuned.from_level,
         "validation_log_loss": tuned.log_loss,
         "calibrated_log_loss": _log_loss(table.events[held], probability),
         "validation_rows": int(held.sum()),
@@ -142,6 +143,7 @@ def train(known: pl.DataFrame, params: Params, *, cutoff: datetime, seed: int) -
         "events": float(table.events.sum()),
         "level_penalty": fits.penalty,
     }
+    link = start_link(table, np.ones(len(table.events), dtype=bool), from_level=tuned.from_level)
     booster = train_booster(table, tuned.params, link).model_to_string()
     return _fitted(table, expected, final_level, link, booster, calibrator, probability, keys.filter(pl.Series(held)), params, search, head)
 
