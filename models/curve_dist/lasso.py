@@ -64,6 +64,7 @@ def _window(inputs: Array, dummies: Array, prices: Array, query: tuple[Array, Ar
 
 def _lasso(design: Array, targets: Array, share: float) -> Array:
     """Coefficients of every target, shape (slots, p); coordinate descent on the shared Gram matrix, each warm from the last."""
+    from sklearn import config_context
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import enet_path
 
@@ -71,7 +72,7 @@ def _lasso(design: Array, targets: Array, share: float) -> Array:
     gram.flat[:: len(gram) + 1] += 1e-9
     result, warm = np.zeros_like(moments), None
     unused = np.random.RandomState(0)  # noqa: NPY002 - the cyclic solver draws a seed it never uses; not from the global state
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
         warnings.simplefilter("ignore", ConvergenceWarning)  # the tolerance is loose on purpose: daily re-estimation averages it out
         for slot, (target, moment) in enumerate(zip(targets, moments, strict=True)):
             penalty = share * float(np.abs(moment).max()) / len(target)

@@ -119,7 +119,7 @@ class Params:
                 inner["weights"] = {**KernelParams().weights, **inner["weights"]}
             given[name] = part(**inner)
         if "lasso_windows" in given:
-            given["lasso_windows"] = {int(days): float(share) for days, share in given["lasso_windows"].items()}
+            given["lasso_windows"] = {int(days): float(share) for days, share in given["lasso_windows"]}
         params = cls(**given)
         params.check()
         return params
@@ -145,9 +145,9 @@ class Params:
         return max(self.kernel.window_days, *self.lasso_windows)
 
     def as_json(self) -> dict[str, Any]:
-        """A mapping that `of` reads back, keys as text."""
+        """A mapping that `of` reads back; windows as pairs, because a profile replaces lists and merges mappings."""
         values = asdict(self)
-        values["lasso_windows"] = {str(days): share for days, share in self.lasso_windows.items()}
+        values["lasso_windows"] = [[days, share] for days, share in self.lasso_windows.items()]
         return values
 
 
