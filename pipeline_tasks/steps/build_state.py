@@ -118,5 +118,17 @@ def drop_drifted(wh: Warehouse, layer: str) -> list[str]:
     return absent
 
 
+def drop_stale_years(wh: Warehouse, market: str) -> list[int]:
+    """Drop feature partitions of years that the market's calendar no longer has: replacing partitions never removes one."""
+    years = wh.query(
+        "select distinct toYear(delivery_date) as year from features.ftr_day_ahead where market = {market:String} and year not in"
+        " (select toYear(delivery_date) from intermediate.int_market_calendar where market = {market:String}) order by year",
+        {"market": market},
+    )["year"].to_list()
+    for year in years:
+        wh.command("alter table features.ftr_day_ahead drop partition ({market:String}, {year:UInt16})", {"market": market, "year": year})
+    return [int(year) for year in years]
+
+
 def _declared(table: Table) -> list[tuple[str, str]]:
     return [(c.name, c.clickhouse_type) for c in table.columns]

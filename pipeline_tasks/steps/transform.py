@@ -15,6 +15,7 @@ from pipeline_tasks.steps.build_state import (
     EVERYTHING,
     Build,
     drop_drifted,
+    drop_stale_years,
     fingerprint,
     first_changed_date,
     last_build,
@@ -101,6 +102,8 @@ def _transform_market(
         return {**_summary(layer, market.key, [], began, from_date=None, to_date=now.to_date), "skipped": True}
     variables = {"market": market.key, "end_date": _text(now.to_date), "start_date": "" if start == EVERYTHING else _text(start)}
     nodes = _build(wh, layer, variables, run_id)
+    if layer == "features":
+        drop_stale_years(wh, market.key)
     record_build(wh, layer, market.key, now, start)
     return _summary(layer, market.key, nodes, began, from_date=start, to_date=now.to_date)
 

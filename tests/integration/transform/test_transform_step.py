@@ -24,7 +24,7 @@ def built(raw_rows: Callable[[str], Any]) -> dict[str, dict[str, Any]]:
     rows.wh.command("alter table raw.prices delete where market = 't_berlin' settings mutations_sync = 2")
     starts = rows.starts(date(2024, 12, 20), date(2025, 1, 10), 60)
     rows.prices([(s, rows.market.gate(rows.local_date(s)) + timedelta(minutes=45), 10.0) for s in starts])
-    return {layer: transform(layer, market="t_berlin", run_id="step") for layer in LAYERS}
+    return {layer: transform(layer, market="t_berlin", run_id="step", force=True) for layer in LAYERS}
 
 
 def test_results_are_kept(built: dict[str, dict[str, Any]], warehouse: Warehouse) -> None:
