@@ -82,7 +82,7 @@ scorecard: setup ## Walk-forward scorecard of every model on every data set that
 	@$(DESK) scorecard
 bench: setup ## Speed and memory, beside a peer in the same run
 	@$(DESK) bench
-docs: setup ## Regenerate docs: data dictionary, scorecard page, dbt docs, GX data docs
+docs: setup ## Regenerate docs: data dictionary, scorecard page, data docs of the gates
 	@$(DESK) gen
 	@$(DESK) docs
 

@@ -97,9 +97,8 @@ def train_on_files(name: str, data: Path, output: Path, *, cutoff: date | None =
     decided = history["as_of"] if cutoff is None else history.filter(pl.col("delivery_date") <= cutoff)["as_of"]
     at = decided.max()
     if not isinstance(at, datetime):
-        raise ValueError(
-            f"--cutoff {cutoff} lies before the first delivery date of the files, {history['delivery_date'].min()}; choose a later one"
-        )
+        first = history["delivery_date"].to_list()[0] if history.height else "none"
+        raise ValueError(f"--cutoff {cutoff} lies before the first delivery date of the files, {first}; choose a later one")
     model = model_class(name)(params_of(name, get_settings().profile))
     model.fit(Features(history=history, target=history.clear()), cutoff=at, seed=seed)
     output.mkdir(parents=True, exist_ok=True)

@@ -166,7 +166,7 @@ def scorecard(
             progress=say,
         )
     if as_json:
-        print_json(rows)
+        print_json([row.to_dict() for row in rows])
     else:
         print_table(rows, out)
 

@@ -88,12 +88,12 @@ def report(market: MarketName = "twin", day: Day = date(2026, 6, 15), as_json: J
 
 @command
 def docs(as_json: JsonFlag = False) -> None:
-    """Regenerate the scorecard page, the dbt docs and the data docs."""
-    from pipeline_tasks.quality import build_data_docs
-    from pipeline_tasks.scorecard import write_markdown
+    """Write docs/scorecard.md from the stored scorecard, and the data docs of the gates."""
+    from pipeline_tasks.quality.docs import build_data_docs
+    from pipeline_tasks.scorecard import stored_rows, write_markdown
 
     with progress("docs", quiet=as_json):
-        made = {"scorecard": write_markdown(), "data_docs": build_data_docs()}
+        made = {"scorecard": write_markdown(stored_rows()), "data_docs": build_data_docs()}
     if as_json:
         print_json(made)
     else:

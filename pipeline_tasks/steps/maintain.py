@@ -39,6 +39,6 @@ def optimise() -> dict[str, Any]:
 
 def data_docs() -> dict[str, Any]:
     """Write the data docs."""
-    from pipeline_tasks.quality import build_data_docs
+    from pipeline_tasks.quality.docs import build_data_docs
 
     return {"path": str(build_data_docs())}
