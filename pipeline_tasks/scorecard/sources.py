@@ -131,6 +131,7 @@ class WarehouseSource:
 
     def _prepare(self, name: str, source: str, say: Say) -> None:
         """Run ingest and transforms unless this very data and code went through them before."""
+        from pipeline_tasks.sources.protocol import SourceError
         from pipeline_tasks.steps.context import RunContext
         from pipeline_tasks.steps.ingest import ingest
         from pipeline_tasks.steps.transform import transform
@@ -144,7 +145,7 @@ class WarehouseSource:
             counts = ingest(
                 RunContext(source=source, market=name, delivery_date=TWIN_DATE if source == "twin" else FAR_DATE, dag="scorecard")
             )
-        except FileNotFoundError as error:
+        except (FileNotFoundError, SourceError) as error:
             raise DataAbsentError(f"{name}: {error}") from error
         for layer in ("staging", "intermediate", "features"):
             say(f"{name}: transform {layer}")

@@ -23,7 +23,7 @@ FIRST, LAST = date(2019, 3, 1), date(2020, 3, 31)
 CUTOFF = date(2020, 3, 10)
 
 
-def _outcomes(days: int, price=lambda i: float(i)) -> pl.DataFrame:
+def _outcomes(days: int, price=float) -> pl.DataFrame:
     start = datetime(2020, 1, 1, tzinfo=UTC)
     stamps = [start + timedelta(hours=h) for h in range(24 * days)]
     utc = pl.Datetime("ms", "UTC")
@@ -130,7 +130,7 @@ def test_alerts_return_to_their_budget_whatever_the_regime(drift):
 
 
 def test_parameters_are_checked():
-    with pytest.raises(ValueError, match="unknown parameter.*typo"):
+    with pytest.raises(ValueError, match=r"unknown parameter.*typo"):
         SpikeRisk({"typo": 1})
     with pytest.raises(ValueError, match="alert_budget is 2"):
         SpikeRisk({"alert_budget": 2})
