@@ -71,7 +71,7 @@ def _lasso(design: Array, targets: Array, share: float) -> Array:
     gram, moments = design.T @ design, targets @ design
     gram.flat[:: len(gram) + 1] += 1e-9
     result, warm = np.zeros_like(moments), None
-    unused = np.random.RandomState(0)  # noqa: NPY002 - the cyclic solver draws a seed it never uses; not from the global state
+    unused = np.random.RandomState(0)  # the cyclic solver draws a seed it never uses; not from the global state
     with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
         warnings.simplefilter("ignore", ConvergenceWarning)  # the tolerance is loose on purpose: daily re-estimation averages it out
         for slot, (target, moment) in enumerate(zip(targets, moments, strict=True)):
