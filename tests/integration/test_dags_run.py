@@ -1,0 +1,165 @@
+"""DAGs executed by `dag.test()` on the twin: a fresh install's first night, the same night again, replay, training, upkeep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from config.settings import get_settings
+from models._kernel.registry import model_names
+from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.pipeline import ended, execute_dag, failure_of, run_nightly, run_replay
+from pipeline_tasks.steps.schedules import load_schedules
+
+MARKET, DAY = "twin_hub_north", date(2026, 6, 15)
+pytestmark = pytest.mark.xdist_group("dags")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh install with the smallest training settings, and a code version that does not move while tests run."""
+    from pipeline_tasks.warehouse.server import stop_server
+
+    folder = tmp_path_factory.mktemp("night")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("DESK_HOME", str(folder)), ("DESK_PROFILE", "test"), ("DESK_CODE_SHA", "test")):
+            patch.setenv(name, value)
+        get_settings.cache_clear()
+        yield folder
+        stop_server(get_settings())
+    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def first(home: Path) -> dict[str, Any]:
+    return run_nightly(source="twin", market=MARKET, delivery_date=DAY)
+
+
+@pytest.fixture(scope="module")
+def hashes(first: dict[str, Any]) -> list[dict[str, Any]]:
+    return _hashes()
+
+
+def _hashes() -> list[dict[str, Any]]:
+    from pipeline_tasks.warehouse import connect
+    from pipeline_tasks.warehouse.audit import published_hashes
+
+    with connect() as warehouse:
+        return published_hashes(warehouse)
+
+
+def _query(sql: str) -> pl.DataFrame:
+    from pipeline_tasks.warehouse import connect
+
+    with connect() as warehouse:
+        return warehouse.query(sql)
+
+
+def test_first_night_ends_well_and_counts_add_up(first: dict[str, Any]) -> None:
+    assert first["status"] == "OK", first["status_reason"]
+    counts = first["ingest"]
+    assert counts["rows_read"] == counts["rows_loaded"] + counts["rows_quarantined"] + counts["rows_duplicate"]
+    assert counts["rows_loaded"] > 0
+    assert Path(first["report"]).is_file()
+    assert {s["step"] for s in first["steps"]} >= {
+        "ingest",
+        "validate_raw",
+        "transform",
+        "validate_features",
+        "evaluate",
+        "marts",
+        "report",
+    }
+
+
+def test_first_champions_are_audited_bootstraps(first: dict[str, Any]) -> None:
+    from datetime import UTC, datetime
+
+    from pipeline_tasks import tracking
+    from pipeline_tasks.warehouse import connect
+
+    ctx = RunContext("twin", MARKET, DAY).days_before(load_schedules().bootstrap_days)
+    with connect() as warehouse:
+        for model in model_names():
+            found = tracking.champion_at(warehouse, model=model, market=MARKET, instant=datetime.now(UTC))
+            assert found is not None
+            assert found["action"] == "bootstrap_promotion"
+            assert datetime.fromisoformat(found["cutoff"]) == ctx.as_of
+            assert tracking.champion_at(warehouse, model=model, market=MARKET, instant=ctx.as_of) is None
+
+
+def test_first_night_publishes_the_days_before_out_of_sample(first: dict[str, Any]) -> None:
+    for model in model_names():
+        rows = _query(f"select distinct delivery_date, as_of, run_id from curated.v_{model} order by delivery_date").to_dicts()
+        assert len(rows) == load_schedules().bootstrap_days + 1
+        for row in rows:
+            ctx = RunContext("twin", MARKET, row["delivery_date"])
+            assert row["as_of"] == ctx.as_of
+            assert row["run_id"] == ctx.run_id
+        assert rows[0]["as_of"] >= RunContext("twin", MARKET, DAY).days_before(load_schedules().bootstrap_days).as_of
+
+
+def test_published_days_are_scored_and_the_report_day_is_not(first: dict[str, Any]) -> None:
+    rows = _query(
+        "select model, min(delivery_date) as a, max(delivery_date) as b, countIf(not isFinite(value)) as bad from ops.model_metrics group by model"
+    )
+    assert set(rows["model"]) == set(model_names())
+    assert rows["b"].max() < DAY
+    assert rows["bad"].sum() == 0
+
+
+def test_the_same_night_again_gives_the_same_bytes(first: dict[str, Any], hashes: list[dict[str, Any]]) -> None:
+    before = _query("select count() as n from curated.curve_dist")["n"].item()
+    again = run_nightly(source="twin", market=MARKET, delivery_date=DAY)
+    assert again["status"] == "OK", again["status_reason"]
+    assert again["ingest"]["rows_loaded"] == 0
+    assert {p["delivery_date"] for p in again["publications"]} == {DAY.isoformat()}
+    assert _hashes() == hashes
+    assert all(row["matches"] for row in hashes)
+    assert _query("select count() as n from curated.curve_dist")["n"].item() == before
+
+
+def test_replay_makes_the_same_bytes(first: dict[str, Any]) -> None:
+    rows = run_replay(source="twin", market=MARKET, start=date(2026, 6, 13), end=DAY)
+    assert len(rows) == 3 * len(model_names())
+    assert all(row["identical"] for row in rows), rows
+
+
+def test_training_registers_a_judged_challenger_and_leaves_the_champion(first: dict[str, Any]) -> None:
+    from pipeline_tasks import tracking
+
+    before = tracking.champion("curve_dist", MARKET)
+    conf = {"source": "twin", "market": MARKET, "delivery_date": "2026-06-12", "models": ["curve_dist"], "profile": "test"}
+    run = execute_dag("train", conf, logical="2026-06-11T10:00:00+00:00", label="train")
+    assert run["state"] == "success", failure_of(run)
+    challenger = tracking.challenger("curve_dist", MARKET)
+    assert challenger is not None
+    assert before is not None
+    assert challenger.version != before.version
+    assert challenger.gate in {"pass", "miss"}
+    assert tracking.champion("curve_dist", MARKET) == before
+    assert (
+        _query(f"select count() as n from ops.training_runs where model_version = '{challenger.version}' and model = 'curve_dist'")[
+            "n"
+        ].item()
+        == 1
+    )
+
+
+def test_upkeep_finds_the_chain_intact(first: dict[str, Any]) -> None:
+    conf = {"source": "twin", "market": MARKET, "delivery_date": DAY.isoformat()}
+    run = execute_dag("maintenance", conf, logical="2026-06-15T02:30:00+00:00", label="maintenance")
+    assert run["state"] == "success", failure_of(run)
+    assert [e["step"] for e in ended(run)] == ["verify_audit", "optimise", "data_docs"]
+
+
+def test_a_night_without_data_fails_at_once_and_says_why(first: dict[str, Any]) -> None:
+    run = run_nightly(source="files", market="epf_de", delivery_date=date(1990, 1, 1))
+    assert run["status"] == "FAILED"
+    assert run["status_reason"].startswith("ingest:") or "validate_raw" in run["status_reason"], run["status_reason"]
+    assert run["seconds"] < 60
