@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from config.settings import get_settings
+from config.settings import Settings, get_settings
 from models._kernel.registry import model_class, model_names, params_of, spec_of, yardstick_of
 from models._kernel.yardstick import DataClass, DataSetSpec, Yardstick
 from pipeline_tasks.contracts.ops import SCORECARD
@@ -53,16 +53,17 @@ def run_scorecard(
         One row per (model, data set, metric, baseline); a data set that is not here gives rows `not_measurable`.
     """
     say: Say = progress or (lambda _text: None)
-    cache = get_settings().home / "scorecard"
+    cache, own = get_settings().home / "scorecard", get_settings()
     rows: list[ScoreRow] = []
     with state_for(data_dir):
         job = _Job(source or WarehouseSource(), cache, start, end, profile, seed, say)
         for name in models or model_names():
             yardstick = yardstick_of(name)
             for data_set in data_sets or [d.name for d in yardstick.data_sets]:
-                rows += job.run(name, yardstick, spec_on(yardstick, data_set))
-    if record and rows:
-        _record(rows, say)
+                part = job.run(name, yardstick, spec_on(yardstick, data_set))
+                if record:
+                    _record(part, own)
+                rows += part
     return rows
 
 
@@ -123,12 +124,11 @@ def _one_product(data: DataSet) -> pl.DataFrame:
     return data.frame.filter(own) if data.frame["product"].n_unique() > 1 else data.frame
 
 
-def _record(rows: list[ScoreRow], say: Say) -> None:
-    """Append the rows to `ops.scorecard`."""
+def _record(rows: list[ScoreRow], settings: Settings) -> None:
+    """Append finished rows to `ops.scorecard` of the desk's own warehouse, whatever folder the data came from."""
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
 
-    say("writing ops.scorecard")
-    with connect() as warehouse:
+    with connect(settings=settings) as warehouse:
         migrate(warehouse)
         warehouse.insert(SCORECARD, rows_frame([r.to_dict() for r in rows]))

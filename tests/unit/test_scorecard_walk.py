@@ -209,7 +209,7 @@ def test_model_code_sha_covers_the_kernel_it_imports(monkeypatch, tmp_path):
     assert model_code_sha("demo") == before
     (tmp_path / "_kernel" / "two.py").write_text("x = 2\n", encoding="utf-8")
     assert model_code_sha("demo") != before
-    assert registry.MODELS_ROOT != tmp_path
+    assert tmp_path != registry.MODELS_ROOT
 
 
 def test_naive_forecasts_use_the_days_they_name(frame):
