@@ -67,8 +67,9 @@ def forecast(
 ) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
     """Rows of the curated table and of its drivers by run_id; nothing is written.
 
-    All dates are answered in one call. Each row counts only what was known at its own as_of (a law every model is tested
-    for), so a date comes out the same alone or among others.
+    The features are read and hashed once, as known at the last decision. Every date is then answered in a call of its own on
+    what was known at its gate: answers in bulk agree with single ones to rounding only, and a date must come out to the last
+    bit the same whichever run makes it.
 
     Args:
         warehouse: open connection.
@@ -82,20 +83,20 @@ def forecast(
     """
     last, days = runs[-1], [run.delivery_date for run in runs]
     rows = known_rows(warehouse, spec, last.selection, start=history_start(ref.cutoff), end=days[-1], as_of=last.as_of)
-    data, versions = features_of(rows, days), Versions(rows)
-    absent = sorted(set(days) - set(data.target.get_column("delivery_date").to_list()))
+    versions = Versions(rows)
+    absent = sorted(set(days) - set(rows.get_column("delivery_date").to_list()))
     if absent:
         raise ValueError(
             f"{spec.inputs.full_name} has no row of {last.market} for {absent[0]}; the source {last.source} does not reach that date:"
             " choose a date it covers (desk query 'select market, max(delivery_date) from features.ftr_day_ahead group by market')"
         )
-    answers, explained = fitted.predict(data, as_of=last.as_of).frame, fitted.explain(data)
     made = {}
     for run in runs:
-        today = answers.filter(pl.col("delivery_date") == run.delivery_date)
-        faults = upstream_faults(warehouse, run, as_known(rows, run.as_of))
-        frame = with_lineage(_degrade(today, faults), run, spec, ref, versions.at(run.as_of))
-        made[run.run_id] = frame, _drivers(frame, explained, spec)
+        known = as_known(rows, run.as_of)
+        data = features_of(known, run.delivery_date)
+        answer = _degrade(fitted.predict(data, as_of=run.as_of).frame, upstream_faults(warehouse, run, known))
+        frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
+        made[run.run_id] = frame, _drivers(frame, fitted.explain(data), spec)
     return made
 
 

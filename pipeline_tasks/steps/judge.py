@@ -89,7 +89,7 @@ def _parity(
         raise TypeError(f"delivery_date of scored rows is {day!r}; the feature table must declare it a date")
     began, gate = time.perf_counter(), selection.market.gate(day)
     rows = known_rows(warehouse, spec, selection, start=start, end=day, as_of=gate)
-    served = candidate.predict(features_of(rows, [day]), as_of=gate).frame
+    served = candidate.predict(features_of(rows, day), as_of=gate).frame
     seconds = time.perf_counter() - began
     both = scored.join(served.select(*ROW, pl.col(spec.point_column).alias("_served")), on=list(ROW), how="inner")
     gap = both.select((pl.col(spec.point_column) - pl.col("_served")).abs().max()).item()

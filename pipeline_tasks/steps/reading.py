@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -33,10 +32,10 @@ def history_start(cutoff: datetime) -> date:
     return cutoff.date() - timedelta(days=load_schedules().train_history_days)
 
 
-def features_of(rows: pl.DataFrame, days: Sequence[date]) -> Features:
-    """Rows of `known_rows` split for one call of predict: answers are asked for `days`, history is all that lies before the last."""
-    asked = pl.col("delivery_date").is_in(list(days))
-    return Features(history=rows.filter(pl.col("delivery_date") < max(days)), target=rows.filter(asked))
+def features_of(rows: pl.DataFrame, delivery_date: date) -> Features:
+    """Rows known at the gate of a delivery date, split into the history before it and the rows to answer on."""
+    day = pl.col("delivery_date")
+    return Features(history=rows.filter(day < delivery_date), target=rows.filter(day == delivery_date))
 
 
 def as_known(rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
