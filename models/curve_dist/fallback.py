@@ -15,7 +15,7 @@ WIDENING = 3.0
 
 
 def ladder(rows: pl.DataFrame, typical: tuple[float, float]) -> tuple[Array, Array, npt.NDArray[np.object_]]:
-    """Quantiles, means and reasons without a trained model.
+    """Quantiles, points and means, and reasons without a trained model.
 
     Args:
         rows: target rows.
@@ -27,4 +27,4 @@ def ladder(rows: pl.DataFrame, typical: tuple[float, float]) -> tuple[Array, Arr
     finite = [pl.when(pl.col(c).is_finite()).then(pl.col(c)) for c in week_first]
     centre = rows.select(pl.coalesce(*finite, pl.lit(typical[0])).alias("centre"))["centre"].to_numpy().astype(np.float64)
     steps = WIDENING * 1.2533 * typical[1] * np.asarray(norm.ppf(LEVELS))
-    return centre[:, None] + steps[None], centre, np.full(rows.height, REASON, dtype=object)
+    return centre[:, None] + steps[None], np.column_stack([centre, centre]), np.full(rows.height, REASON, dtype=object)

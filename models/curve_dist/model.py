@@ -63,7 +63,7 @@ class CurveDist:
         trained = self._ready()
         require(data.target, set(SPEC.required) - {"price_ccy_per_mwh", "price_known_ts"}, model=SPEC.name, part="target")
         target = in_key_order(data.target)
-        levels, means = np.full((target.height, len(QUANTILES)), np.nan), np.full(target.height, np.nan)
+        levels, means = np.full((target.height, len(QUANTILES)), np.nan), np.full((target.height, 2), np.nan)
         reasons = np.full(target.height, "", dtype=object)
         history = _by_series(data.history.filter(pl.col("as_of") <= as_of)) if data.history.width else {}
         for key, rows in _by_series(target.with_row_index("position")).items():
@@ -72,7 +72,9 @@ class CurveDist:
             found = self._answer(trained[key], past, rows) if key in trained else ladder(rows, _typical(trained))
             levels[where], means[where], reasons[where] = found
         columns = {name: levels[:, k] for k, name in enumerate(QUANTILES.values())}
-        return answer(SPEC, target, {"mean_ccy_per_mwh": means, **columns}, [str(r) for r in reasons])
+        return answer(
+            SPEC, target, {"point_ccy_per_mwh": means[:, 0], "mean_ccy_per_mwh": means[:, 1], **columns}, [str(r) for r in reasons]
+        )
 
     def explain(self, data: Features) -> Contributions:
         """TreeSHAP contributions to the boosted median, one member of the ensemble (the only one that is a sum of features)."""
@@ -115,19 +117,20 @@ class CurveDist:
         return self._trained
 
     def _answer(self, series: Series, past: pl.DataFrame, rows: pl.DataFrame) -> tuple[Array, Array, npt.NDArray[np.object_]]:
-        """Quantiles, means and reasons of the rows of one series."""
+        """Quantiles, points and means, and reasons of the rows of one series."""
         history, _ = build(past, self._slots, with_price=True)
         whole, _ = build(_whole_days(past, rows), self._slots, with_price=False)
         own, entry = build(rows, self._slots, with_price=False)
         found = series.answer(history, whole)
         slot = slot_of_row(rows, self._slots)
         notes = _notes(series, own, found.borrowed, rows, self._slots)
-        quantiles, mean = found.quantiles[entry, slot], found.mean[entry, slot]
+        quantiles = found.quantiles[entry, slot]
+        centre = np.column_stack([found.point[entry, slot], found.mean[entry, slot]])
         reasons = notes[entry]
         lost = ~np.isfinite(quantiles).all(axis=1)
         if lost.any():
-            quantiles[lost], mean[lost], reasons[lost] = ladder(rows.filter(pl.Series(lost)), _typical({(): series}))
-        return quantiles, mean, reasons
+            quantiles[lost], centre[lost], reasons[lost] = ladder(rows.filter(pl.Series(lost)), _typical({(): series}))
+        return quantiles, centre, reasons
 
     def _contributions(self, series: Series, rows: pl.DataFrame) -> pl.DataFrame:
         panel, entry = build(rows, self._slots, with_price=False)

@@ -97,7 +97,7 @@ class Params:
     )
     calibration_days: int = 182
     calibration_step_days: int = 7
-    aci_gamma: float = 0.01
+    aci_gamma: float = 0.02
     aci_window: int = 364
     median_trust: float = 0.5
     min_train_days: int = 84

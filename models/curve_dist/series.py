@@ -27,11 +27,13 @@ class Answer:
 
     Attributes:
         quantiles: shape (A, slots, levels); NaN where nothing could be said.
+        point: combined point forecast, shape (A, slots).
         mean: shape (A, slots).
         borrowed: whether the artifact's own training days had to help, shape (A,).
     """
 
     quantiles: Array
+    point: Array
     mean: Array
     borrowed: npt.NDArray[np.bool_]
 
@@ -84,7 +86,7 @@ class Series:
         past = self.ensemble.forecast(pool, replay, replay.as_of) if replay.days else None
         base = self.ensemble.forecast(pool, target, target.as_of)
         quantiles = self._walk(replay, past, target, base)
-        return Answer(quantiles, mean_of(quantiles), short)
+        return Answer(quantiles, base.point, mean_of(quantiles), short)
 
     def _walk(self, replay: Panel, past: Base | None, target: Panel, base: Base) -> Array:
         """Issue every target entry with the state of its decision time: outcomes count from when they are known."""

@@ -29,13 +29,14 @@ SPEC = ModelSpec(
         "price_known_ts",
     ),
     output=(
+        number("point_ccy_per_mwh", "Point forecast: the members' combined median, before calibration.", unit="currency/MWh"),
         number("mean_ccy_per_mwh", "Mean of the predictive distribution.", unit="currency/MWh"),
         *(
             number(column, f"{100 * level:g} % quantile of the price; half of the mass lies below q50.", unit="currency/MWh")
             for level, column in QUANTILES.items()
         ),
     ),
-    point_column="q50_ccy_per_mwh",
+    point_column="point_ccy_per_mwh",
     quantile_columns=QUANTILES,
     cadences=(Cadence.NIGHTLY, Cadence.WEEKLY),
     min_history_days=120,

@@ -287,4 +287,4 @@ def test_too_short_a_history_is_refused():
 def test_spec_has_all_levels():
     assert len(QUANTILES) == 21
     assert list(QUANTILES.values())[:3] == ["q01_ccy_per_mwh", "q05_ccy_per_mwh", "q10_ccy_per_mwh"]
-    assert {c.name for c in SPEC.output} == {"mean_ccy_per_mwh", *QUANTILES.values()}
+    assert {c.name for c in SPEC.output} == {"point_ccy_per_mwh", "mean_ccy_per_mwh", *QUANTILES.values()}
