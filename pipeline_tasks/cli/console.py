@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,7 +81,8 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"
-    return str(plain(value))
+    text = str(plain(value))
+    return f"{text[:12]}…" if re.fullmatch(r"[0-9a-f]{64}", text) else text
 
 
 def counts_line(counts: Mapping[str, Any]) -> str:
@@ -104,8 +107,6 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        import os
-
         try:
             return function(*args, **kwargs)
         except Refused as refused:
@@ -122,8 +123,22 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 raise
             err.print(f"[bold red]failed:[/bold red] {error}", highlight=False, soft_wrap=True)
             raise typer.Exit(ExitCode.FAILED) from error
+        except Exception as error:
+            answer = _server_answer(error)
+            if answer is None or os.environ.get("DESK_DEBUG"):
+                raise
+            err.print(f"[bold red]the warehouse refused:[/bold red] {answer}", highlight=False, soft_wrap=True)
+            raise typer.Exit(ExitCode.FAILED) from error
 
     return wrapper
+
+
+def _server_answer(error: Exception) -> str | None:
+    """What ClickHouse said, without transport details; None when the error is not one of its client."""
+    if not type(error).__module__.startswith("clickhouse_connect"):
+        return None
+    found = re.search(r"DB::Exception: (.*?)(?: \(version .*)?$", str(error), flags=re.DOTALL)
+    return found.group(1) if found else str(error)
 
 
 def parse_day(text: str | date) -> date:

@@ -53,8 +53,8 @@ def fan_chart(
     The date that the run forecasts is the newest; the dates before it are the previous vintages with their outcome.
     """
     frame = _local(forecasts, zone)
-    low, high = _band(quantiles, 0.05, 0.95)
-    inner_low, inner_high = _band(quantiles, 0.25, 0.75)
+    low, high = band_columns(quantiles, 0.05, 0.95)
+    inner_low, inner_high = band_columns(quantiles, 0.25, 0.75)
     x = alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, tickCount=8))
     base = alt.Chart(frame).properties(width=WIDTH, height=HEIGHT)
     layers: list[alt.Chart] = [
@@ -70,7 +70,9 @@ def fan_chart(
     return to_svg(alt.layer(*layers))
 
 
-def _band(quantiles: dict[float, str], low: float, high: float) -> tuple[str, str]:
+def band_columns(quantiles: dict[float, str], low: float, high: float) -> tuple[str, str]:
+    """Columns of the two quantiles nearest to the levels `low` and `high`."""
+
     def nearest(level: float) -> str:
         return quantiles[min(quantiles, key=lambda q: abs(q - level))]
 

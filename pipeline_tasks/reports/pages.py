@@ -30,7 +30,8 @@ def index_page(site: SiteData) -> dict[str, Any]:
         "cards": cards,
         "degraded_rows": _degraded_rows(site),
         "failed_checks": failed.to_dicts(),
-        "forecast_rows": [row for m in site.models for row in _forecast_summary(site, m)],
+        "price_rows": [row for m in site.models if m.spec.kind is Kind.DISTRIBUTION for row in _price_rows(site, m)],
+        "probability_rows": [row for m in site.models if m.spec.kind is Kind.PROBABILITY for row in _probability_rows(site, m)],
         "step_rows": [{"step": r["step"], "status": r["status"], "seconds": r["seconds"], "at": r["at_ts"]} for r in site.steps.to_dicts()],
         "freshness_rows": site.freshness.to_dicts(),
     }
@@ -47,27 +48,36 @@ def _degraded_rows(site: SiteData) -> list[dict[str, Any]]:
     return rows
 
 
-def _forecast_summary(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
+def _price_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
+    """Daily mean with the 90 % band, per hub."""
     spec = model.spec
     today = model.forecasts.filter(pl.col("delivery_date") == site.delivery_date)
     point = pl.col(spec.point_column)
-    levels = sorted(spec.quantile_columns)
-    low = pl.col(spec.quantile_columns[min(levels, key=lambda q: abs(q - 0.05))]).mean() if levels else pl.lit(None, dtype=pl.Float64)
-    high = pl.col(spec.quantile_columns[min(levels, key=lambda q: abs(q - 0.95))]).mean() if levels else pl.lit(None, dtype=pl.Float64)
-    return (
-        today.group_by("hub", maintain_order=True)
-        .agg(
-            mean=point.mean(),
-            low=low,
-            high=high,
-            **{"min hour": point.min(), "max hour": point.max()},
-            intervals=pl.len(),
-            status=pl.col("status").max(),
-            version=pl.col("model_version").first(),
-        )
-        .select(pl.lit(spec.label).alias("model"), pl.all())
-        .to_dicts()
+    low, high = charts.band_columns(dict(spec.quantile_columns), 0.05, 0.95)
+    summary = today.group_by("hub", maintain_order=True).agg(
+        pl.col("status").min(),
+        **{"daily mean": point.mean(), "5 %": pl.col(low).mean(), "95 %": pl.col(high).mean()},
+        **{"lowest hour": point.min(), "highest hour": point.max()},
+        intervals=pl.len(),
+        version=pl.col("model_version").first(),
     )
+    return summary.select(pl.lit(spec.label).alias("model"), pl.all()).to_dicts()
+
+
+def _probability_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
+    """Highest probability of the day and when, per hub."""
+    spec, zone = model.spec, site.selection.market.zone
+    today = model.forecasts.filter(pl.col("delivery_date") == site.delivery_date)
+    local = pl.col("delivery_ts").dt.convert_time_zone(zone.key).dt.strftime("%H:%M")
+    summary = today.group_by("hub", maintain_order=True).agg(
+        pl.col("status").min(),
+        (100 * pl.col(spec.point_column).max()).round(2).alias("highest probability, %"),
+        local.sort_by(spec.point_column).last().alias("at"),
+        (100 * pl.col(spec.point_column).mean()).round(3).alias("mean, %"),
+        intervals=pl.len(),
+        version=pl.col("model_version").first(),
+    )
+    return summary.select(pl.lit(spec.label).alias("model"), pl.all()).to_dicts()
 
 
 def model_page(site: SiteData, model: ModelData) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def test_all_pages_exist_and_load_nothing_from_elsewhere(tmp_path: Path) -> None
 def test_degraded_forecasts_come_first_and_reasons_are_escaped(tmp_path: Path) -> None:
     render(_site(degraded=True), tmp_path)
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert text.index("Degraded forecasts") < text.index("Forecasts of this run")
+    assert text.index("Degraded forecasts") < text.index("Price forecasts of this run")
     assert "wind forecast missing &lt;b&gt;" in text
     assert "DEGRADED" in (tmp_path / "curve_dist.html").read_text(encoding="utf-8")
 
