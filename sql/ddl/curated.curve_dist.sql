@@ -16,6 +16,7 @@ create table if not exists curated.curve_dist
     product LowCardinality(String) comment 'Product that is forecast (da, rt, imbalance, ...).',
     delivery_ts DateTime64(3, 'UTC') comment 'Start of the delivery interval, UTC.',
     delivery_date Date32 comment 'Market-local delivery date.',
+    point_ccy_per_mwh Float64 comment 'Point forecast: the members\' combined median, before calibration. [currency/MWh]',
     mean_ccy_per_mwh Float64 comment 'Mean of the predictive distribution. [currency/MWh]',
     q01_ccy_per_mwh Float64 comment '1 % quantile of the price; half of the mass lies below q50. [currency/MWh]',
     q05_ccy_per_mwh Float64 comment '5 % quantile of the price; half of the mass lies below q50. [currency/MWh]',

@@ -31,6 +31,7 @@ select
     c.product as product,
     c.delivery_ts as delivery_ts,
     c.delivery_date as delivery_date,
+    c.point_ccy_per_mwh as point_ccy_per_mwh,
     c.mean_ccy_per_mwh as mean_ccy_per_mwh,
     c.q01_ccy_per_mwh as q01_ccy_per_mwh,
     c.q05_ccy_per_mwh as q05_ccy_per_mwh,
