@@ -24,9 +24,13 @@ from pipeline_tasks.cli.console import (
 run_app = typer.Typer(help="Run a DAG in this process, exactly as Airflow would.", no_args_is_help=True)
 
 
-def _print_summary(summary: dict[str, Any]) -> None:
+def _print_summary(summary: dict[str, Any], day: date) -> None:
     print_rows("steps", summary.get("steps", []))
-    print_rows("published partitions", summary.get("publications", []))
+    own = [p for p in summary.get("publications", []) if str(p["delivery_date"]) == str(day) and not str(p["table"]).endswith("_drivers")]
+    print_rows(f"published for {day}", own)
+    more = len(summary.get("publications", [])) - len(own)
+    if more:
+        out.print(f"and {more} more partitions (drivers, earlier dates): desk audit hash", highlight=False)
     counts = summary.get("ingest", {})
     out.print(counts_line(counts), highlight=False)
     out.print(f"status [bold]{summary.get('status', '?')}[/bold] {summary.get('status_reason', '')}", highlight=False)
@@ -45,7 +49,7 @@ def nightly(source: SourceName = "twin", market: MarketName = "twin", day: Day =
     if as_json:
         print_json(summary)
     else:
-        _print_summary(summary)
+        _print_summary(summary, day)
     if summary.get("status") == "FAILED":
         raise typer.Exit(1)
 

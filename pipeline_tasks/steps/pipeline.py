@@ -91,7 +91,7 @@ def summarise(run: Mapping[str, Any]) -> dict[str, Any]:
     done = ended(run)
     details = {e["step"]: e["detail"] for e in done}
     reasons = [f"{e['step']}: {e['detail']['reason']}" for e in done if e["status"] == "DEGRADED" and e["detail"].get("reason")]
-    status = "FAILED" if run["state"] != "success" else "DEGRADED" if any(e["status"] == "DEGRADED" for e in done) else "OK"
+    status = "FAILED" if run["state"] != "success" or not done else "DEGRADED" if any(e["status"] == "DEGRADED" for e in done) else "OK"
     return {
         "status": status,
         "status_reason": failure_of(run) if status == "FAILED" else "; ".join(reasons),
