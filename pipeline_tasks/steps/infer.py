@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from models._kernel.protocol import Contributions, Model
+from models._kernel.protocol import Contributions
 from models._kernel.registry import spec_of
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.exact import one_blas_thread
 from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, known_rows
 from pipeline_tasks.steps.schedules import load_schedules
 
@@ -43,10 +44,9 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
         raise tracking.NoChampionError(
             f"{model} has no champion for {ctx.market}; run the nightly DAG (it makes the first one) or promote a version"
         )
-    fitted = tracking.load(ref)
     with connect() as warehouse:
         runs = [*(ctx.on(day) for day in missing_dates(warehouse, spec, ctx, ref)), ctx]
-        made = forecast(warehouse, runs, spec, ref, fitted)
+        made = forecast(warehouse, runs, spec, ref)
         for run_id, (frame, drivers) in made.items():
             stage(warehouse, spec.curated, frame, run_id=run_id)
             if drivers.height:
@@ -63,24 +63,25 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
 
 
 def forecast(
-    warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, ref: VersionRef, fitted: Model
+    warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, ref: VersionRef
 ) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
     """Rows of the curated table and of its drivers by run_id; nothing is written.
 
-    The features are read and hashed once, as known at the last decision. Every date is then answered in a call of its own on
-    what was known at its gate: answers in bulk agree with single ones to rounding only, and a date must come out to the last
-    bit the same whichever run makes it.
+    The features are read and hashed once, as known at the last decision. Every date is then answered by a freshly loaded
+    model, on what was known at its gate: answers in bulk, and after other answers, agree with single ones to rounding only, and
+    a date must come out to the last bit the same whichever run makes it.
 
     Args:
         warehouse: open connection.
         runs: one context per delivery date, ascending.
         spec: the model.
         ref: the version that answers.
-        fitted: its loaded model.
 
     Raises:
         ValueError: the feature table has no row for one of the dates.
     """
+    from pipeline_tasks import tracking
+
     last, days = runs[-1], [run.delivery_date for run in runs]
     rows = known_rows(warehouse, spec, last.selection, start=history_start(ref.cutoff), end=days[-1], as_of=last.as_of)
     versions = Versions(rows)
@@ -94,9 +95,12 @@ def forecast(
     for run in runs:
         known = as_known(rows, run.as_of)
         data = features_of(known, run.delivery_date)
-        answer = _degrade(fitted.predict(data, as_of=run.as_of).frame, upstream_faults(warehouse, run, known))
+        with one_blas_thread():
+            fitted = tracking.load(ref)
+            answer, explained = fitted.predict(data, as_of=run.as_of).frame, fitted.explain(data)
+        answer = _degrade(answer, upstream_faults(warehouse, run, known))
         frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
-        made[run.run_id] = frame, _drivers(frame, fitted.explain(data), spec)
+        made[run.run_id] = frame, _drivers(frame, explained, spec)
     return made
 
 

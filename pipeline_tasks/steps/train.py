@@ -21,6 +21,7 @@ from models._kernel.registry import model_class, params_of, spec_of
 from pipeline_tasks.contracts.ops import TRAINING_RUNS
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.exact import one_blas_thread
 from pipeline_tasks.steps.judge import judge
 from pipeline_tasks.steps.reading import known_rows
 from pipeline_tasks.steps.schedules import load_schedules
@@ -99,7 +100,8 @@ def train(
         rows = known_rows(warehouse, spec, selection, start=start, end=cutoff_date, as_of=cutoff)
         check_history(model, market, rows, spec.min_history_days)
         params = params_of(model, profile)
-        fitted = model_class(model)(params).fit(Features(history=rows, target=rows.clear()), cutoff=cutoff, seed=seed)
+        with one_blas_thread():
+            fitted = model_class(model)(params).fit(Features(history=rows, target=rows.clear()), cutoff=cutoff, seed=seed)
         fitted.save(Path(scratch))
         seconds = time.perf_counter() - began
         verdict = judge(warehouse, fitted, spec, selection, cutoff_date=cutoff_date, training=rows)
