@@ -108,7 +108,7 @@ class WarehouseSource:
             raise DataAbsentError(f"data folder {settings.data_dir.name} is absent; set DESK_DATA_DIR or --data-dir")
         with connect() as warehouse:
             migrate(warehouse)
-        self._prepare(name, "twin" if twin else "files", say)
+        self._prepare(selection.market.key, "twin" if twin else "files", say)
         with connect() as warehouse:
             frame = read_features(
                 warehouse,
@@ -130,7 +130,10 @@ class WarehouseSource:
         )
 
     def _prepare(self, name: str, source: str, say: Say) -> None:
-        """Run ingest and transforms unless this very data and code went through them before."""
+        """Run ingest and transforms of a whole market unless this very data and code went through them before.
+
+        Always all hubs, because features look across them: a hub's score must not depend on which others were scored before.
+        """
         from pipeline_tasks.sources.protocol import SourceError
         from pipeline_tasks.steps.context import RunContext
         from pipeline_tasks.steps.ingest import ingest
