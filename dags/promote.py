@@ -13,9 +13,9 @@ from pipeline_tasks.steps.schedules import load_schedules
 
 DOC = """
 ### Promotion
-1. `request` shows the challenger (or the version named), its gate and the present champion.
+1. `request_promotion` shows the challenger (or the version named), its gate and the present champion.
 2. `approve` waits for a person in **Required Actions**. Nobody answers: the request expires and nothing changes.
-3. `decide` reads who answered. **The requester cannot approve**; a missed gate cannot be promoted. Both answers go to ops.approvals
+3. `decide_promotion` reads who answered. **The requester cannot approve**; a missed gate cannot be promoted. Both answers go to ops.approvals
    and into the hash-chained ops.audit_log.
 """
 PARAMS = {k: v for k, v in run_params().items() if k == "market"} | {
@@ -24,9 +24,9 @@ PARAMS = {k: v for k, v in run_params().items() if k == "market"} | {
     "reason": Param("", type="string", maxLength=500, description="Why it should become champion."),
 }
 BODY = """
-**{{ params.model }}** for **{{ params.market }}**: version {{ ti.xcom_pull(task_ids='request')['version'] }}
+**{{ params.model }}** for **{{ params.market }}**: version {{ ti.xcom_pull(task_ids='request_promotion')['version'] }}
 
-{{ ti.xcom_pull(task_ids='request') | tojson(indent=2) }}
+{{ ti.xcom_pull(task_ids='request_promotion') | tojson(indent=2) }}
 
 Reason given: {{ params.reason or '(none)' }}
 """
