@@ -19,7 +19,7 @@ TWIN_DATE = date(2026, 6, 15)
 
 
 def price_rows(rows: int, *, seed: int) -> pl.DataFrame:
-    """Synthetic rows of raw.prices without provenance: ten hubs, hourly, one day known ahead."""
+    """Synthetic rows of raw.prices without provenance: ten hubs of the seed's own, hourly, one day known ahead."""
     rng, hubs = np.random.default_rng(seed), 10
     hour = np.arange(rows) // hubs
     start = datetime(2000, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ def price_rows(rows: int, *, seed: int) -> pl.DataFrame:
     stamps = pl.Series("delivery_ts", hour).cast(pl.Int64) * 3_600_000 + int(start.timestamp() * 1000)
     delivered = stamps.cast(pl.Datetime("ms", "UTC"))
     frame = pl.DataFrame(
-        {"hub": [f"HUB_{i}" for i in range(hubs)] * (rows // hubs), "price_ccy_per_mwh": np.round(rng.normal(50, 20, rows), 2)}
+        {"hub": [f"HUB_{seed}_{i}" for i in range(hubs)] * (rows // hubs), "price_ccy_per_mwh": np.round(rng.normal(50, 20, rows), 2)}
     )
     frame = frame.with_columns(
         delivered.alias("delivery_ts"),

@@ -12,6 +12,7 @@ from pipeline_tasks.scorecard.measures import DRAWS, MEAN_BLOCK_DAYS, Measure, M
 from pipeline_tasks.scorecard.panel import Array, Comparator, Panel
 
 BINS = 10
+MIN_EVENTS = 10
 
 
 def average_precision(event: Array, score: Array) -> Callable[[Array], float]:
@@ -41,14 +42,19 @@ def _draws(panel: Panel, seed: int) -> tuple[Array, npt.NDArray[np.int64]]:
     return np.apply_along_axis(np.bincount, 1, picks, minlength=count).astype(np.float64), np.asarray(index, dtype=np.int64)
 
 
+def _enough_events(panel: Panel) -> None:
+    """Refuse windows so calm that a forecast of nothing would look skilful."""
+    if panel.outcome.sum() < MIN_EVENTS:
+        raise NotMeasurableError(f"only {int(panel.outcome.sum())} event(s) in {panel.n:,} rows; skill needs at least {MIN_EVENTS}")
+
+
 def _ranking(baseline: Comparator) -> Array:
     score = baseline.point if baseline.score is None else baseline.score
     return np.where(np.isfinite(score), score, -np.inf)
 
 
 def _pr_auc(panel: Panel, baseline: Comparator | None, *, seed: int, gain: bool) -> Measure:
-    if panel.outcome.sum() == 0:
-        raise NotMeasurableError("no spike occurred in the window; a ranking cannot be scored")
+    _enough_events(panel)
     own = average_precision(panel.outcome, panel.point)
     ones = np.ones(panel.n)
     weights, day = _draws(panel, seed)
@@ -90,6 +96,7 @@ def _brier(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
 
 def _brier_skill(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
     other = need(baseline)
+    _enough_events(panel)
     return ratio(_squared(panel), _squared(panel, other), panel.days, seed=seed, name=f"1 - Brier over {other.name}'s", skill=True)
 
 

@@ -159,6 +159,14 @@ def test_alert_shares_and_their_absence():
         probability_measurers(0)["alert_rate"](silent, None)
 
 
+def test_a_calm_window_says_nothing_about_skill():
+    panel = _event_panel()
+    calm = Panel(**{f: getattr(panel, f) for f in panel.__dataclass_fields__} | {"outcome": np.eye(1, panel.n)[0]})
+    for metric in ("pr_auc", "pr_auc_gain", "brier_skill"):
+        with pytest.raises(NotMeasurableError, match="only 1 event"):
+            probability_measurers(0)[metric](calm, panel.comparators["climatology"])
+
+
 @pytest.mark.parametrize(
     ("metric", "measured", "verdict"),
     [
