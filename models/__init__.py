@@ -1,0 +1,1 @@
+"""Models: one folder each, found by the registry."""
