@@ -234,7 +234,7 @@ def request_promotion() -> Result:
     from pipeline_tasks.steps.promote import describe_request
 
     params = get_current_context()["params"]
-    return describe_request(model=params["model"], market=params["market"], version=params["version"])
+    return describe_request(model=params["model"], market=params["market"], version=params["version"] or "")
 
 
 @task(retries=0)

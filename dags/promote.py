@@ -15,18 +15,20 @@ DOC = """
 ### Promotion
 1. `request_promotion` shows the challenger (or the version named), its gate and the present champion.
 2. `approve` waits for a person in **Required Actions**. Nobody answers: the request expires and nothing changes.
-3. `decide_promotion` reads who answered. **The requester cannot approve**; a missed gate cannot be promoted. Both answers go to ops.approvals
-   and into the hash-chained ops.audit_log.
+3. `decide_promotion` reads who answered. **The requester cannot approve**; a missed gate cannot be promoted. Both answers go to
+   ops.approvals and into the hash-chained ops.audit_log.
 """
 PARAMS = {k: v for k, v in run_params().items() if k == "market"} | {
     "model": model_param(),
-    "version": Param("", type="string", description="Registry version; empty: the challenger."),
-    "reason": Param("", type="string", maxLength=500, description="Why it should become champion."),
+    "version": Param(None, type=["null", "string"], description="Registry version; empty: the challenger."),
+    "reason": Param(None, type=["null", "string"], maxLength=500, description="Why it should become champion."),
 }
 BODY = """
 **{{ params.model }}** for **{{ params.market }}**: version {{ ti.xcom_pull(task_ids='request_promotion')['version'] }}
 
+```json
 {{ ti.xcom_pull(task_ids='request_promotion') | tojson(indent=2) }}
+```
 
 Reason given: {{ params.reason or '(none)' }}
 """

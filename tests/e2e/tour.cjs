@@ -54,6 +54,7 @@ async function trigger(page, dag, name) {
   const request = fs.readFileSync(0, "utf8").trim();
   await risk.goto(`${base}/dags/promote/runs/${encodeURIComponent(request)}/tasks/approve/required_actions`);
   await risk.getByRole("button", { name: "Approve" }).first().waitFor({ timeout: 60000 });
+  await risk.locator("input[name=element_comment], textarea[name=element_comment], main input").last().fill("Better on the unseen days.");
   await risk.screenshot({ path: path.join(shots, "airflow-approval.png") });
   await risk.getByRole("button", { name: "Approve" }).first().click();
   await risk.waitForTimeout(3000);
