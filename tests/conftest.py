@@ -16,7 +16,7 @@ sys.path.insert(0, str(REPO))
 @pytest.fixture(scope="session", autouse=True)
 def desk_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Point DESK_HOME at a fresh folder, so that tests never touch the developer's state."""
-    from config.settings import get_settings  # noqa: PLC0415
+    from config.settings import get_settings
 
     home = tmp_path_factory.mktemp("desk")
     before = os.environ.get("DESK_HOME")
@@ -33,7 +33,7 @@ def desk_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of real market data; tests that need it skip where it is absent."""
-    from config.settings import get_settings  # noqa: PLC0415
+    from config.settings import get_settings
 
     folder = get_settings().data_dir
     if not folder.is_dir():
