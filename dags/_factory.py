@@ -10,7 +10,7 @@ from airflow.sdk import Asset, Param
 
 from config.markets import MarketSelection, load_markets
 from dags._notify import FailureNotifier
-from models._kernel.registry import specs
+from models._kernel.registry import PROFILES, specs
 from models._kernel.spec import Cadence, ModelSpec
 from pipeline_tasks.steps.schedules import load_schedules
 
@@ -108,6 +108,4 @@ def model_param() -> Param:
 
 def profile_param() -> Param:
     """Training settings."""
-    return Param(
-        None, type=["null", "string"], enum=[None, "demo", "full"], description="Training settings; empty: those of the installation."
-    )
+    return Param(None, type=["null", "string"], enum=[None, *PROFILES], description="Training settings; empty: those of the installation.")
