@@ -27,7 +27,7 @@ class Stamp:
 
 
 def metric_rows(yardstick: Yardstick, kind: Kind) -> list[MetricTarget]:
-    """The yardstick's rows, then the standard metrics of the kind that it does not name, as reported numbers."""
+    """The yardstick's rows, then the standard metrics of the kind that it does not name."""
     module = distribution if kind is Kind.DISTRIBUTION else probability
     declared = list(yardstick.metrics)
     named = {(m.metric, m.baseline) for m in declared}
@@ -35,7 +35,14 @@ def metric_rows(yardstick: Yardstick, kind: Kind) -> list[MetricTarget]:
     compared = [(metric, b.name) for b in yardstick.baselines for metric in module.COMPARED]
     metrics_declared = {m.metric for m in declared}
     extra = [(m, b) for m, b in plain if m not in metrics_declared] + [p for p in compared if p not in named]
-    return declared + [MetricTarget(m, Direction.REPORT, baseline=b, test="dm" if b else "") for m, b in extra]
+    return declared + [MetricTarget(m, _beat(m, b), baseline=b, test="dm" if b else "") for m, b in extra]
+
+
+def _beat(metric: str, baseline: str) -> Direction:
+    """Direction of a standard row: a number beside a baseline has to beat it; one alone is reported."""
+    if not baseline:
+        return Direction.REPORT
+    return Direction.AT_LEAST if metric in {"pr_auc", "brier_skill"} else Direction.AT_MOST
 
 
 def not_measurable(yardstick: Yardstick, stamp: Stamp, reason: str) -> list[ScoreRow]:
