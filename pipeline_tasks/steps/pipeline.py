@@ -83,6 +83,7 @@ def execute_dag(name: str, conf: Mapping[str, Any], *, logical: str, label: str,
             child = _spawn(settings, home, [name, json.dumps(conf), logical], events, stream)
             seen = _watch(child, events, label, say)
     state = next((e["state"] for e in reversed(seen) if e["event"] == "dag"), "failed")
+    state = state if any(e["event"] == "end" for e in seen) else "failed"  # a run in which nothing ran is no success
     return {"state": state, "events": seen, "seconds": time.perf_counter() - began, "log": str(log)}
 
 
