@@ -171,3 +171,48 @@ def test_a_night_without_data_fails_at_once_and_says_why(first: dict[str, Any], 
     assert run["status"] == "FAILED"
     assert run["status_reason"].startswith("ingest:"), run["status_reason"]
     assert {s["step"] for s in run["steps"]}.isdisjoint({"transform", "infer:curve_dist"})
+
+
+ANALYSTS = (REPO_ROOT / "docs" / "analysts.md").read_text(encoding="utf-8")
+ANALYST_QUERIES = re.findall(r"```sql\n(.*?)```", ANALYSTS, flags=re.DOTALL)
+MAY_BE_EMPTY = ("where alert", "where not success", "from ops.scorecard")
+
+
+def test_the_analyst_guide_has_fifteen_queries() -> None:
+    assert len(re.findall(r"(?m)^## \d+\. ", ANALYSTS)) == 15
+    assert len(ANALYST_QUERIES) >= 15
+
+
+@pytest.mark.parametrize("sql", ANALYST_QUERIES, ids=[f"query{i}" for i in range(len(ANALYST_QUERIES))])
+def test_every_query_of_the_guide_runs_as_the_analyst(first: dict[str, Any], sql: str) -> None:
+    from pipeline_tasks.warehouse import connect
+
+    with connect("analyst") as warehouse:
+        rows = warehouse.query(sql)
+    assert rows.width > 1
+    assert rows.height or any(mark in sql for mark in MAY_BE_EMPTY), sql
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_export_writes_rows_and_units(first: dict[str, Any], tmp_path: Path, suffix: str) -> None:
+    from pipeline_tasks.reports.export import export_table
+
+    made = export_table("curated.v_curve_dist", tmp_path / f"curve{suffix}", market="twin")
+    read = pl.read_csv(made["path"]) if suffix == ".csv" else pl.read_parquet(made["path"])
+    assert read.height == made["rows"] > 0
+    schema = json.loads(Path(made["schema_path"]).read_text())
+    assert schema["columns"]["q50_ccy_per_mwh"]["unit"] == "currency/MWh"
+    assert set(read.columns) == set(schema["columns"])
+
+
+def test_every_figure_of_the_report_index_is_in_the_warehouse(first: dict[str, Any]) -> None:
+    text = Path(first["report"]).read_text(encoding="utf-8")
+    forecasts = _query(
+        "select avg(mean_ccy_per_mwh) as m, avg(q05_ccy_per_mwh) as l, avg(q95_ccy_per_mwh) as h from curated.v_curve_dist"
+        f" where market = 'twin' and delivery_date = '{DAY}' and hub = 'HUB_NORTH'"
+    ).row(0)
+    assert all(f"{value:,.2f}" in text for value in forecasts)
+    quarantined = int(_query("select count() as n from quarantine.prices").item(0, 0)) + int(
+        _query("select count() as n from quarantine.quantities").item(0, 0)
+    )
+    assert f"<b>{quarantined:,}</b><span>rows in quarantine" in text
