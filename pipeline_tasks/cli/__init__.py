@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 
+import structlog
 import typer
 
 from pipeline_tasks.cli import data, govern, modelling, running, stack
@@ -27,4 +29,6 @@ def main() -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # small matrices: threads that wait for each other cost more than they give
+    # stdout belongs to results: `--json` prints one document and nothing else
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     app()
