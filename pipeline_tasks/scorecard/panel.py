@@ -95,5 +95,7 @@ def key_frame(rows: pl.DataFrame) -> pl.DataFrame:
 
 def aligned(rows: pl.DataFrame, answers: pl.DataFrame, columns: list[str]) -> Array:
     """Columns of `answers` on the rows of `rows` (left join on the key), shape (n, len(columns)), NaN where absent."""
-    joined = key_frame(rows).join(answers.select(*KEY, *columns).unique(KEY, keep="first"), on=list(KEY), how="left").sort("row")
-    return joined.select(pl.col(columns).cast(pl.Float64).fill_null(float("nan"))).to_numpy().reshape(len(rows), len(columns))
+    once = list(dict.fromkeys(columns))  # a point forecast may be one of the quantiles
+    joined = key_frame(rows).join(answers.select(*KEY, *once).unique(KEY, keep="first"), on=list(KEY), how="left").sort("row")
+    wanted = [pl.col(c).cast(pl.Float64).fill_null(float("nan")).alias(str(i)) for i, c in enumerate(columns)]
+    return joined.select(wanted).to_numpy().reshape(len(rows), len(columns))
