@@ -55,7 +55,7 @@ lint: setup ## ruff, mypy, sqlfluff, import-linter, generated files up to date
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@.venv/bin/sqlfluff lint --disable-progress-bar --nofail-on-unparsable transforms/models sql/migrations >/tmp/sqlfluff.$$$$ || { cat /tmp/sqlfluff.$$$$; rm -f /tmp/sqlfluff.$$$$; exit 1; }; rm -f /tmp/sqlfluff.$$$$
+	@.venv/bin/sqlfluff lint --disable-progress-bar --processes 2 transforms/models sql
 	@.venv/bin/lint-imports
 	@$(DESK) gen --check
 
@@ -63,7 +63,7 @@ lint: setup ## ruff, mypy, sqlfluff, import-linter, generated files up to date
 fmt: setup ## Format code and SQL
 	@.venv/bin/ruff check --fix --quiet . || true
 	@.venv/bin/ruff format .
-	@.venv/bin/sqlfluff fix --disable-progress-bar --force transforms/models sql/migrations
+	@.venv/bin/sqlfluff fix --disable-progress-bar --force transforms/models sql
 
 .PHONY: gen
 gen: setup ## Regenerate DDL, dbt contracts, GX suites and the data dictionary from the contracts
