@@ -208,7 +208,7 @@ def test_export_writes_rows_and_units(first: dict[str, Any], tmp_path: Path, suf
 def test_every_figure_of_the_report_index_is_in_the_warehouse(first: dict[str, Any]) -> None:
     text = Path(first["report"]).read_text(encoding="utf-8")
     forecasts = _query(
-        "select avg(mean_ccy_per_mwh) as m, avg(q05_ccy_per_mwh) as l, avg(q95_ccy_per_mwh) as h from curated.v_curve_dist"
+        "select avg(point_ccy_per_mwh) as m, avg(q05_ccy_per_mwh) as l, avg(q95_ccy_per_mwh) as h from curated.v_curve_dist"
         f" where market = 'twin' and delivery_date = '{DAY}' and hub = 'HUB_NORTH'"
     ).row(0)
     assert all(f"{value:,.2f}" in text for value in forecasts)
