@@ -11,6 +11,7 @@ from config.markets import MarketSelection, resolve_market
 from models._kernel.registry import model_names, spec_of
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.reports import queries
+from pipeline_tasks.scorecard.stored import LATEST
 from pipeline_tasks.warehouse import Warehouse
 
 HISTORY_DAYS = 14
@@ -87,7 +88,7 @@ def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: da
         checks=warehouse.query(queries.CHECKS, window),
         dbt=warehouse.query(queries.DBT, window),
         freshness=warehouse.query(queries.FRESHNESS, window).sort("table_name", "series"),
-        scorecard=warehouse.query(queries.SCORECARD),
+        scorecard=warehouse.query(LATEST),
     )
 
 

@@ -60,13 +60,6 @@ group by resource_type, status
 order by resource_type, status
 """
 
-SCORECARD = """
-select *
-from ops.scorecard
-order by system, data_set, metric, baseline, at_ts desc
-limit 1 by system, data_set, metric, baseline
-"""
-
 METRICS = f"""
 select hub, delivery_date, metric, value, n, model_version
 from ops.model_metrics
