@@ -23,7 +23,7 @@ from rich.table import Table as RichTable
 P = ParamSpec("P")
 R = TypeVar("R")
 
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else 180)  # a pipe has no width; 80 columns would fold every table
 err = Console(stderr=True)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
