@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_nightly_runs_under_the_scheduler(call: Call) -> None:
     _until(lambda: _state(call, "nightly", run) in {"success", "failed"}, 600)
     tasks = call("admin", "GET", f"/api/v2/dags/nightly/dagRuns/{run}/taskInstances")[1]["task_instances"]
     assert _state(call, "nightly", run) == "success", [(t["task_id"], t["state"]) for t in tasks]
-    events = call("admin", "GET", f"/api/v2/assets/events?source_dag_id=nightly&source_run_id={run}")[1]["asset_events"]
+    events = call("admin", "GET", f"/api/v2/assets/events?source_dag_id=nightly&source_run_id={quote(run, safe='')}")[1]["asset_events"]
     assert any("rows_read" in e["extra"] for e in events)
 
 
