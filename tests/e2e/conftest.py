@@ -51,6 +51,20 @@ def challenger(played_home: Path) -> str:
     return number
 
 
+@pytest.fixture
+def candidate(challenger: str) -> str:
+    """A version that is not champion now, with a passed gate: tests that promote may come in any order."""
+    from pipeline_tasks import tracking
+    from pipeline_tasks.tracking.store import client
+
+    ref = tracking.champion("curve_dist", MARKET)
+    assert ref is not None
+    if ref.version != challenger:
+        return challenger
+    client().set_model_version_tag(f"curve_dist__{MARKET}", "1", "gate", "pass")
+    return "1"
+
+
 @pytest.fixture(scope="session")
 def stack(played_home: Path, challenger: str) -> dict[str, Any]:
     """The running stack."""

@@ -93,11 +93,11 @@ def test_nightly_runs_under_the_scheduler(call: Call) -> None:
     assert any("rows_read" in e["extra"] for e in events)
 
 
-def test_the_requester_cannot_approve(call: Call, challenger: str) -> None:
+def test_the_requester_cannot_approve(call: Call, candidate: str) -> None:
     from pipeline_tasks import tracking
 
     before = tracking.champion("curve_dist", MARKET)
-    run = _trigger(call, "trader", "promote", {"market": MARKET, "model": "curve_dist", "version": challenger, "reason": "test"})
+    run = _trigger(call, "trader", "promote", {"market": MARKET, "model": "curve_dist", "version": candidate, "reason": "test"})
     _until(lambda: _waiting(call, run))
     assert _answer(call, "viewer", run, "Approve")[0] == 403
     assert _answer(call, "trader", run, "Approve")[0] == 200
@@ -106,12 +106,12 @@ def test_the_requester_cannot_approve(call: Call, challenger: str) -> None:
     assert tracking.champion("curve_dist", MARKET) == before
 
 
-def test_a_rejection_is_kept_and_changes_nothing(call: Call, challenger: str) -> None:
+def test_a_rejection_is_kept_and_changes_nothing(call: Call, candidate: str) -> None:
     from pipeline_tasks import tracking
     from pipeline_tasks.warehouse import connect
 
     before = tracking.champion("curve_dist", MARKET)
-    run = _trigger(call, "trader", "promote", {"market": MARKET, "model": "curve_dist", "version": challenger, "reason": "test"})
+    run = _trigger(call, "trader", "promote", {"market": MARKET, "model": "curve_dist", "version": candidate, "reason": "test"})
     _until(lambda: _waiting(call, run))
     assert _answer(call, "risk", run, "Reject")[0] == 200
     _until(lambda: _state(call, "promote", run) in {"success", "failed"})
@@ -121,25 +121,25 @@ def test_a_rejection_is_kept_and_changes_nothing(call: Call, challenger: str) ->
         assert warehouse.scalar("select count() from ops.approvals where decision = 'rejected' and approver = 'risk'") == 1
 
 
-def test_another_person_approves_and_the_log_says_who(call: Call, challenger: str) -> None:
+def test_another_person_approves_and_the_log_says_who(call: Call, candidate: str) -> None:
     from datetime import UTC, datetime
 
     from pipeline_tasks import tracking
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.audit import verify
 
-    run = _trigger(call, "trader", "promote", {"market": MARKET, "model": "curve_dist", "version": challenger, "reason": "better"})
+    run = _trigger(call, "trader", "promote", {"market": MARKET, "model": "curve_dist", "version": candidate, "reason": "better"})
     _until(lambda: _waiting(call, run))
     assert _answer(call, "risk", run, "Approve")[0] == 200
     _until(lambda: _state(call, "promote", run) in {"success", "failed"})
     assert _state(call, "promote", run) == "success"
     now = tracking.champion("curve_dist", MARKET)
     assert now is not None
-    assert now.version == challenger
+    assert now.version == candidate
     with connect() as warehouse:
         found = tracking.champion_at(warehouse, model="curve_dist", market=MARKET, instant=datetime.now(UTC))
         assert found is not None
-        assert (found["version"], found["requester"], found["approver"]) == (challenger, "trader", "risk")
+        assert (found["version"], found["requester"], found["approver"]) == (candidate, "trader", "risk")
         assert verify(warehouse).ok
 
 
