@@ -1,0 +1,1 @@
+"""The grid kernel: networks, DC sensitivities, optimal power flow and unit commitment; pure, exact, without I/O but case files."""
