@@ -110,6 +110,7 @@ class Generators:
         p_min_mw, p_max_mw: output range when running.
         ramp_mw_per_min: largest change per minute; inf for none.
         cost: convex cost curves.
+        fuel: what each burns, in the words of the source; empty where the source does not say.
     """
 
     names: tuple[str, ...]
@@ -118,6 +119,7 @@ class Generators:
     p_max_mw: Floats
     ramp_mw_per_min: Floats
     cost: CostCurves
+    fuel: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
