@@ -3,12 +3,17 @@
 from pipeline_tasks.contracts.columns import TS_DTYPE, Column, ColumnType
 from pipeline_tasks.contracts.curated import LINEAGE, curated_table, drivers_table
 from pipeline_tasks.contracts.features import FEATURE_TABLES
+from pipeline_tasks.contracts.grid import GRID_TABLES
 from pipeline_tasks.contracts.intermediate import INTERMEDIATE_TABLES
 from pipeline_tasks.contracts.marts import MART_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
-from pipeline_tasks.contracts.raw import QUARANTINE_TABLES, RAW_TABLES, quarantine_of
+from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
 from pipeline_tasks.contracts.staging import STAGING_TABLES
 from pipeline_tasks.contracts.tables import Database, Rule, Severity, Table
+from pipeline_tasks.contracts.truth import TRUTH_TABLES
+
+RAW_TABLES: tuple[Table, ...] = (*HUB_TABLES, *GRID_TABLES)
+QUARANTINE_TABLES: tuple[Table, ...] = tuple(quarantine_of(t) for t in RAW_TABLES)
 
 STATIC_TABLES: tuple[Table, ...] = (
     *RAW_TABLES,
@@ -18,6 +23,7 @@ STATIC_TABLES: tuple[Table, ...] = (
     *FEATURE_TABLES,
     *MART_TABLES,
     *OPS_TABLES,
+    *TRUTH_TABLES,
 )
 
 __all__ = [
@@ -30,6 +36,7 @@ __all__ = [
     "RAW_TABLES",
     "STAGING_TABLES",
     "STATIC_TABLES",
+    "TRUTH_TABLES",
     "TS_DTYPE",
     "Column",
     "ColumnType",

@@ -43,7 +43,8 @@ ACTUAL_KNOWN_AFTER = Rule(
 )
 
 
-def _raw(name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str, *rules: Rule) -> Table:
+def raw_table(name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str, *rules: Rule) -> Table:
+    """A table of `raw`: its columns, then provenance; one partition per market and year of delivery."""
     return Table(
         database=Database.RAW,
         name=name,
@@ -56,7 +57,7 @@ def _raw(name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: 
     )
 
 
-PRICES = _raw(
+PRICES = raw_table(
     "prices",
     (
         MARKET,
@@ -115,7 +116,7 @@ PRICES = _raw(
     "One published price of one hub, product and interval; a correction is a new row with a later known_ts.",
 )
 
-QUANTITIES = _raw(
+QUANTITIES = raw_table(
     "quantities",
     (
         MARKET,
@@ -143,22 +144,26 @@ QUANTITIES = _raw(
                 "temperature",
                 "wind_speed",
                 "irradiance",
+                "gas_demand",
+                "gas_storage",
+                "lng_sendout",
+                "lng_stock",
             ),
         ),
         symbol("kind", "Whether the value was forecast or measured.", allowed=("forecast", "actual")),
         DELIVERY_TS,
         RESOLUTION_MIN,
         KNOWN_TS,
-        symbol("unit", "Unit of value.", allowed=("MW", "degC", "m/s", "W/m2")),
+        symbol("unit", "Unit of value.", allowed=("MW", "degC", "m/s", "W/m2", "GWh")),
         number("value", "Mean over the interval in the row's unit.", unit="see unit", ge=-200_000, le=2_000_000),
     ),
     ("market", "area", "quantity", "kind", "delivery_ts", "resolution_min", "known_ts"),
-    "One forecast or measured quantity (load, generation by type, weather) of one area and interval.",
+    "One forecast or measured quantity (load, generation by type, weather, gas and LNG volumes) of one area and interval.",
     FORECAST_KNOWN_BEFORE,
     ACTUAL_KNOWN_AFTER,
 )
 
-COMMODITIES = _raw(
+COMMODITIES = raw_table(
     "commodities",
     (
         MARKET,
@@ -174,7 +179,7 @@ COMMODITIES = _raw(
     ("market", "commodity", "hub", "delivery_ts", "known_ts"),
     "One settlement of one fuel or allowance.",
 )
-INTERFACES = _raw(
+INTERFACES = raw_table(
     "interfaces",
     (
         MARKET,
@@ -190,7 +195,7 @@ INTERFACES = _raw(
     "Flow over and limits of one interface in one interval.",
 )
 
-UNITS = _raw(
+UNITS = raw_table(
     "units",
     (
         MARKET,
@@ -206,8 +211,6 @@ UNITS = _raw(
     ("market", "unit_id", "delivery_ts", "resolution_min", "known_ts"),
     "Output of one generating unit in one interval.",
 )
-
-RAW_TABLES: tuple[Table, ...] = (PRICES, QUANTITIES, COMMODITIES, INTERFACES, UNITS)
 
 
 def quarantine_of(table: Table) -> Table:
@@ -231,4 +234,4 @@ def quarantine_of(table: Table) -> Table:
     )
 
 
-QUARANTINE_TABLES: tuple[Table, ...] = tuple(quarantine_of(t) for t in RAW_TABLES)
+HUB_TABLES: tuple[Table, ...] = (PRICES, QUANTITIES, COMMODITIES, INTERFACES, UNITS)

@@ -12,7 +12,7 @@ from pipeline_tasks.contracts.columns import Column
 
 
 class Database(StrEnum):
-    """The databases of the warehouse, in the direction data moves."""
+    """The databases of the warehouse, in the direction data moves; `truth` stands beside them, for yardsticks alone."""
 
     RAW = "raw"
     QUARANTINE = "quarantine"
@@ -22,6 +22,7 @@ class Database(StrEnum):
     CURATED = "curated"
     MARTS = "marts"
     OPS = "ops"
+    TRUTH = "truth"
 
 
 class Severity(StrEnum):

@@ -17,6 +17,7 @@ LAYERS: dict[Database, str] = {
     Database.CURATED: "Model output with its lineage. Read the views `v_*`: they show published, not revoked runs only.",
     Database.MARTS: "What analysts and reports read.",
     Database.OPS: "Loads, publications, checks, metrics, approvals and the audit chain.",
+    Database.TRUTH: "What the simulated market knows of itself. For yardsticks alone: `pipeline` and `analyst` cannot read it.",
 }
 
 

@@ -19,4 +19,4 @@ engine = MergeTree
 partition by (market, toYear(delivery_ts))
 order by (market, area, quantity, kind, delivery_ts, resolution_min, known_ts)
 settings non_replicated_deduplication_window = 100000
-comment 'One forecast or measured quantity (load, generation by type, weather) of one area and interval.';
+comment 'One forecast or measured quantity (load, generation by type, weather, gas and LNG volumes) of one area and interval.';
