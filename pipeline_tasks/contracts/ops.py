@@ -182,6 +182,28 @@ SCORECARD = _ops(
     ("system", "data_set", "metric", "baseline", "window_from", "window_to", "at_ts"),
     "Walk-forward results with baseline, interval and test.",
 )
+STYLISED_FACTS = _ops(
+    "stylised_facts",
+    (
+        _RUN,
+        symbol("data_set", "Market key."),
+        symbol("data_class", "real or twin (simulated).", allowed=("real", "twin")),
+        symbol("fact", "Stylised fact; docs/realism.md defines each."),
+        symbol("slice", "Product, hour, quantile, unit class, ... the value is for."),
+        symbol("span", "whole window, or one calendar year of it.", allowed=("whole", "year")),
+        symbol("unit", "Unit of value: 1 for a ratio or share."),
+        number("value", "Value; the median over hubs where a fact is computed for each hub.", unit="see unit"),
+        number("hub_low", "Smallest value of a hub; the value itself where there is one series.", unit="see unit"),
+        number("hub_high", "Largest value of a hub.", unit="see unit"),
+        integer("n", "Observations behind the value, all hubs together.", ge=0),
+        day("window_from", "First market-local date."),
+        day("window_to", "Last market-local date."),
+        string("code_sha", "Code version."),
+        _AT,
+    ),
+    ("data_set", "fact", "slice", "span", "window_from", "at_ts"),
+    "Stylised facts of the simulated market and of real ones, from raw; the rows of a data set's newest at_ts hold.",
+)
 TRAINING_RUNS = _ops(
     "training_runs",
     (
@@ -247,6 +269,7 @@ OPS_TABLES: tuple[Table, ...] = (
     DBT_RESULTS,
     MODEL_METRICS,
     SCORECARD,
+    STYLISED_FACTS,
     TRAINING_RUNS,
     RUNS,
     MIGRATIONS,
