@@ -1,8 +1,8 @@
 """What a day of the simulated market takes and gives, as arrays: no file, no frame, no clock.
 
-Positions are those of the fleet's network: axis `bus` follows network.buses, `unit` network.generators, `branch` network.branches, `hub`
-Fleet.hubs. Axis `hour` has 23, 24 or 25 entries (elapsed hours of the local day); axis `step` is the product's own: hours for the day-ahead market,
-hours or five minutes for real time. MW and currency/MWh throughout; prices are rounded to cents and their parts add up exactly in decimals.
+Positions are those of the fleet's network: axis `bus` follows network.buses, `unit` network.generators, `branch` network.branches,
+`hub` Fleet.hubs. Axis `hour` has 23, 24 or 25 entries (elapsed hours of the local day); axis `step` is the product's own: hours for the
+day-ahead market, hours or five minutes for real time. MW and currency/MWh throughout; prices are rounded to cents and their parts add up exactly in decimals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from models._kernel.grid.network import Floats, Ints
 Bools = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 WINDOWS = ("night", "day", "evening")
-"""Parts of the local day with offers of their own: 22-06, 06-17 and 17-22 o'clock."""
+"""Parts of the local day with offers of their own: 0-6, 6-17 and 17-24 o'clock, each without a gap."""
 
 
 class Reserve(StrEnum):
@@ -34,7 +34,7 @@ RESERVES = tuple(Reserve)
 
 def window_of(local_hour: Ints) -> Ints:
     """Position in WINDOWS of each local hour of day (0-23)."""
-    return np.where((local_hour >= 22) | (local_hour < 6), 0, np.where(local_hour < 17, 1, 2)).astype(np.int64)
+    return np.searchsorted(np.array([6, 17]), local_hour, side="right").astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class DayForecast:
         weekday: 1 Monday to 7 Sunday.
         holiday: whether the day is one.
         load_mw: (hour, bus) forecast demand.
-        available_mw: (hour, unit) upper limit of output: forecast of wind, solar and run-of-river, capacity of the others, 0 while an outage that was
-            announced by the gate is expected to last.
+        available_mw: (hour, unit) upper limit of output: forecast of wind, solar and run-of-river, capacity of the others less what is lost to
+            outages announced by the gate for as long as they are expected to last.
         branch_out: (hour, branch) outages of branches announced by the gate.
-        gas, coal, oil, co2: last settlements before the gate: gas (hub,) currency/MWh thermal, coal and oil currency/MWh thermal, co2 currency/t.
+        gas, coal, co2: last settlements before the gate: gas (unit,) at the gas hub of each unit, coal, currency/MWh thermal; co2 currency/t.
         inflow_mw: natural inflow of reservoirs as a share of their mean inflow.
         stress: regime seen by bidders, 0 normal, 1 transition, 2 stressed.
     """
@@ -64,7 +64,6 @@ class DayForecast:
     branch_out: Bools
     gas: Floats
     coal: float
-    oil: float
     co2: float
     inflow_mw: float
     stress: int
@@ -77,7 +76,7 @@ class DayActual:
     Attributes:
         minutes: length of a step, 60 or 5.
         load_mw: (step, bus) demand.
-        available_mw: (step, unit) output limit: wind, solar and run-of-river as they blew, 0 for a unit on outage, announced or not.
+        available_mw: (step, unit) output limit: wind, solar and run-of-river as they came, reduced by outages, announced or not.
         branch_out: (step, branch) branches on outage.
     """
 
@@ -193,7 +192,7 @@ class ProductResult:
         minutes: length of a step.
         energy: (step,) energy component, the same at every bus.
         congestion, loss, lmp: (step, bus); energy + congestion + loss = lmp in decimals.
-        hub_energy, hub_congestion, hub_loss, hub_price: (step, hub) means weighted by the fleet's fixed load shares, with the same identity.
+        hub_energy, hub_congestion, hub_loss, hub_price: (step, hub) means weighted by the fixed load shares of the buses, with the same identity.
         generation_mw: (step, unit) output; negative while a storage charges.
         flow_mw: (step, branch).
         load_mw: (step,) demand that was cleared, before unserved energy.
