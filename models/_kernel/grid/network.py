@@ -175,6 +175,54 @@ class Network:
         """Number of generators."""
         return len(self.generators.names)
 
+    def branch_kinds(self) -> tuple[BranchKind, ...]:
+        """What each branch is: it shifts, or it changes the voltage (by tap or by the nominal voltages of its ends), or neither."""
+        b, kv = self.branches, self.buses.base_kv
+        turns = (b.tap != 1) | (kv[b.from_bus] != kv[b.to_bus])
+        kinds = np.where(b.shift_rad != 0, 2, np.where(turns, 1, 0))
+        order = (BranchKind.LINE, BranchKind.TRANSFORMER, BranchKind.PHASE_SHIFTER)
+        return tuple(order[k] for k in kinds.tolist())
+
+    def injection_mw(self, output_mw: Floats, *, load_mw: Floats | None = None, link_mw: Floats | None = None) -> Floats:
+        """Net injection of every bus: generation and what links bring, less demand, shunts and what links take.
+
+        Args:
+            output_mw: output of each generator.
+            load_mw: demand of each bus; the base case's by default.
+            link_mw: power that leaves the from bus of each link; nothing at all by default, not even the constant losses.
+
+        Returns:
+            MW, shape (n_buses,).
+
+        Raises:
+            GridError: a value too few or too many.
+        """
+        load = self.buses.load_mw if load_mw is None else load_mw
+        due = ((output_mw, self.n_generators, "output_mw"), (load, self.n_buses, "load_mw"))
+        for values, n, label in (*due, *(() if link_mw is None else ((link_mw, len(self.links.names), "link_mw"),))):
+            if np.shape(values) != (n,):
+                raise GridError(f"{label}: shape {np.shape(values)}; give {n} values, one per element")
+        net = np.bincount(self.generators.bus, output_mw, self.n_buses) - load - self.buses.shunt_mw
+        if link_mw is not None:
+            arrives = link_mw * (1 - self.links.loss_share) - self.links.loss_mw
+            net += np.bincount(self.links.to_bus, arrives, self.n_buses) - np.bincount(self.links.from_bus, link_mw, self.n_buses)
+        return np.asarray(net)
+
+    def without_branches(self, positions: Ints) -> Network:
+        """The same network with some branches taken away; the others keep their order and names, their positions move up."""
+        kept = np.setdiff1d(np.arange(self.n_branches), positions)
+        b = self.branches
+        arrays = {key: value[kept] for key, value in vars(b).items() if key != "names"}
+        return replace(self, branches=Branches(names=tuple(b.names[k] for k in kept), **arrays))
+
+    def with_loads(self, load_mw: Floats) -> Network:
+        """The same network with another demand at each bus, MW."""
+        return replace(self, buses=replace(self.buses, load_mw=load_mw))
+
+    def with_costs(self, cost: CostCurves) -> Network:
+        """The same network with other costs of its generators."""
+        return replace(self, generators=replace(self.generators, cost=cost))
+
     def with_ratings(self, rating_mw: Floats, emergency_mw: Floats | None = None) -> Network:
         """The same network with other branch limits, MW; emergency limits equal the continuous ones when not given."""
         limits = rating_mw if emergency_mw is None else emergency_mw

@@ -1,0 +1,148 @@
+"""The factorised susceptance matrix: one sparse LU per topology, and low-rank corrections for branches that are out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from scipy.linalg import lu_factor, lu_solve
+from scipy.sparse import csc_array, csr_array
+from scipy.sparse.linalg import splu
+
+from models._kernel.grid.network import Floats, GridError, Ints, Network
+from models._kernel.grid.topology import islands
+
+_SINGULAR = 1e-10
+"""Relative residual, or reciprocal of a condition, at which a matrix counts as singular."""
+
+
+class Factor(Protocol):
+    """What angles follow from: solved per island, each with a reference bus at angle 0."""
+
+    susceptance: Floats
+    labels: Ints
+    references: Ints
+
+    def solve(self, injection: Floats) -> Floats:
+        """Angles for injections in per unit, both of shape (n_buses, m); what is injected at a reference bus does not count."""
+        ...
+
+
+class LuFactor:
+    """Sparse LU of the reduced susceptance matrix of a network without some branches.
+
+    Attributes:
+        susceptance: 1 / (reactance * tap) of every branch, per unit; 0 for one that is out.
+        labels: island of every bus.
+        references: reference bus of every island: the network's in its island, the first bus in any other.
+    """
+
+    def __init__(self, network: Network, outages: Ints) -> None:
+        """Factorise.
+
+        Raises:
+            GridError: a reactance or tap of 0, or susceptances that cancel (negative reactances in resonance).
+        """
+        self.susceptance = susceptances(network, outages)
+        self.labels = islands(network, outages)
+        self.references = np.unique(self.labels, return_index=True)[1].astype(np.int64)
+        self.references[self.labels[network.reference_bus]] = network.reference_bus
+        matrix = incidence(network)
+        self._kept = np.setdiff1d(np.arange(network.n_buses), self.references)
+        full = csc_array(matrix.T @ matrix.multiply(self.susceptance[:, None]))
+        self._reduced = csc_array(full[self._kept, :][:, self._kept])
+        self._lu = self._factorise(network) if len(self._kept) else None
+
+    def _factorise(self, network: Network) -> object:
+        advice = f"network {network.name!r}: susceptances cancel and leave no unique angles; check negative reactances"
+        # The matrix is symmetric, nearly always positive definite: diagonal pivots keep the fill of the symmetric ordering.
+        options = {"SymmetricMode": True}
+        try:
+            lu = splu(self._reduced, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options=options)
+        except RuntimeError as error:
+            raise GridError(advice) from error
+        probe = np.cos(np.arange(len(self._kept), dtype=np.float64))
+        # A residual that is not small against the terms it is made of means a pivot was lost.
+        angles = lu.solve(probe)
+        scale = abs(self._reduced) @ np.abs(angles) + np.abs(probe)
+        if not np.abs(angles).max() < 1 / _SINGULAR or np.max(np.abs(self._reduced @ angles - probe) / scale) > _SINGULAR:
+            raise GridError(advice)
+        return lu
+
+    def solve(self, injection: Floats) -> Floats:
+        """Angles for injections in per unit, both of shape (n_buses, m)."""
+        angles = np.zeros(injection.shape, order="F")
+        if self._lu is not None:
+            angles[self._kept] = self._lu.solve(np.asfortranarray(injection[self._kept]))  # type: ignore[attr-defined]
+        return angles
+
+
+class UpdatedFactor:
+    """A factor without some more branches that split no island: Sherman-Morrison-Woodbury instead of a new factorisation.
+
+    With A the incidence rows of the branches, b their susceptances and X = B^-1 A': (B - A' b A)^-1 r = x + X (1/b - A X)^-1 A x.
+    """
+
+    def __init__(self, network: Network, base: Factor, outages: Ints) -> None:
+        """Solve for the lost branches once.
+
+        Args:
+            network: the network of `base`.
+            base: factor in which the branches are in service.
+            outages: branches lost, whose loss splits no island.
+
+        Raises:
+            GridError: the remaining susceptances cancel.
+        """
+        self.susceptance = base.susceptance.copy()
+        self.susceptance[outages] = 0.0
+        self.labels, self.references = base.labels, base.references
+        self._base = base
+        self._from, self._to = network.branches.from_bus[outages], network.branches.to_bus[outages]
+        self._columns = base.solve(transfers(network, outages))
+        core = np.diag(1.0 / base.susceptance[outages]) - self._across(self._columns)
+        if len(outages) and not np.linalg.cond(core * base.susceptance[outages]) < 1 / _SINGULAR:
+            names = ", ".join(network.branches.names[k] for k in outages)
+            raise GridError(f"network {network.name!r} without {names}: susceptances cancel; check negative reactances")
+        self._core = lu_factor(core)
+
+    def _across(self, angles: Floats) -> Floats:
+        return np.asarray(angles[self._from] - angles[self._to])
+
+    def solve(self, injection: Floats) -> Floats:
+        """Angles for injections in per unit, both of shape (n_buses, m)."""
+        angles = self._base.solve(injection)
+        return np.asarray(angles + self._columns @ lu_solve(self._core, self._across(angles)))
+
+
+def susceptances(network: Network, outages: Ints) -> Floats:
+    """1 / (reactance * tap) of every branch, per unit; 0 for the branches in `outages`.
+
+    Raises:
+        GridError: a reactance or tap of 0.
+    """
+    product = network.branches.reactance_pu * network.branches.tap
+    bad = np.flatnonzero(~np.isfinite(product) | (product == 0))
+    if len(bad):
+        name = network.branches.names[bad[0]]
+        raise GridError(f"branch {name}: reactance_pu times tap is {product[bad[0]]:g}; give finite values other than 0")
+    value = 1.0 / product
+    value[outages] = 0.0
+    return np.asarray(value)
+
+
+def incidence(network: Network) -> csr_array:
+    """Branches by buses: +1 at the from bus, -1 at the to bus."""
+    m = network.n_branches
+    rows = np.concatenate((np.arange(m), np.arange(m)))
+    columns = np.concatenate((network.branches.from_bus, network.branches.to_bus))
+    return csr_array((np.repeat([1.0, -1.0], m), (rows, columns)), shape=(m, network.n_buses))
+
+
+def transfers(network: Network, branches: Ints) -> Floats:
+    """One column per branch: 1 injected at its from bus and withdrawn at its to bus, shape (n_buses, k)."""
+    columns = np.zeros((network.n_buses, len(branches)), order="F")
+    across = np.arange(len(branches))
+    columns[network.branches.from_bus[branches], across] = 1.0
+    columns[network.branches.to_bus[branches], across] = -1.0
+    return columns
