@@ -25,6 +25,21 @@ STREAMS = (
     "gas",
     "co2",
     "auction",
+    "temperature_field",
+    "wind_field",
+    "cloud_field",
+    "fronts",
+    "extremes",
+    "demand",
+    "demand_error",
+    "regime",
+    "fuels",
+    "fuel_jumps",
+    "basis",
+    "closures",
+    "voyages",
+    "outages",
+    "five_minutes",
 )
 
 
@@ -84,7 +99,11 @@ class Noise:
     calendar: Calendar
 
     def _generator(self, stream: str, unit: int, day: int) -> np.random.Generator:
-        ordinal = self.calendar.start.toordinal() + day
+        """Generator of a day (index from the calendar's start, may be negative)."""
+        return self.generator(stream, unit, self.calendar.start.toordinal() + day)
+
+    def generator(self, stream: str, unit: int, ordinal: int) -> np.random.Generator:
+        """Generator of one key: a day's ordinal, or any other number below 2^24 where a stream counts something else; unit below 2^16."""
         key = np.array([self.seed, (STREAMS.index(stream) << 40) | (unit << 24) | ordinal], dtype=np.uint64)
         return np.random.Generator(np.random.Philox(key=key))
 
@@ -95,6 +114,26 @@ class Noise:
     def uniform(self, stream: str, unit: int = 0) -> FloatArray:
         """Independent uniforms on [0, 1), one per hour; take a unit that `hourly` does not use."""
         return self._by_hour(np.stack([self._generator(stream, unit, d).random(HOURS) for d in range(self.calendar.days)]))
+
+    def hourly_block(self, stream: str, columns: int, unit: int = 0) -> FloatArray:
+        """Independent standard normals, (columns, hours), from one generator per day."""
+        block = np.stack([self._generator(stream, unit, d).standard_normal((HOURS, columns)) for d in range(self.calendar.days)])
+        return np.ascontiguousarray(self._by_hour(block).T)
+
+    def daily_block(self, stream: str, columns: int, unit: int = 0) -> FloatArray:
+        """Independent standard normals, (columns, days), from one generator per day."""
+        return np.stack([self._generator(stream, unit, d).standard_normal(columns) for d in range(self.calendar.days)], axis=1)
+
+    def daily_uniforms(self, stream: str, columns: int, unit: int = 0) -> FloatArray:
+        """Independent uniforms on [0, 1), (columns, days), from one generator per day."""
+        return np.stack([self._generator(stream, unit, d).random(columns) for d in range(self.calendar.days)], axis=1)
+
+    def five_minute(self, stream: str, units: int, days: range) -> FloatArray:
+        """Independent standard normals of the hours of some days, (units, hours, 12)."""
+        frame = self.calendar.frame
+        counts = np.bincount(frame.get_column("day").to_numpy(), minlength=days.stop)
+        blocks = [self._generator(stream, 0, d).standard_normal((HOURS, units, 12), dtype=np.float32)[: counts[d]] for d in days]
+        return np.concatenate(blocks).transpose(1, 0, 2).astype(np.float64)
 
     def _by_hour(self, block: FloatArray) -> FloatArray:
         frame = self.calendar.frame
