@@ -20,9 +20,13 @@ class Settings(BaseSettings):
     Attributes:
         home: state folder (`DESK_HOME`): warehouse files, Airflow home, MLflow store, reports, passwords.
         data_dir: folder that the `files` source reads (`DESK_DATA_DIR`); may be absent.
+        twin_profile: profile of config/twin.yaml that the `twin` source serves (`DESK_TWIN_PROFILE`); unset means the one that goes
+            with `profile`: demo, test, or year for full.
+        twin_cache: folder of generated twin data (`DESK_TWIN_CACHE`); unset means `twin` below `home`. May be shared by several homes.
         profile: `demo` uses the small training settings of config/models, `full` the real ones, `test` the smallest.
         code_sha: overrides the code version written with every row.
         host, port, user, password, secure: ClickHouse (`CLICKHOUSE_*`); no host means the embedded server.
+        yardstick_user, steward_user and passwords: accounts of a configured server that may read and load the database `truth`.
         mlflow_tracking_uri: MLflow server; unset means sqlite and files below `home`.
     """
 
@@ -31,6 +35,8 @@ class Settings(BaseSettings):
     home: Path = REPO_ROOT / ".desk"
     data_dir: Path = DEFAULT_DATA_DIR
     profile: Literal["demo", "full", "test"] = "demo"
+    twin_profile: str = ""
+    twin_cache: Path | None = None
     code_sha: str = ""
     actor: str = Field(default_factory=lambda: os.environ.get("USER", "desk"))
     clickhouse_host: str = Field(default="", validation_alias="CLICKHOUSE_HOST")
@@ -38,21 +44,44 @@ class Settings(BaseSettings):
     clickhouse_user: str = Field(default="pipeline", validation_alias="CLICKHOUSE_USER")
     clickhouse_password: SecretStr = Field(default=SecretStr(""), validation_alias="CLICKHOUSE_PASSWORD")
     clickhouse_secure: bool = Field(default=False, validation_alias="CLICKHOUSE_SECURE")
+    clickhouse_yardstick_user: str = Field(default="", validation_alias="CLICKHOUSE_YARDSTICK_USER")
+    clickhouse_yardstick_password: SecretStr = Field(default=SecretStr(""), validation_alias="CLICKHOUSE_YARDSTICK_PASSWORD")
+    clickhouse_steward_user: str = Field(default="", validation_alias="CLICKHOUSE_STEWARD_USER")
+    clickhouse_steward_password: SecretStr = Field(default=SecretStr(""), validation_alias="CLICKHOUSE_STEWARD_PASSWORD")
     mlflow_tracking_uri: str = Field(default="", validation_alias="MLFLOW_TRACKING_URI")
 
     @model_validator(mode="before")
     @classmethod
     def _secrets_from_files(cls, values: dict[str, object]) -> dict[str, object]:
-        """Fill `CLICKHOUSE_PASSWORD` from the file that `CLICKHOUSE_PASSWORD_FILE` names."""
-        path = os.environ.get("CLICKHOUSE_PASSWORD_FILE")
-        if path and not os.environ.get("CLICKHOUSE_PASSWORD"):
-            values["CLICKHOUSE_PASSWORD"] = Path(path).read_text(encoding="utf-8").strip()
+        """Fill `CLICKHOUSE_PASSWORD` (and those of other accounts) from the file that `CLICKHOUSE_PASSWORD_FILE` names."""
+        for name in ("CLICKHOUSE_PASSWORD", "CLICKHOUSE_YARDSTICK_PASSWORD", "CLICKHOUSE_STEWARD_PASSWORD"):
+            path = os.environ.get(f"{name}_FILE")
+            if path and not os.environ.get(name):
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
         return values
 
     @property
     def embedded(self) -> bool:
         """True when no ClickHouse host is configured; only `warehouse/` may ask."""
         return not self.clickhouse_host
+
+    def account(self, role: str) -> tuple[str, str]:
+        """User and password of a role on a configured server; the user is empty where the role has no account."""
+        if role == "yardstick":
+            return self.clickhouse_yardstick_user, self.clickhouse_yardstick_password.get_secret_value()
+        if role == "steward":
+            return self.clickhouse_steward_user, self.clickhouse_steward_password.get_secret_value()
+        return self.clickhouse_user, self.clickhouse_password.get_secret_value()
+
+    @property
+    def twin_profile_name(self) -> str:
+        """Profile of the twin: the configured one, or the one that goes with `profile`."""
+        return self.twin_profile or {"demo": "demo", "full": "year", "test": "test"}[self.profile]
+
+    @property
+    def twin_cache_folder(self) -> Path:
+        """Folder of generated twin data."""
+        return (self.twin_cache or self.home / "twin").expanduser().resolve()
 
     @property
     def mlflow_uri(self) -> str:

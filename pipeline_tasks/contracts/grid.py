@@ -14,6 +14,7 @@ BRANCH = symbol("branch", "Monitored branch (raw.grid_branches).")
 CONTINGENCY = symbol("contingency", "Branch whose outage is secured against; empty for the network as it is.")
 UNIT_ID = symbol("unit_id", "Generating unit (raw.grid_units).")
 BLOCK = integer("block", "Number of the block, from 0, in rising order of price.", ge=0, le=100)
+WINDOW = symbol("window", "Part of the local day: night (22-06), day (06-17), evening (17-22).", allowed=("night", "day", "evening"))
 VALID_FROM = instant("delivery_ts", "Start of validity, UTC.")
 VALID_TO = instant("valid_to_ts", "End of validity, UTC; null while it is in force.", nullable=True)
 
@@ -107,6 +108,7 @@ OFFERS = raw_table(
         MARKET,
         UNIT_ID,
         symbol("product", "Market the offer was made in.", allowed=("da", "rt")),
+        WINDOW,
         BLOCK,
         DELIVERY_TS,
         RESOLUTION_MIN,
@@ -117,8 +119,8 @@ OFFERS = raw_table(
         number("block_mw", "Size of the block.", unit="MW", ge=0, le=20_000),
         number("price_ccy_per_mwh", "Offered price of the block.", unit="currency/MWh", ge=-20_000, le=50_000),
     ),
-    ("market", "unit_id", "product", "block", "delivery_ts", "resolution_min", "known_ts"),
-    "One block of one unit's energy offer, valid for the interval (a day, where resolution_min is 1440); disclosed with a lag.",
+    ("market", "unit_id", "product", "window", "block", "delivery_ts", "resolution_min", "known_ts"),
+    "One block of one unit's energy offer, valid in its part of the local day that starts at delivery_ts; disclosed with a lag.",
 )
 
 VOYAGES = raw_table(

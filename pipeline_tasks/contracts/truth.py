@@ -7,7 +7,7 @@ A truth has no `known_ts`: nobody in the market ever learns it.
 from __future__ import annotations
 
 from pipeline_tasks.contracts.columns import Column, instant, integer, number, symbol
-from pipeline_tasks.contracts.grid import BLOCK, BRANCH, CLEARED, CONTINGENCY, UNIT_ID
+from pipeline_tasks.contracts.grid import BLOCK, BRANCH, CLEARED, CONTINGENCY, UNIT_ID, WINDOW
 from pipeline_tasks.contracts.raw import CURRENCY, DELIVERY_TS, HUB, MARKET, PROVENANCE, RESOLUTION_MIN
 from pipeline_tasks.contracts.tables import Database, Rule, Table
 
@@ -65,6 +65,7 @@ UNIT_COSTS = _truth(
     (
         MARKET,
         UNIT_ID,
+        WINDOW,
         BLOCK,
         DELIVERY_TS,
         RESOLUTION_MIN,
@@ -74,7 +75,7 @@ UNIT_COSTS = _truth(
         _price("cost_ccy_per_mwh", "True marginal cost: fuel, carbon, variable maintenance."),
         _price("markup_ccy_per_mwh", "What the owner adds: offer = cost + markup."),
     ),
-    ("market", "unit_id", "block", "delivery_ts", "resolution_min"),
+    ("market", "unit_id", "window", "block", "delivery_ts", "resolution_min"),
     "True cost and behavioural markup of each block of each unit's day-ahead offer.",
 )
 

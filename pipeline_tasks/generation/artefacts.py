@@ -10,6 +10,7 @@ from pipeline_tasks.generation.dictionary import dictionary_text
 from pipeline_tasks.generation.marker import HEADER, Artefact
 from pipeline_tasks.generation.suites import SUITE_LAYERS, suite_text
 from pipeline_tasks.warehouse.ddl import create_table_sql, published_view_sql, view_name
+from pipeline_tasks.warehouse.roles import roles_sql
 
 
 def build_artefacts(tables: Sequence[Table]) -> tuple[Artefact, ...]:
@@ -20,6 +21,7 @@ def build_artefacts(tables: Sequence[Table]) -> tuple[Artefact, ...]:
     """
     files = [*_ddl(tables), *_views(tables), *_suites(tables), *contracts_files(tables)]
     files.append(sources_file(tables))
+    files.append(Artefact("sql/roles/roles.sql", f"-- {HEADER}\n{roles_sql()}"))
     files.append(Artefact("docs/data_dictionary.md", dictionary_text(tables)))
     return tuple(sorted(files, key=lambda f: f.path))
 

@@ -15,6 +15,7 @@ from pipeline_tasks.generation.artefacts import HEADER, build_artefacts
 GENERATED_PLACES = (
     "sql/ddl/*.sql",
     "sql/views/*.sql",
+    "sql/roles/*.sql",
     "expectations/suites/*.json",
     "transforms/models/*/_*__contracts.yml",
     "transforms/models/sources.yml",

@@ -6,10 +6,12 @@ from typing import Any
 
 import structlog
 
+from pipeline_tasks.contracts import Database
 from pipeline_tasks.sources import get_source
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.warehouse import connect
 from pipeline_tasks.warehouse.load import load_raw
+from pipeline_tasks.warehouse.truth import open_truth
 
 log = structlog.get_logger(__name__)
 COUNTS = ("rows_read", "rows_loaded", "rows_quarantined", "rows_duplicate")
@@ -36,9 +38,13 @@ def ingest(ctx: RunContext, *, objects: frozenset[str] | None = None) -> dict[st
     source = get_source(ctx.source)
     _, until = selection.market.day_bounds(ctx.delivery_date)
     done: list[dict[str, Any]] = []
-    with connect("pipeline") as wh:
+    with connect("pipeline") as wh, open_truth("steward") as steward:
         for batch in source.batches(selection, until=until, objects=objects):
-            result = load_raw(wh, batch.table, batch.frame, source=source.name, source_object=batch.source_object, market=batch.market)
+            target = steward if batch.table.database is Database.TRUTH else wh
+            if target is None:
+                log.warning("truth_not_loaded", object=batch.source_object, remedy="set CLICKHOUSE_STEWARD_USER and its password")
+                continue
+            result = load_raw(target, batch.table, batch.frame, source=source.name, source_object=batch.source_object, market=batch.market)
             counts = {name: int(getattr(result, name)) for name in COUNTS}
             done.append({"table": batch.table.full_name, "source_object": batch.source_object, "load_id": result.load_id, **counts})
             log.info("loaded", source=source.name, market=batch.market, object=batch.source_object, **counts)

@@ -13,7 +13,8 @@ import polars as pl
 
 from config.settings import Settings, get_settings
 from pipeline_tasks.contracts import Table
-from pipeline_tasks.warehouse.server import Endpoint, Role, ensure_server
+from pipeline_tasks.warehouse.roles import Role
+from pipeline_tasks.warehouse.server import Endpoint, ensure_server
 
 _INSERT_SETTINGS: dict[str, Any] = {
     "async_insert": 0,
@@ -171,7 +172,8 @@ def connect(role: Role = "pipeline", settings: Settings | None = None) -> Wareho
     """A warehouse connection; starts the embedded server when no ClickHouse host is configured.
 
     Args:
-        role: `pipeline` writes, `analyst` reads published data only, `admin` may do everything.
+        role: `pipeline` writes, `analyst` reads published data only, `admin` may do everything but is for people;
+            `yardstick` reads everything and `truth`, `steward` loads `truth`.
         settings: defaults to `get_settings()`.
 
     Raises:

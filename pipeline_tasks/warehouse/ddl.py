@@ -24,9 +24,9 @@ def _column_sql(column: Column) -> str:
     return f"{column.name} {column.clickhouse_type} comment {quote_text(text)}"
 
 
-def create_database_sql() -> tuple[str, ...]:
-    """One statement per database of the warehouse, each safe to repeat."""
-    return tuple(f"create database if not exists {name}" for name in DATABASES)
+def create_database_sql(names: Iterable[str] = DATABASES) -> tuple[str, ...]:
+    """One statement per database (of the warehouse, by default), each safe to repeat."""
+    return tuple(f"create database if not exists {name}" for name in names)
 
 
 def create_table_sql(table: Table) -> str:

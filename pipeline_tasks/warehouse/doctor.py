@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from config.settings import Settings, get_settings
+from pipeline_tasks.contracts import Database
 from pipeline_tasks.warehouse.client import Warehouse, connect
 from pipeline_tasks.warehouse.embedded import TESTED_ENGINE
 from pipeline_tasks.warehouse.server import server_status
@@ -83,13 +84,17 @@ def _guarded(name: str, remedy: str, probe: Callable[[], tuple[bool, str]]) -> C
     return Check(name, ok=ok, detail=detail, remedy=remedy)
 
 
-def _tables(wh: Warehouse) -> tuple[bool, str]:
+def _tables(wh: Warehouse, settings: Settings) -> tuple[bool, str]:
     from pipeline_tasks.warehouse.migrate import contract_tables
+    from pipeline_tasks.warehouse.truth import open_truth
 
     live: dict[str, set[str]] = {}
-    for table, column in wh.query("select concat(database, '.', table) as t, name from system.columns").iter_rows():
+    sql = "select concat(database, '.', table) as t, name from system.columns"
+    with open_truth("steward", settings) as steward:
+        rows = [*wh.query(sql).iter_rows(), *(steward.query(sql).iter_rows() if steward else ())]
+    for table, column in rows:
         live.setdefault(table, set()).add(column)
-    tables = contract_tables()
+    tables = [t for t in contract_tables() if steward or t.database is not Database.TRUTH]
     lacking = [t.full_name for t in tables if not set(t.column_names) <= live.get(t.full_name, set())]
     return not lacking, f"{len(tables) - len(lacking)} of {len(tables)} tables are as declared" + (
         f"; lacking: {lacking[:5]}" if lacking else ""
@@ -118,6 +123,6 @@ def check_warehouse(settings: Settings | None = None) -> list[Check]:
     checks.append(server)
     if wh is not None:
         with wh:
-            checks.append(_guarded("warehouse tables", "run `desk run nightly` or any command that migrates", lambda: _tables(wh)))
+            checks.append(_guarded("warehouse tables", "run `desk run nightly` or any command that migrates", lambda: _tables(wh, chosen)))
             checks.append(_guarded("audit chain", "find who wrote to ops.audit_log; restore it from a backup", lambda: _chain(wh)))
     return checks

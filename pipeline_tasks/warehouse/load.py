@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from pipeline_tasks.contracts import Table, quarantine_of
+from pipeline_tasks.contracts import Database, Table, quarantine_of
 from pipeline_tasks.contracts.ops import LOAD_INTENTS, LOADS
 from pipeline_tasks.contracts.raw import PROVENANCE
 from pipeline_tasks.warehouse.client import Warehouse
@@ -239,6 +239,14 @@ def _record(wh: Warehouse, load: _Load, result: LoadResult, market: str) -> None
     insert_once(wh, LOADS, frame, token=token_of("loads", load.load_id, load.attempt), absent=absent)
 
 
+def _insist_on_truth(table: Table, rows: pl.DataFrame) -> None:
+    """Truth has no quarantine: a row that breaks its contract is a fault of the simulation."""
+    if table.database is Database.TRUTH and (bad := rows.filter(pl.col("broken_rules") != "")).height:
+        raise ValueError(
+            f"{table.full_name}: {bad.height} rows break {bad['broken_rules'][0]}, e.g. {bad['row_json'][0]}; mend the simulation"
+        )
+
+
 def load_raw(wh: Warehouse, table: Table, frame: pl.DataFrame, *, source: str, source_object: str, market: str) -> LoadResult:
     """Load delivered rows exactly once; safe to repeat after any failure, with the same frame.
 
@@ -247,8 +255,8 @@ def load_raw(wh: Warehouse, table: Table, frame: pl.DataFrame, *, source: str, s
     (`key_already_loaded`: a correction needs a later known_ts).
 
     Args:
-        wh: a connection that may write.
-        table: a table of `raw`.
+        wh: a connection that may write; the role `steward` for a table of `truth`.
+        table: a table of `raw` or `truth`.
         frame: the contract's columns without provenance; any order, values of any quality.
         source: name of the source.
         source_object: file, endpoint or object within it.
@@ -258,10 +266,11 @@ def load_raw(wh: Warehouse, table: Table, frame: pl.DataFrame, *, source: str, s
         Counts of this load. A repeated load finds its rows in raw and counts them as duplicates.
 
     Raises:
-        ValueError: the frame has other columns than the contract, or instants without a time zone.
+        ValueError: the frame has other columns than the contract, or instants without a time zone; or a row of `truth` breaks a rule.
         LostInsertError: the server acknowledged rows that cannot be read.
     """
     rows = _judge(table, frame)
+    _insist_on_truth(table, rows)
     with exclusive(wh.lock_folder / f"load_{table.name}.lock"):
         load = _begin(wh, table, rows, source, source_object)
         bad = rows.filter(pl.col("broken_rules") != "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,14 @@ from pathlib import Path
 import polars as pl
 
 from config.settings import REPO_ROOT
-from pipeline_tasks.contracts import STATIC_TABLES, Table
+from pipeline_tasks.contracts import STATIC_TABLES, Database, Table
 from pipeline_tasks.contracts.ops import MIGRATIONS
 from pipeline_tasks.warehouse import audit
 from pipeline_tasks.warehouse.client import Warehouse
 from pipeline_tasks.warehouse.ddl import add_columns_sql, create_database_sql, create_table_sql
+from pipeline_tasks.warehouse.roles import OPEN_DATABASES
 from pipeline_tasks.warehouse.server import exclusive
+from pipeline_tasks.warehouse.truth import open_truth
 
 SQL_ROOT = REPO_ROOT / "sql"
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
@@ -87,8 +90,7 @@ def contract_tables() -> tuple[Table, ...]:
     return tuple(t for t in tables if t.managed_by == "migrations")
 
 
-def _create_tables(wh: Warehouse, root: Path) -> list[str]:
-    tables = contract_tables()
+def _create_tables(wh: Warehouse, root: Path, tables: Sequence[Table]) -> list[str]:
     existing = wh.query("select concat(database, '.', name) as name from system.tables")["name"].to_list()
     created = []
     for table in tables:
@@ -159,8 +161,20 @@ def apply_migrations(wh: Warehouse, folder: Path) -> list[str]:
     return done
 
 
+def _migrate_truth(root: Path, tables: Sequence[Table]) -> list[str]:
+    """Bring `truth` to its contracts as the role that owns it; nothing where a configured server has no account for that role."""
+    with open_truth("steward") as steward:
+        if steward is None:
+            return []
+        for statement in create_database_sql([Database.TRUTH.value]):
+            steward.command(statement)
+        return _create_tables(steward, root, tables)
+
+
 def migrate(wh: Warehouse, root: Path = SQL_ROOT) -> list[str]:
     """Create and change everything the contracts and the files below `root` ask for.
+
+    The database `truth` is created by its owner, the role `steward`: `wh` has no rights there.
 
     Args:
         wh: a connection as `pipeline` or `admin`.
@@ -173,9 +187,11 @@ def migrate(wh: Warehouse, root: Path = SQL_ROOT) -> list[str]:
         MigrationError: see `apply_migrations`; or a live column has another type than its contract.
     """
     with exclusive(wh.lock_folder / "migrate.lock"):
-        for statement in create_database_sql():
+        for statement in create_database_sql(OPEN_DATABASES):
             wh.command(statement)
-        changes = _create_tables(wh, root)
+        tables = contract_tables()
+        changes = _create_tables(wh, root, [t for t in tables if t.database is not Database.TRUTH])
+        changes += _migrate_truth(root, [t for t in tables if t.database is Database.TRUTH])
         changes += apply_migrations(wh, root / "migrations")
         for path in sorted((root / "views").glob("*.sql")):
             for statement in split_statements(path.read_text(encoding="utf-8")):

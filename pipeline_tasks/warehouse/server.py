@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from config.settings import REPO_ROOT, Settings
+from pipeline_tasks.warehouse.roles import Role
 from pipeline_tasks.warehouse.server_files import (
     EXIT_ALREADY_RUNNING,
     ServerPaths,
@@ -26,7 +27,6 @@ from pipeline_tasks.warehouse.server_files import (
     read_state,
 )
 
-Role = Literal["pipeline", "analyst", "admin"]
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
 HUNG_SECONDS = 60.0  # a live server that does not answer for so long is ended; a busy one answers pings
@@ -185,19 +185,19 @@ def ensure_server(settings: Settings, role: Role = "pipeline") -> Endpoint:
 
     Args:
         settings: `get_settings()`.
-        role: account of the embedded server; a configured server uses `CLICKHOUSE_USER` for every role.
+        role: account of the embedded server; a configured server uses `CLICKHOUSE_USER` for every role but `yardstick` and `steward`,
+            which have accounts of their own (`CLICKHOUSE_YARDSTICK_USER`, `CLICKHOUSE_STEWARD_USER` and their passwords).
 
     Raises:
-        ServerError: the embedded server does not come up; the message holds the end of its log and the remedy.
+        ServerError: the embedded server does not come up; the message holds the end of its log and the remedy. Or the configured
+            server has no account for the role.
     """
     if not settings.embedded:
-        return Endpoint(
-            settings.clickhouse_host,
-            settings.clickhouse_port,
-            settings.clickhouse_user,
-            settings.clickhouse_password.get_secret_value(),
-            settings.clickhouse_secure,
-        )
+        user, password = settings.account(role)
+        if not user:
+            name = f"CLICKHOUSE_{role.upper()}"
+            raise ServerError(f"role {role} has no account on the configured server; set {name}_USER and {name}_PASSWORD (sql/roles)")
+        return Endpoint(settings.clickhouse_host, settings.clickhouse_port, user, password, settings.clickhouse_secure)
     paths = ServerPaths.below(settings.home)
     state = _running(paths)
     if state is None:

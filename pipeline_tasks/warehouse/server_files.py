@@ -7,34 +7,17 @@ import http.client
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from pipeline_tasks.warehouse.ddl import DATABASES
+from pipeline_tasks.warehouse.roles import GRANTS, ROLES, Role
 
-ROLES = ("admin", "pipeline", "analyst")
 MEMORY_SHARE = 0.5
 MEMORY_CAP_BYTES = 16 << 30
 ANALYST_SECONDS = 60
 EXIT_ALREADY_RUNNING = 3
-
-_ANALYST_GRANTS = (
-    "SELECT ON marts.*",
-    "SELECT ON curated.v_*",
-    "SELECT ON ops.scorecard",
-    "SELECT ON ops.model_metrics",
-    "SELECT ON ops.publications",
-    "SELECT ON ops.check_results",
-)
-_ENGINES = ("MergeTree", "ReplacingMergeTree", "AggregatingMergeTree", "SummingMergeTree", "Memory", "Null", "View", "MaterializedView")
-_PIPELINE_GRANTS = (
-    *(f"ALL ON {name}.*" for name in DATABASES),
-    "SELECT ON system.*",
-    "CREATE TEMPORARY TABLE ON *.*",
-    *(f"TABLE ENGINE ON {name}" for name in _ENGINES),
-    "SET DEFINER ON pipeline",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +113,32 @@ def write_state(paths: ServerPaths, state: ServerState) -> None:
 
 
 def credentials(paths: ServerPaths) -> dict[str, str]:
-    """Passwords by role; made at random once, then kept in a file that only the owner can read."""
-    if paths.credentials.is_file():
-        stored: dict[str, str] = json.loads(paths.credentials.read_text(encoding="utf-8"))
-        missing = [r for r in ROLES if not stored.get(r)]
-        if missing:
-            raise ValueError(f"{paths.credentials} lacks the password of {missing}; stop the server, delete the file and start again")
-        return stored
-    made = {role: secrets.token_urlsafe(32) for role in ROLES}
-    write_private(paths.credentials, json.dumps(made, indent=2))
+    """Passwords by role; made at random once, then kept in a file that only the owner can read.
+
+    A role that a later version brought gets its password when a server starts (`write_configuration`).
+
+    Raises:
+        ValueError: the file lacks the password of a role; the message says which and what to do.
+    """
+    stored = _stored(paths)
+    missing = [r for r in ROLES if not stored.get(r)]
+    if missing:
+        raise ValueError(f"{paths.credentials} lacks the password of {missing}; restart the server (`desk down`), which makes them")
+    return stored
+
+
+def _stored(paths: ServerPaths) -> dict[str, str]:
+    if not paths.credentials.is_file():
+        return _complete(paths, {})
+    found: dict[str, str] = json.loads(paths.credentials.read_text(encoding="utf-8"))
+    return found
+
+
+def _complete(paths: ServerPaths, stored: dict[str, str]) -> dict[str, str]:
+    """Passwords of all roles: the stored ones, and new ones for those that have none."""
+    made: dict[str, str] = {role: stored.get(role) or secrets.token_urlsafe(32) for role in ROLES}
+    if made != stored:
+        write_private(paths.credentials, json.dumps(made, indent=2))
     return made
 
 
@@ -199,14 +199,20 @@ def _user_xml(name: str, password: str, profile: str, grants: tuple[str, ...]) -
     )
 
 
-def users_xml(passwords: dict[str, str]) -> str:
-    """users.xml: `default` may only open the listener; `admin` everything; `pipeline` our databases; `analyst` reads published data."""
+def users_xml(passwords: Mapping[str, str]) -> str:
+    """users.xml: `default` may only open the listener, `admin` everything, the other roles what `GRANTS` says."""
+    profiles: dict[Role, str] = {"analyst": "analyst", "yardstick": "reader"}
+    users = [_user_xml(role, passwords[role], profiles.get(role, "default"), GRANTS.get(role, ())) for role in ROLES]
+    indented = "\n        ".join(users)
     return f"""<clickhouse>
     <profiles>
         <default>
             <async_insert>0</async_insert>
             <input_format_null_as_default>0</input_format_null_as_default>
         </default>
+        <reader>
+            <readonly>2</readonly>
+        </reader>
         <analyst>
             <readonly>2</readonly>
             <max_execution_time>{ANALYST_SECONDS}</max_execution_time>
@@ -221,20 +227,18 @@ def users_xml(passwords: dict[str, str]) -> str:
     <users>
         <default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
             <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants></default>
-        {_user_xml("admin", passwords["admin"], "default", ())}
-        {_user_xml("pipeline", passwords["pipeline"], "default", _PIPELINE_GRANTS)}
-        {_user_xml("analyst", passwords["analyst"], "analyst", _ANALYST_GRANTS)}
+        {indented}
     </users>
 </clickhouse>
 """
 
 
 def write_configuration(paths: ServerPaths, port: int) -> None:
-    """Write config.xml and users.xml for a server on `port`; make the folders."""
+    """Write config.xml and users.xml for a server on `port`; make the folders and the passwords that are missing."""
     paths.data.mkdir(parents=True, exist_ok=True)
     paths.run.mkdir(parents=True, exist_ok=True)
     write_private(paths.run / "config.xml", config_xml(paths, port))
-    write_private(paths.run / "users.xml", users_xml(credentials(paths)))
+    write_private(paths.run / "users.xml", users_xml(_complete(paths, _stored(paths))))
 
 
 def hold_query_name(pid: int) -> str:

@@ -4,6 +4,7 @@ create table if not exists raw.offers
     market LowCardinality(String) comment 'Market key of config/markets.yaml, e.g. epf_de.',
     unit_id LowCardinality(String) comment 'Generating unit (raw.grid_units).',
     product LowCardinality(String) comment 'Market the offer was made in.',
+    window LowCardinality(String) comment 'Part of the local day: night (22-06), day (06-17), evening (17-22).',
     block Int64 comment 'Number of the block, from 0, in rising order of price.',
     delivery_ts DateTime64(3, 'UTC') comment 'Start of the delivery interval, UTC.',
     resolution_min Int64 comment 'Length of the delivery interval. [min]',
@@ -20,6 +21,6 @@ create table if not exists raw.offers
 )
 engine = MergeTree
 partition by (market, toYear(delivery_ts))
-order by (market, unit_id, product, block, delivery_ts, resolution_min, known_ts)
+order by (market, unit_id, product, window, block, delivery_ts, resolution_min, known_ts)
 settings non_replicated_deduplication_window = 100000
-comment 'One block of one unit\'s energy offer, valid for the interval (a day, where resolution_min is 1440); disclosed with a lag.';
+comment 'One block of one unit\'s energy offer, valid in its part of the local day that starts at delivery_ts; disclosed with a lag.';

@@ -14,7 +14,8 @@ import pytest
 from config.settings import Settings
 from pipeline_tasks.warehouse.client import bind
 from pipeline_tasks.warehouse.migrate import MigrationError, read_migrations, split_statements
-from pipeline_tasks.warehouse.server import ensure_server, server_status, stop_server
+from pipeline_tasks.warehouse.roles import ROLES
+from pipeline_tasks.warehouse.server import ServerError, ensure_server, server_status, stop_server
 from pipeline_tasks.warehouse.server_files import (
     ServerPaths,
     ServerState,
@@ -23,8 +24,10 @@ from pipeline_tasks.warehouse.server_files import (
     memory_limit_bytes,
     process_identity,
     users_xml,
+    write_configuration,
     write_state,
 )
+from pipeline_tasks.warehouse.truth import open_truth
 
 
 def test_passwords_are_random_kept_and_private(tmp_path: Path) -> None:
@@ -32,30 +35,34 @@ def test_passwords_are_random_kept_and_private(tmp_path: Path) -> None:
     first = credentials(paths)
     assert credentials(paths) == first
     assert stat.S_IMODE(paths.credentials.stat().st_mode) == 0o600
-    assert len(set(first.values())) == 3
+    assert len(set(first.values())) == 5
     assert min(map(len, first.values())) >= 32
     assert credentials(ServerPaths.below(tmp_path / "other")) != first
 
 
-def test_a_damaged_password_file_is_named(tmp_path: Path) -> None:
+def test_missing_passwords_are_named_and_made_by_the_next_start(tmp_path: Path) -> None:
     paths = ServerPaths.below(tmp_path)
     credentials(paths)
-    paths.credentials.write_text('{"admin": "x"}', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"lacks the password of \['pipeline', 'analyst'\]"):
+    paths.credentials.write_text('{"admin": "x", "pipeline": "y"}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"lacks the password of \['analyst', 'yardstick', 'steward'\]; restart the server"):
         credentials(paths)
+    write_configuration(paths, 4711)
+    assert {k: v for k, v in credentials(paths).items() if k in {"admin", "pipeline"}} == {"admin": "x", "pipeline": "y"}
 
 
 def test_users_have_hashes_not_passwords_and_only_their_rights() -> None:
-    passwords = {"admin": "p-admin", "pipeline": "p-pipeline", "analyst": "p-analyst"}
+    passwords = {role: f"p-{role}" for role in ROLES}
     text = users_xml(passwords)
     users = ET.fromstring(text).find("users")  # noqa: S314 - our own text
     assert users is not None
-    assert {u.tag for u in users} == {"default", "admin", "pipeline", "analyst"}
+    assert {u.tag for u in users} == {"default", *ROLES}
     assert not any(p in text for p in passwords.values())
     assert users.findtext("analyst/password_sha256_hex") == hashlib.sha256(b"p-analyst").hexdigest()
     rights = [q.text or "" for q in users.findall("analyst/grants/query")]
     assert all(r.startswith("GRANT SELECT ON ") for r in rights)
     assert not any("raw" in r or "audit" in r or "FILE" in r for r in rights)
+    for role, may in (("pipeline", False), ("analyst", False), ("yardstick", True), ("steward", True)):
+        assert any("ON truth." in (q.text or "") for q in users.findall(f"{role}/grants/query")) is may, role
     assert [q.text for q in users.findall("default/grants/query")] == ["GRANT SYSTEM LISTEN ON *.*", "GRANT SELECT ON system.numbers"]
 
 
@@ -102,6 +109,12 @@ def test_a_configured_server_is_used_as_it_is_and_never_stopped(tmp_path: Path) 
     endpoint = ensure_server(settings, "analyst")
     assert (endpoint.host, endpoint.port, endpoint.user, endpoint.password, endpoint.secure) == ("ch.example", 8443, "u", "s", True)
     assert "s'" not in repr(endpoint).replace("secure", "")
+    with pytest.raises(ServerError, match="CLICKHOUSE_STEWARD_USER"):
+        ensure_server(settings, "steward")
+    with open_truth("yardstick", settings) as none:
+        assert none is None
+    own = settings.model_copy(update={"clickhouse_steward_user": "keeper"})
+    assert ensure_server(own, "steward").user == "keeper"
     assert stop_server(settings) is False
     assert server_status(settings).mode == "external"
     assert not list(tmp_path.iterdir())
