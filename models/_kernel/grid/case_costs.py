@@ -14,7 +14,7 @@ _PIECEWISE, _POLYNOMIAL = 1, 2
 _FLAT = 1e-9
 
 
-def cost_curves(case: str, names: Sequence[str], gencost: Table, p_min: Floats, p_max: Floats) -> CostCurves:
+def cost_curves(case: str, names: Sequence[str], gencost: Table, p_min: Floats, p_max: Floats, *, envelope: bool = False) -> CostCurves:
     """Costs of generators in the order of `names`; none at all where the case has no cost table.
 
     A piecewise curve keeps its first and last slope beyond its points, as in MATPOWER, as far as `p_min` and `p_max` reach;
@@ -26,6 +26,7 @@ def cost_curves(case: str, names: Sequence[str], gencost: Table, p_min: Floats, 
         gencost: rows of the cost table, shape (n_generators, columns), or no rows.
         p_min: least output, MW.
         p_max: largest output, MW.
+        envelope: replace piecewise costs by their convex envelope: the largest convex cost that is nowhere above them.
 
     Raises:
         GridError: a degree above 2, an unknown cost model or too few points.
@@ -42,8 +43,8 @@ def cost_curves(case: str, names: Sequence[str], gencost: Table, p_min: Floats, 
         if model == _POLYNOMIAL:
             smooth[k] = _polynomial(f"case {case!r}, generator {names[k]}", row[4 : 4 + count])
         elif model == _PIECEWISE:
-            points = row[4 : 4 + 2 * count].reshape(-1, 2)
-            smooth[k, 0], pieces = _pieces(f"case {case!r}, generator {names[k]}", points, p_min[k], p_max[k])
+            points = row[4 : 4 + 2 * min(count, (len(row) - 4) // 2)].reshape(-1, 2)
+            smooth[k, 0], pieces = _pieces(f"case {case!r}, generator {names[k]}", points, (p_min[k], p_max[k]), envelope=envelope)
             blocks.append(np.column_stack((np.full(len(pieces), float(k)), pieces)))
         else:
             raise GridError(f"case {case!r}, generator {names[k]}: cost model {model}; give 1 (piecewise) or 2 (polynomial)")
@@ -70,18 +71,33 @@ def _polynomial(label: str, coefficients: Floats) -> Floats:
     return out
 
 
-def _pieces(label: str, points: Table, p_min: float, p_max: float) -> tuple[float, Table]:
+def _pieces(label: str, points: Table, reach: tuple[float, float], *, envelope: bool) -> tuple[float, Table]:
     """Cost at the start of the first piece, and rows of start, length, slope."""
     if len(points) < 2 or np.any(np.diff(points[:, 0]) < 0):
         raise GridError(f"{label}: {len(points)} cost points; give at least 2, with outputs that rise")
-    x, y = points[np.append(True, np.diff(points[:, 0]) > 0)].T
+    points = points[np.append(True, np.diff(points[:, 0]) > 0)]
+    x, y = (_lower_hull(points) if envelope else points).T
     if len(x) < 2:
         raise GridError(f"{label}: all cost points at {x[0]:g} MW; give at least 2 different outputs")
     slope = np.diff(y) / np.diff(x)
-    begin = min(x[0], p_min) if np.isfinite(p_min) else x[0]
-    end = max(x[-1], p_max) if np.isfinite(p_max) else x[-1]
+    low, high = reach
+    begin = min(x[0], low) if np.isfinite(low) else x[0]
+    end = max(x[-1], high) if np.isfinite(high) else x[-1]
     at_begin = y[0] + slope[0] * (begin - x[0])
     turns = np.flatnonzero(np.abs(np.diff(slope)) > _FLAT * np.maximum(1.0, np.abs(slope[:-1]))) + 1
     starts = np.concatenate(([begin], x[turns]))
     lengths = np.diff(np.append(starts, end))
     return float(at_begin), np.column_stack((starts, lengths, slope[np.append(0, turns)]))
+
+
+def _lower_hull(points: Table) -> Table:
+    """The corners of the convex envelope of points with rising outputs (Andrew's monotone chain)."""
+    hull: list[Floats] = []
+    for point in points:
+        while len(hull) > 1:
+            (x0, y0), (x1, y1) = hull[-2], hull[-1]
+            if (y1 - y0) * (point[0] - x1) < (point[1] - y1) * (x1 - x0):
+                break
+            hull.pop()
+        hull.append(point)
+    return np.array(hull)

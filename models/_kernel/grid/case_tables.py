@@ -59,8 +59,8 @@ def _table(name: str, key: str, values: object, width: int) -> Table:
     return table
 
 
-def network_of(name: str, base_mva: float, tables: Tables) -> Network:
-    """The network in service of one case, validated.
+def network_of(name: str, base_mva: float, tables: Tables, *, convex_costs: bool = False) -> Network:
+    """The network in service of one case, validated; `convex_costs` replaces piecewise costs by their convex envelope.
 
     Raises:
         GridError: costs that are no polynomial to degree 2 nor piecewise linear, an element at an unknown bus, or a fault that
@@ -83,7 +83,7 @@ def network_of(name: str, base_mva: float, tables: Tables) -> Network:
             shunt_mw=bus[:, _SHUNT].copy(),
         ),
         branches=_branches(tables.branch, where, dropped),
-        generators=_generators(name, tables, where, dropped),
+        generators=_generators(name, tables, where, dropped, envelope=convex_costs),
         links=_links(tables.dcline, where, dropped),
         reference_bus=int(reference[0]) if len(reference) else 0,
     )
@@ -109,7 +109,7 @@ def _branches(table: Table, where: dict[int, int], dropped: set[int]) -> Branche
     )
 
 
-def _generators(name: str, tables: Tables, where: dict[int, int], dropped: set[int]) -> Generators:
+def _generators(name: str, tables: Tables, where: dict[int, int], dropped: set[int], *, envelope: bool) -> Generators:
     table = tables.gen
     names = _numbered([f"G{int(row[0])}" for row in table], "-", always=True)
     kept = (table[:, _GEN_STATUS] > 0) & ~_at(table[:, 0], dropped)
@@ -124,7 +124,7 @@ def _generators(name: str, tables: Tables, where: dict[int, int], dropped: set[i
         p_min_mw=low,
         p_max_mw=high,
         ramp_mw_per_min=_ramps(rows),
-        cost=cost_curves(name, own, gencost, low, high),
+        cost=cost_curves(name, own, gencost, low, high, envelope=envelope),
         fuel=tuple(fuel for fuel, keep in zip(tables.fuels, kept, strict=True) if keep) if tables.fuels else (),
     )
 

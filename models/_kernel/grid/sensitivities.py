@@ -16,8 +16,8 @@ from models._kernel.grid.network import Floats, GridError, Ints, Network
 from models._kernel.grid.sensitivities_factor import Factor, LuFactor, UpdatedFactor, transfers
 from models._kernel.grid.topology import Flags, Positions, branch_positions, bridges, islands
 
-_BLOCK = 256
-"""Columns solved at once; bounds the working memory to a few blocks of n_buses rows."""
+_BLOCK = 32
+"""Columns solved at once: few enough to stay in the cache, and working memory of a few times n_buses."""
 
 _MAX_UPDATE = 16
 """Largest number of outages that is cheaper as a correction than as a new factorisation."""
