@@ -1,0 +1,251 @@
+"""Parametric active-set method for separable convex programs with bounds: the next optimum from the last working set.
+
+Solve the optimality system of the given working set for the true data. Where the answer breaks a bound or a sign, shift the data until it
+is optimal, then walk the shift off: along the way one constraint at a time enters or leaves, with an exchange where the system would turn
+singular. Without quadratic costs the steps are those of the parametric simplex method. Method: Ferreau, Bock & Diehl, "An online active
+set strategy to overcome the limitations of explicit MPC", Int. J. Robust Nonlinear Control 18 (2008); shifts in place of the last data.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models._kernel.grid.active_set_kkt import factorise, solve_system
+from models._kernel.grid.active_set_ratio import COLUMN_IN, COLUMN_OUT, ROW_IN, blocking_dual, blocking_primal, first_event
+from models._kernel.grid.active_set_types import (
+    AT_LOWER,
+    AT_UPPER,
+    EQUALITY,
+    FREE,
+    IDLE,
+    ON_LOWER,
+    ON_UPPER,
+    Basis,
+    Data,
+    Marks,
+    Point,
+    Problem,
+    Shift,
+    compiled,
+)
+from models._kernel.grid.network import Floats
+
+SINGULAR, BLOCKED, EXHAUSTED = -1, -2, -3
+CURVATURE = 1e-9
+
+
+@compiled
+def empty_point(n_columns: int, n_rows: int) -> Point:
+    """A point of zeros."""
+    return Point(np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_rows), np.zeros(n_rows))
+
+
+@compiled
+def solve_true(problem: Problem, columns: Marks, rows: Marks, cost: Floats, basis: Basis, out: Point) -> None:
+    """The point of a working set for the true data."""
+    at = np.zeros(len(columns))
+    for j in range(len(columns)):
+        at[j] = problem.upper[j] if columns[j] == AT_UPPER else problem.lower[j]
+    target = np.zeros(len(rows))
+    for i in range(len(rows)):
+        target[i] = problem.row_upper[i] if rows[i] == ON_UPPER else problem.row_lower[i]
+    solve_system(problem, basis, columns, rows, Data(cost, at, target, np.zeros(len(rows))), out)
+
+
+@compiled
+def shift_to_optimal(problem: Problem, columns: Marks, rows: Marks, point: Point, tolerances: tuple[float, float]) -> tuple[Shift, bool]:
+    """True data minus the nearest data for which the point is optimal; and whether anything had to move."""
+    n, m = len(columns), len(rows)
+    shift = Shift(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(m), np.zeros(m), np.zeros(m))
+    tolerance_x, tolerance_d = tolerances
+    moved = False
+    for j in range(n):
+        below, above = problem.lower[j] - point.x[j], point.x[j] - problem.upper[j]
+        fixed = problem.upper[j] - problem.lower[j] <= 0.0
+        if columns[j] == FREE:
+            if below > tolerance_x:
+                shift.lower[j], moved = below, True
+            if above > tolerance_x:
+                shift.upper[j], moved = -above, True
+        elif not fixed and (point.d[j] < -tolerance_d if columns[j] == AT_LOWER else point.d[j] > tolerance_d):
+            shift.cost[j], moved = point.d[j], True
+            point.d[j] = 0.0
+    for i in range(m):
+        below, above = problem.row_lower[i] - point.a[i], point.a[i] - problem.row_upper[i]
+        if rows[i] == IDLE:
+            if below > tolerance_x:
+                shift.row_lower[i], moved = below, True
+            if above > tolerance_x:
+                shift.row_upper[i], moved = -above, True
+        elif (rows[i] == ON_LOWER and point.y[i] < -tolerance_d) or (rows[i] == ON_UPPER and point.y[i] > tolerance_d):
+            shift.idle[i], moved = -point.y[i], True
+    return shift, moved
+
+
+@compiled
+def _direction(problem: Problem, basis: Basis, columns: Marks, rows: Marks, shift: Shift, out: Point) -> None:
+    at, target = np.zeros(len(columns)), np.zeros(len(rows))
+    for j in range(len(columns)):
+        at[j] = shift.upper[j] if columns[j] == AT_UPPER else shift.lower[j]
+    for i in range(len(rows)):
+        if rows[i] == ON_UPPER:
+            target[i] = shift.row_upper[i]
+        elif rows[i] == ON_LOWER:
+            target[i] = shift.row_lower[i]
+    solve_system(problem, basis, columns, rows, Data(shift.cost, at, target, shift.idle), out)
+
+
+@compiled
+def _advance(point: Point, step: float, direction: Point) -> None:
+    for j in range(len(point.x)):
+        point.x[j] += step * direction.x[j]
+        point.d[j] += step * direction.d[j]
+    for i in range(len(point.y)):
+        point.y[i] += step * direction.y[i]
+        point.a[i] += step * direction.a[i]
+
+
+@compiled
+def _probe(problem: Problem, basis: Basis, columns: Marks, rows: Marks, event: tuple[int, int, int], out: Point) -> float:
+    """Response to a unit move of one constraint: how much the system yields along it (0: the change would make it singular)."""
+    kind, index, side = event
+    sign = 1.0 if side == AT_LOWER else -1.0
+    n, m = len(columns), len(rows)
+    data = Data(np.zeros(n), np.zeros(n), np.zeros(m), np.zeros(m))
+    if kind == COLUMN_OUT:
+        data.cost[index] = -sign
+        solve_system(problem, basis, columns, rows, data, out)
+        out.d[index] = sign
+        return out.x[index] * sign
+    if kind == ROW_IN:
+        data.idle[index] = sign
+        solve_system(problem, basis, columns, rows, data, out)
+        return out.a[index] * sign
+    if kind == COLUMN_IN:
+        data.at[index] = sign
+        solve_system(problem, basis, columns, rows, data, out)
+        return out.d[index] * sign
+    data.row[index] = sign
+    solve_system(problem, basis, columns, rows, data, out)
+    return out.y[index] * sign
+
+
+@compiled
+def _mark(columns: Marks, rows: Marks, event: tuple[int, int, int]) -> None:
+    kind, index, side = event
+    if kind == COLUMN_OUT:
+        columns[index] = side
+    elif kind == ROW_IN:
+        rows[index] = ON_LOWER if side == AT_LOWER else ON_UPPER
+    elif kind == COLUMN_IN:
+        columns[index] = FREE
+    else:
+        rows[index] = IDLE
+
+
+@compiled
+def _exchange(
+    problem: Problem,
+    basis: Basis,
+    columns: Marks,
+    rows: Marks,
+    event: tuple[int, int, int],
+    bounds: tuple[Point, Shift, float],
+    probe: Point,
+) -> bool:
+    """Carries out an event; where the system would turn singular, another constraint leaves or enters in its place."""
+    point, shift, rest = bounds
+    yields = _probe(problem, basis, columns, rows, event, probe) > CURVATURE
+    if yields:
+        _mark(columns, rows, event)
+        return True
+    if event[0] == COLUMN_OUT or event[0] == ROW_IN:
+        other, step = blocking_dual(problem, columns, rows, (point, shift, rest), probe, event)
+        if other[0] < 0:
+            return False
+        for j in range(len(point.d)):
+            point.d[j] += step * probe.d[j]
+        for i in range(len(point.y)):
+            point.y[i] += step * probe.y[i]
+    else:
+        other, step = blocking_primal(problem, columns, rows, (point, shift, rest), probe, event)
+        if other[0] < 0:
+            return False
+        for j in range(len(point.x)):
+            point.x[j] += step * probe.x[j]
+        for i in range(len(point.a)):
+            point.a[i] += step * probe.a[i]
+    _mark(columns, rows, event)
+    _mark(columns, rows, other)
+    return True
+
+
+@compiled
+def _walk(problem: Problem, columns: Marks, rows: Marks, bounds: tuple[Point, Shift, Basis], limit: int) -> int:
+    """Walks the shift off; pivots done, or a negative reason."""
+    point, shift, basis = bounds
+    n, m = len(columns), len(rows)
+    direction, probe = empty_point(n, m), empty_point(n, m)
+    done, pivots = 0.0, 0
+    while True:
+        _direction(problem, basis, columns, rows, shift, direction)
+        event, step = first_event(problem, columns, rows, (point, shift, 1.0 - done), direction)
+        if event[0] < 0 or step >= 1.0 - done:
+            _advance(point, 1.0 - done, direction)
+            return pivots
+        _advance(point, step, direction)
+        done += step
+        pivots += 1
+        if pivots > limit:
+            return EXHAUSTED
+        if not _exchange(problem, basis, columns, rows, event, (point, shift, 1.0 - done), probe):
+            return BLOCKED
+        basis = factorise(problem, columns, rows)
+        if not basis.regular:
+            return SINGULAR
+
+
+@compiled
+def settle(
+    problem: Problem, columns: Marks, rows: Marks, costs: tuple[Floats, Floats], point: Point, limits: tuple[float, float, int]
+) -> int:
+    """Moves the working set to the optimal one and fills in its point for the true data.
+
+    Args:
+        problem: bounds and coefficients; the cost used while walking is `costs[0]`.
+        columns, rows: working set, changed in place.
+        costs: costs with ties broken by tiny fixed offsets, true costs.
+        point: filled in.
+        limits: tolerance in MW, tolerance in price, pivots allowed.
+
+    Returns:
+        Pivots done, or SINGULAR, BLOCKED, EXHAUSTED.
+    """
+    total, attempts = 0, 0
+    for j in range(len(columns)):
+        if columns[j] == AT_LOWER and problem.lower[j] == -np.inf:
+            columns[j] = AT_UPPER
+        elif columns[j] == AT_UPPER and problem.upper[j] == np.inf:
+            columns[j] = AT_LOWER
+    for i in range(len(rows)):
+        if problem.row_lower[i] == problem.row_upper[i]:
+            rows[i] = EQUALITY
+        elif rows[i] == EQUALITY:
+            rows[i] = IDLE
+    while total <= limits[2]:
+        basis = factorise(problem, columns, rows)
+        if not basis.regular:
+            return SINGULAR
+        solve_true(problem, columns, rows, costs[0], basis, point)
+        attempts += 1
+        strict = 0.01 if attempts <= 2 else 1.0
+        tolerances = (limits[0] * strict, limits[1] * strict)
+        shift, moved = shift_to_optimal(problem, columns, rows, point, tolerances)
+        if not moved:
+            solve_true(problem, columns, rows, costs[1], basis, point)
+            return total
+        pivots = _walk(problem, columns, rows, (point, shift, basis), limits[2] - total)
+        if pivots < 0:
+            return pivots
+        total += pivots + 1
+    return EXHAUSTED
