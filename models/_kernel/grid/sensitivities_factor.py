@@ -6,11 +6,11 @@ from typing import Protocol
 
 import numpy as np
 from scipy.linalg import lu_factor, lu_solve
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
 from models._kernel.grid.network import Floats, GridError, Ints, Network
-from models._kernel.grid.topology import islands
+from models._kernel.grid.topology import Flags, islands
 
 _SINGULAR = 1e-10
 """Relative residual, or reciprocal of a condition, at which a matrix counts as singular."""
@@ -47,10 +47,10 @@ class LuFactor:
         self.labels = islands(network, outages)
         self.references = np.unique(self.labels, return_index=True)[1].astype(np.int64)
         self.references[self.labels[network.reference_bus]] = network.reference_bus
-        matrix = incidence(network)
-        self._kept = np.setdiff1d(np.arange(network.n_buses), self.references)
-        full = csc_array(matrix.T @ matrix.multiply(self.susceptance[:, None]))
-        self._reduced = csc_array(full[self._kept, :][:, self._kept])
+        free = np.ones(network.n_buses, dtype=bool)
+        free[self.references] = False
+        self._kept = np.flatnonzero(free)
+        self._reduced = _reduced_matrix(network, self.susceptance, free)
         self._lu = self._factorise(network) if len(self._kept) else None
 
     def _factorise(self, network: Network) -> object:
@@ -131,12 +131,15 @@ def susceptances(network: Network, outages: Ints) -> Floats:
     return np.asarray(value)
 
 
-def incidence(network: Network) -> csr_array:
-    """Branches by buses: +1 at the from bus, -1 at the to bus."""
-    m = network.n_branches
-    rows = np.concatenate((np.arange(m), np.arange(m)))
-    columns = np.concatenate((network.branches.from_bus, network.branches.to_bus))
-    return csr_array((np.repeat([1.0, -1.0], m), (rows, columns)), shape=(m, network.n_buses))
+def _reduced_matrix(network: Network, susceptance: Floats, free: Flags) -> csc_array:
+    """Susceptance matrix of the buses that are free, in their order."""
+    ends = np.where(free, np.cumsum(free) - 1, -1)
+    f, t = ends[network.branches.from_bus], ends[network.branches.to_bus]
+    rows, columns = np.concatenate((f, t, f, t)), np.concatenate((f, t, t, f))
+    values = np.concatenate((susceptance, susceptance, -susceptance, -susceptance))
+    inside = (rows >= 0) & (columns >= 0)
+    n = int(free.sum())
+    return csc_array((values[inside], (rows[inside], columns[inside])), shape=(n, n))
 
 
 def transfers(network: Network, branches: Ints) -> Floats:
