@@ -2,7 +2,8 @@
 
 Positions are those of the fleet's network: axis `bus` follows network.buses, `unit` network.generators, `branch` network.branches,
 `hub` Fleet.hubs. Axis `hour` has 23, 24 or 25 entries (elapsed hours of the local day); axis `step` is the product's own: hours for the
-day-ahead market, hours or five minutes for real time. MW and currency/MWh throughout; prices are rounded to cents and their parts add up exactly in decimals.
+day-ahead market, hours or five minutes for real time. MW and currency/MWh throughout; prices are rounded to cents and their parts add
+up exactly in decimals.
 """
 
 from __future__ import annotations
@@ -44,29 +45,31 @@ class DayForecast:
     Attributes:
         day: index of the delivery day in the world's calendar.
         local_hour: (hour,) local hour of day, 0-23.
-        weekday: 1 Monday to 7 Sunday.
-        holiday: whether the day is one.
         load_mw: (hour, bus) forecast demand.
-        available_mw: (hour, unit) upper limit of output: forecast of wind, solar and run-of-river, capacity of the others less what is lost to
-            outages announced by the gate for as long as they are expected to last.
+        available_mw: (hour, unit) upper limit of output: forecast of wind, solar and run-of-river, capacity of the others less what is
+            lost to outages announced by the gate for as long as they are expected to last.
         branch_out: (hour, branch) outages of branches announced by the gate.
-        gas, coal, co2: last settlements before the gate: gas (unit,) at the gas hub of each unit, coal, currency/MWh thermal; co2 currency/t.
-        inflow_mw: natural inflow of reservoirs as a share of their mean inflow.
+        gas, coal, co2: last settlements before the gate: gas (unit,) at the gas hub of each unit, coal, currency/MWh thermal; co2
+        currency/t.
+        inflow: natural inflow of reservoirs and rivers over its yearly mean.
         stress: regime seen by bidders, 0 normal, 1 transition, 2 stressed.
+        day_of_year: 1 to 366.
+        price_floor, price_cap: limits of offers and prices in force on the day, currency/MWh.
     """
 
     day: int
     local_hour: Ints
-    weekday: int
-    holiday: bool
     load_mw: Floats
     available_mw: Floats
     branch_out: Bools
     gas: Floats
     coal: float
     co2: float
-    inflow_mw: float
+    inflow: float
     stress: int
+    day_of_year: int
+    price_floor: float
+    price_cap: float
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ class DayCommitment:
         previous_mw: (unit,) scheduled output of the hour before the first.
         previous_on: (unit,) committed in the hour before the first.
         energy_mwh: (hour, unit) stored energy at the end of the hour; 0 for units without a store.
+        energy_price: (hour,) marginal price of the commitment with its decisions fixed: what stores expect of the hour.
         offers: the day's offers with their truth.
         water_value: (unit,) opportunity cost of storages and reservoirs, currency/MWh; nan for others.
         objective, bound, gap: of the commitment's mixed-integer programme, currency and relative.
@@ -155,6 +159,7 @@ class DayCommitment:
     previous_mw: Floats
     previous_on: Bools
     energy_mwh: Floats
+    energy_price: Floats
     offers: Offers
     water_value: Floats
     objective: float
@@ -192,16 +197,18 @@ class ProductResult:
         minutes: length of a step.
         energy: (step,) energy component, the same at every bus.
         congestion, loss, lmp: (step, bus); energy + congestion + loss = lmp in decimals.
-        hub_energy, hub_congestion, hub_loss, hub_price: (step, hub) means weighted by the fixed load shares of the buses, with the same identity.
+        hub_energy, hub_congestion, hub_loss, hub_price: (step, hub) means weighted by the fixed load shares of the buses, with the same
+            identity.
         generation_mw: (step, unit) output; negative while a storage charges.
         flow_mw: (step, branch).
         load_mw: (step,) demand that was cleared, before unserved energy.
+        losses_mw: (step,) network losses of the linear model.
         unserved_mw, surplus_mw: (step,) demand not met and generation that could not be used, system totals.
         constraints: binding limits.
         reserve_price: (step, reserve).
         reserve_required_mw, reserve_mw: (step, reserve) full requirement and what was held.
         reserve_award_mw: (step, unit, reserve).
-        balance_residual_mw: (step,) generation + unserved - surplus - load: 0 up to the solver's tolerance.
+        balance_residual_mw: (step,) generation + unserved - surplus - load - losses: 0 up to the solver's tolerance.
     """
 
     minutes: int
@@ -216,6 +223,7 @@ class ProductResult:
     generation_mw: Floats
     flow_mw: Floats
     load_mw: Floats
+    losses_mw: Floats
     unserved_mw: Floats
     surplus_mw: Floats
     constraints: Constraints
