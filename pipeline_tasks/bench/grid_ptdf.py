@@ -42,7 +42,7 @@ def _beside_pypower(name: str) -> list[Figure]:
         sensitivities.lodf(every, every)
 
     ours: dict[str, Callable[[], object]] = {"ptdf": lambda: Sensitivities(network).ptdf(), "ptdf_and_lodf": both}
-    peers = {"ptdf": theirs["ptdf"], "ptdf_and_lodf": lambda: theirs["lodf"](theirs["ptdf"]())}
+    peers: dict[str, Callable[[], object]] = {"ptdf": theirs["ptdf"], "ptdf_and_lodf": lambda: theirs["lodf"](theirs["ptdf"]())}
     label = f"{name}, all {network.n_branches} branches, factorisation included"
     figures = []
     for metric, act in ours.items():

@@ -149,6 +149,13 @@ def test_fuels_follow_their_generators(tmp_path):
 
 
 @networks_group
+def test_switched_off_generators_come_when_asked(tmp_path):
+    path = tmp_path / "small.m"
+    path.write_text(CASE, encoding="utf-8")
+    assert load_matpower(path, offline_generators=True).generators.names == ("G10-1", "G10-2", "G10-3", "G30-1")
+
+
+@networks_group
 def test_files_that_must_be_run_are_refused(tmp_path):
     for statement in (
         "mpc.branch(:, 4) = mpc.branch(:, 4) / 100;",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,8 +59,15 @@ def _table(name: str, key: str, values: object, width: int) -> Table:
     return table
 
 
-def network_of(name: str, base_mva: float, tables: Tables, *, convex_costs: bool = False) -> Network:
-    """The network in service of one case, validated; `convex_costs` replaces piecewise costs by their convex envelope.
+def network_of(name: str, base_mva: float, tables: Tables, *, convex_costs: bool = False, offline_generators: bool = False) -> Network:
+    """The network in service of one case, validated.
+
+    Args:
+        name: label of the case.
+        base_mva: per-unit base.
+        tables: tables of the format.
+        convex_costs: replace piecewise costs by their convex envelope.
+        offline_generators: keep generators that are switched off.
 
     Raises:
         GridError: costs that are no polynomial to degree 2 nor piecewise linear, an element at an unknown bus, or a fault that
@@ -71,6 +78,8 @@ def network_of(name: str, base_mva: float, tables: Tables, *, convex_costs: bool
     where = {int(number): k for k, number in enumerate(ids)}
     dropped = {int(number) for number in tables.bus[tables.bus[:, _TYPE] == _ISOLATED, _BUS]}
     reference = np.flatnonzero(bus[:, _TYPE] == _REFERENCE)
+    if offline_generators:
+        tables = replace(tables, gen=_switched_on(tables.gen))
     network = Network(
         name=name,
         base_mva=base_mva,
@@ -127,6 +136,12 @@ def _generators(name: str, tables: Tables, where: dict[int, int], dropped: set[i
         cost=cost_curves(name, own, gencost, low, high, envelope=envelope),
         fuel=tuple(fuel for fuel, keep in zip(tables.fuels, kept, strict=True) if keep) if tables.fuels else (),
     )
+
+
+def _switched_on(gen: Table) -> Table:
+    table = gen.copy()
+    table[:, _GEN_STATUS] = 1.0
+    return table
 
 
 def _links(table: Table, where: dict[int, int], dropped: set[int]) -> Links:

