@@ -146,8 +146,8 @@ class Noise:
 
 
 def autoregressive(shocks: FloatArray, phi: float) -> FloatArray:
-    """Stationary AR(1) with unit variance driven by standard normal shocks; the past never depends on the future."""
+    """Stationary AR(1) along the last axis with unit variance, driven by standard normal shocks; the past never depends on the future."""
     scaled = shocks * np.sqrt(1 - phi**2)
-    scaled[0] = shocks[0]
+    scaled[..., 0] = shocks[..., 0]
     path: FloatArray = lfilter([1.0], [1.0, -phi], scaled)
     return path

@@ -24,7 +24,7 @@ class OutageElement:
         kind: unit or line.
         name: unique within the kind; the element's random draws hang on it, not on its place in a list.
         capacity_mw: size, for the frame.
-        forced_per_year: mean number of forced outages per year in the normal regime and mild weather.
+        forced_per_year: mean forced outages per year in the normal regime and mild weather.
         mean_repair_h: mean length of a forced outage.
         planned_days_per_year: mean days of planned outage per year.
         hub: position of the hub whose weather it feels; None for the average of the hubs.
@@ -44,8 +44,8 @@ class Outages:
     """Outages announced within the horizon.
 
     Attributes:
-        events: truth, one row per outage: outage_id, element_kind, element, kind (forced, planned, scenario), announced_ts, start_ts, end_ts,
-            derate_share (share of capacity that is lost). Sorted by announced_ts, outage_id.
+        events: one row per outage (truth): outage_id, element_kind, element, kind (forced, planned, scenario), announced_ts, start_ts,
+            end_ts, derate_share (share of capacity that is lost). Sorted by announced_ts, outage_id.
         reports: one row per announcement: outage_id, element_kind, element, kind, revision, known_ts, start_ts, expected_end_ts,
             derate_share. The last report of an outage is known when it ends and has its true end. Sorted by known_ts, outage_id.
     """

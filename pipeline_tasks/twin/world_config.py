@@ -69,6 +69,13 @@ class NewsShares(_Section):
     cloud: tuple[float, float]
 
 
+class WindMixes(_Section):
+    """How much of the wind field is in the other fields: windy weather is cloudy, and mild in winter."""
+
+    cloud: float = Field(gt=-1, lt=1)
+    temperature: float = Field(gt=-1, lt=1)
+
+
 class WeatherConfig(_Section):
     """Random fields, fronts and extremes."""
 
@@ -81,6 +88,7 @@ class WeatherConfig(_Section):
     north_degc: float
     season_degc: float = Field(ge=0)
     diurnal_degc: float = Field(ge=0)
+    wind_mixes: WindMixes
     spread_degc: float = Field(ge=0)
     weibull_shape: float = Field(gt=1)
     onshore_m_s: float = Field(gt=0)
@@ -172,6 +180,7 @@ class FuelsConfig(_Section):
     coal_mean: float = Field(gt=0)
     co2_mean: float = Field(gt=0)
     half_life_days: FuelHalfLives
+    basis_stock: float
     basis_sd: float = Field(ge=0)
     correlation: FuelCorrelation
     jumps_per_year: Triple
@@ -216,6 +225,7 @@ class LngConfig(_Section):
     passages: dict[str, Passage]
     terminals: dict[str, Terminal] = Field(min_length=1)
     boil_off_per_day: float = Field(ge=0, lt=0.1)
+    schedule_slack_days: float = Field(ge=0)
     port_days: float = Field(gt=0)
     delay_noise_days: float = Field(ge=0)
     storm_delay_days: float = Field(ge=0)

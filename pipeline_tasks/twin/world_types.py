@@ -75,7 +75,7 @@ class Fuels:
         coal: (n_days,) EUR/MWh thermal.
         co2: (n_days,) EUR/t.
         trading: (n_days,) whether the day has a settlement (18:00 local).
-        before: settlement before the first day, gas hubs, then coal, then CO2.
+        before: (2, n_gas_hubs + 2) the same of the two days before the first: gas hubs, coal, CO2.
         gas_without_lng: `gas` as it would be had every cargo come to schedule (truth).
     """
 
@@ -90,7 +90,7 @@ class Fuels:
     def known_at_gate(self, day: int) -> tuple[Floats, float, float]:
         """Gas hubs (n_gas_hubs,), coal and CO2 known at noon before delivery day `day`: settled two days before it or earlier."""
         if day < 2:
-            return self.before[:-2], float(self.before[-2]), float(self.before[-1])
+            return self.before[day, :-2], float(self.before[day, -2]), float(self.before[day, -1])
         return self.gas[:, day - 2], float(self.coal[day - 2]), float(self.co2[day - 2])
 
 
