@@ -67,7 +67,7 @@ class Storage:
     """A store charged from and discharged to the system.
 
     Attributes:
-        charge_mw, discharge_mw: largest power at the grid side; both together share the converter (charge/charge_mw + discharge/discharge_mw <= 1).
+        charge_mw, discharge_mw: largest power at the grid side; they share the converter: used shares of both add up to at most 1.
         energy_mwh: capacity.
         initial_mwh: content before the first hour.
         charge_efficiency, discharge_efficiency: content gained per MWh taken, MWh delivered per content lost; in (0, 1].

@@ -1,0 +1,106 @@
+"""The search for a commitment within a gap that is proven.
+
+The linear relaxation gives a bound L and reduced costs d. A solution that costs less than L + s keeps every binary with |d| > s at its
+relaxed value, so branch and bound over the others alone proves min(its bound, L + s) for the whole problem. Small s makes a small problem
+that finds good commitments fast; s grows only as far as the proof needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models._kernel.grid.commitment_highs import Linear, linear, tree
+from models._kernel.grid.commitment_matrix import Programme
+from models._kernel.grid.network import Floats, GridError
+
+FIRST_SHARE, GROWTH, STAGES = 0.5, 4.0, 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop: a proven relative gap, branch-and-bound nodes of a stage, seconds of a stage (benches only; not reproducible)."""
+
+    relative_gap: float
+    node_limit: int | None = None
+    time_limit: float | None = None
+
+
+@dataclass
+class Search:
+    """Best point and bound so far."""
+
+    objective: float
+    bound: float
+    column: Floats | None
+    nodes: int = 0
+    method: str = "linear"
+
+    @property
+    def gap(self) -> float:
+        """Relative gap; inf without a point."""
+        if self.column is None:
+            return float("inf")
+        return max(self.objective - self.bound, 0.0) / max(abs(self.objective), 1e-9)
+
+
+def search(programme: Programme, limits: Limits, start: Floats | None = None) -> Search:
+    """Best feasible point with a proven bound.
+
+    Args:
+        programme: the mixed-integer programme.
+        limits: when to stop.
+        start: a feasible point.
+
+    Raises:
+        GridError: no commitment is feasible, or none was found within the limits.
+    """
+    relaxed = linear(programme, programme.lower, programme.upper)
+    if relaxed is None:
+        raise GridError("no commitment is feasible; give Penalties for unserved energy, oversupply and reserve, or check capacity and state")
+    state = Search(np.inf, relaxed.objective, None)
+    if start is not None:
+        state.objective, state.column = float(programme.cost @ start), start
+    scale = max(abs(relaxed.objective), 1e-9)
+    slack = FIRST_SHARE * limits.relative_gap * scale
+    for _ in range(STAGES):
+        if state.gap <= limits.relative_gap:
+            return state
+        settled = _stage(programme, relaxed, slack, limits, state)
+        needed = state.objective * (1.0 - np.sign(state.objective) * limits.relative_gap) - relaxed.objective
+        if not settled and state.column is not None:
+            break
+        slack = min(slack * GROWTH, needed * (1.0 + 1e-6)) if state.column is not None else slack * GROWTH
+    if state.column is None:
+        raise GridError("no feasible commitment was found within the limits; raise node_limit or give Penalties")
+    return state
+
+
+def _stage(programme: Programme, relaxed: Linear, slack: float, limits: Limits, state: Search) -> bool:
+    """Branch and bound over what `slack` leaves open; updates `state`; False when the limits cut it short."""
+    lower, upper = _box(programme, relaxed, slack, state.column)
+    target = 0.5 * limits.relative_gap
+    found = tree(
+        programme, lower, upper, relative_gap=target, node_limit=limits.node_limit, time_limit=limits.time_limit, start=state.column
+    )
+    state.nodes += found.nodes
+    if found.column is not None and found.objective < state.objective:
+        state.objective, state.column = found.objective, found.column
+    proven = min(found.bound, relaxed.objective + slack)
+    if proven > state.bound:
+        state.bound = proven
+        state.method = "tree"
+    closed = found.column is None or (found.objective - found.bound) <= 1.001 * target * abs(found.objective)
+    return bool(closed and (found.column is not None or np.isinf(found.bound)))
+
+
+def _box(programme: Programme, relaxed: Linear, slack: float, keep: Floats | None) -> tuple[Floats, Floats]:
+    lower, upper, whole = programme.lower.copy(), programme.upper.copy(), programme.whole
+    value, reduced = relaxed.column[whole], relaxed.reduced[whole]
+    upper[whole[(reduced > slack) & (value < 0.5)]] = 0.0
+    lower[whole[(reduced < -slack) & (value > 0.5)]] = 1.0
+    if keep is not None:
+        lower[whole] = np.minimum(lower[whole], np.round(keep[whole]))
+        upper[whole] = np.maximum(upper[whole], np.round(keep[whole]))
+    return lower, upper
