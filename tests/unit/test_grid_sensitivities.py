@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import pickle
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -223,6 +224,17 @@ def test_outages_one_after_the_other_equal_outages_at_once():
     assert lodf[:, 1].tolist() == [0, 0, 0]
 
 
+def test_nothing_lost_is_nothing_changed_and_copies_are_equal():
+    sensitivities = _sensitivities("case118").without([3])
+    assert sensitivities.without([]) is sensitivities
+    assert sensitivities.without([3]) is sensitivities
+    assert sensitivities.lodf([], [1]).shape == (0, 1)
+    np.testing.assert_array_equal(sensitivities.otdf([5], []), sensitivities.ptdf([5]))
+    copy = pickle.loads(pickle.dumps(sensitivities))  # noqa: S301 - our own bytes
+    assert copy.outages.tolist() == [3]
+    np.testing.assert_allclose(copy.ptdf(), sensitivities.ptdf(), atol=1e-12)
+
+
 def test_a_radial_outage_leaves_two_balanced_parts():
     network, sensitivities = _network("case24_ieee_rts"), _sensitivities("case24_ieee_rts")
     radial = network.branches.names.index("7-8")
@@ -284,6 +296,8 @@ def test_requests_that_cannot_be_met_are_refused_by_name():
     network, sensitivities = _network("case118"), _sensitivities("case118")
     for ask, message in (
         (lambda: sensitivities.ptdf([186]), "branch position 186 in network 'case118'; give positions from 0 to 185"),
+        (lambda: sensitivities.ptdf(np.ones(186, dtype=bool)), r"given as bool; give positions \(np.flatnonzero of flags\)"),
+        (lambda: sensitivities.lodf([0], [1.5]), "given as float64; give positions"),
         (lambda: sensitivities.ptdf([0], np.ones(3)), r"slack_weights: shape \(3,\)"),
         (lambda: sensitivities.ptdf([0], -np.ones(118)), "slack_weights: they add up to -118"),
         (lambda: sensitivities.flows(np.zeros(5)), r"injection_mw: shape \(5,\)"),

@@ -58,6 +58,10 @@ class Sensitivities:
         self.islands = self._factor.labels
         self.references = self._factor.references
 
+    def __reduce__(self) -> tuple[type[Sensitivities], tuple[Network, Ints]]:
+        """Copies sent to another process factorise anew: a factorisation itself cannot be sent."""
+        return Sensitivities, (self.network, self.outages)
+
     def without(self, outages: Positions) -> Sensitivities:
         """Sensitivities after the loss of further branches, which may split the network.
 
@@ -69,6 +73,8 @@ class Sensitivities:
         root = self._root
         total = np.union1d(self.outages, branch_positions(self.network, outages))
         further = np.setdiff1d(total, root.outages)
+        if len(total) == len(self.outages):
+            return self
         if len(further) > _MAX_UPDATE or islands(self.network, total).max() > root.islands.max():
             return Sensitivities(self.network, total)
         after = Sensitivities(self.network, total, factor=UpdatedFactor(self.network, root._factor, further))  # noqa: SLF001

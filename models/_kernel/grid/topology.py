@@ -37,9 +37,12 @@ def branch_positions(network: Network, branches: Positions) -> Ints:
     """The positions as an array.
 
     Raises:
-        GridError: a position beyond the branches.
+        GridError: a position beyond the branches, or no positions at all but flags or fractions.
     """
-    positions = np.atleast_1d(np.asarray(branches, dtype=np.int64))
+    given = np.atleast_1d(np.asarray(branches))
+    if given.size and not np.issubdtype(given.dtype, np.integer):
+        raise GridError(f"branches of network {network.name!r} are given as {given.dtype}; give positions (np.flatnonzero of flags)")
+    positions = given.astype(np.int64)
     beyond = positions[(positions < 0) | (positions >= network.n_branches)]
     if len(beyond):
         last = network.n_branches - 1
