@@ -235,6 +235,28 @@ def test_nothing_lost_is_nothing_changed_and_copies_are_equal():
     np.testing.assert_allclose(copy.ptdf(), sensitivities.ptdf(), atol=1e-12)
 
 
+@pytest.mark.parametrize("name", [*SMALL, pytest.param("case_ACTIVSg2000", marks=networks_group)])
+def test_an_element_does_not_depend_on_what_else_is_asked(name):
+    network, whole = _network(name), _sensitivities(name)
+    loops = np.flatnonzero(~whole.splits(np.arange(network.n_branches)))
+    lost = loops[_sample(len(loops), 2)]
+    many, weights = _sample(network.n_branches, 75), np.maximum(network.buses.load_mw, 0)
+    reduced = whole.without(lost)
+    asked = (
+        whole.ptdf,
+        lambda rows: whole.ptdf(rows, weights),
+        lambda rows: whole.otdf(rows, lost),
+        reduced.ptdf,
+        lambda rows: whole.lodf([0, 7], rows).T,
+        lambda rows: whole.psdf([0, 7], rows).T,
+        lambda rows: whole.psdf(rows, [0, 7]),
+    )
+    for ask in asked:
+        together = ask(many)
+        for part in (slice(0, 1), slice(3, 5), slice(20, 59)):
+            np.testing.assert_array_equal(ask(many[part]), together[part])
+
+
 def test_a_radial_outage_leaves_two_balanced_parts():
     network, sensitivities = _network("case24_ieee_rts"), _sensitivities("case24_ieee_rts")
     radial = network.branches.names.index("7-8")

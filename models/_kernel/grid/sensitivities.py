@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from models._kernel.grid.network import Floats, GridError, Ints, Network
-from models._kernel.grid.sensitivities_factor import Factor, LuFactor, UpdatedFactor, transfers
+from models._kernel.grid.sensitivities_factor import Factor, LuFactor, UpdatedFactor, steady_product, transfers
 from models._kernel.grid.topology import Flags, Positions, branch_positions, bridges, islands
 
 _BLOCK = 32
@@ -31,7 +31,8 @@ class Sensitivities:
 
     A network of several islands balances in each island by itself: its reference bus (or slack weights) takes up what the
     injections of the island leave over, and a sensitivity across islands is 0. Branch positions are the network's throughout;
-    a branch that is out has flow and sensitivity 0.
+    a branch that is out has flow and sensitivity 0. An element of PTDF, LODF, OTDF and PSDF is the same, bit for bit, whatever other
+    rows or columns it is asked with.
 
     Attributes:
         network: the network, with the branches that are out still in place.
@@ -223,7 +224,7 @@ class Sensitivities:
         remaining = np.eye(len(lost)) - self._between(lost, angles)
         if len(lost) and not np.linalg.cond(remaining) < 1 / _RESONANT:
             raise GridError(f"outage of {self._named(lost)}: susceptances cancel and leave no unique flows; check negative reactances")
-        factors = np.linalg.solve(remaining.T, self._between(seen, angles).T).T
+        factors = steady_product(self._between(seen, angles), np.asarray(np.linalg.inv(remaining), dtype=np.float64))
         own = seen[:, None] == lost
         return np.asarray(np.where(own.any(axis=1, keepdims=True), -1.0 * own, factors))
 
@@ -234,7 +235,7 @@ class Sensitivities:
             GridError: as `outage_factors`; after a split, `without(outage_set).ptdf(monitored)` refers to each part's own slack.
         """
         factors = self.outage_factors(monitored, outage_set)
-        return np.asarray(self.ptdf(monitored, slack_weights) + factors @ self.ptdf(outage_set, slack_weights))
+        return self.ptdf(monitored, slack_weights) + steady_product(factors, self.ptdf(outage_set, slack_weights))
 
     def psdf(self, monitored: Positions, shifters: Positions) -> Floats:
         """Flow on branches per radian of further phase shift on other branches, MW/rad, shape (k, m); any branch may shift."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
@@ -104,7 +103,7 @@ class UpdatedFactor:
         if len(outages) and not np.linalg.cond(core * base.susceptance[outages]) < 1 / _SINGULAR:
             names = ", ".join(network.branches.names[k] for k in outages)
             raise GridError(f"network {network.name!r} without {names}: susceptances cancel; check negative reactances")
-        self._core = lu_factor(core)
+        self._core: Floats = np.asarray(np.linalg.inv(core), dtype=np.float64)
 
     def _across(self, angles: Floats) -> Floats:
         return np.asarray(angles[self._from] - angles[self._to])
@@ -112,7 +111,23 @@ class UpdatedFactor:
     def solve(self, injection: Floats) -> Floats:
         """Angles for injections in per unit, both of shape (n_buses, m)."""
         angles = self._base.solve(injection)
-        return np.asarray(angles + self._columns @ lu_solve(self._core, self._across(angles)))
+        return np.asarray(angles + steady_product(self._columns, steady_product(self._core, self._across(angles))))
+
+
+def steady_product(left: Floats, right: Floats) -> Floats:
+    """Matrix product whose every element is rounded alike whatever else is asked for; BLAS rounds by the shape of the whole.
+
+    Args:
+        left: shape (k, r), r small.
+        right: shape (r, m).
+
+    Returns:
+        Shape (k, m).
+    """
+    total = np.zeros((left.shape[0], right.shape[1]))
+    for j in range(left.shape[1]):
+        total += left[:, j, None] * right[j]
+    return total
 
 
 def susceptances(network: Network, outages: Ints) -> Floats:
