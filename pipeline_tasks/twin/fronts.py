@@ -169,7 +169,7 @@ def add_extremes(push: Push, extremes: list[Extreme], points: Points, hours: Flo
         gap = (points.x_km - spell.x_km) ** 2 + (points.y_km - spell.y_km) ** 2
         size = (spell.forecast_strength if forecast else spell.strength) * np.exp(-0.5 * gap / 520**2)[:, None] * course
         if spell.kind == HEAT:
-            push.degc[:, low:high] += 7.5 * size
+            push.degc[:, low:high] += 6.5 * size
             push.cloud[:, low:high] -= 1.6 * size
         elif spell.kind == COLD:
             push.degc[:, low:high] -= 9.0 * size

@@ -45,7 +45,7 @@ def simulate_lng(config: WorldConfig, calendar: Calendar, weather: DailyWeather)
     scheduled, arrived, excluded = _flows(numbers, calendar, voyages)
     unexpected = (arrived - scheduled).sum(axis=0)
     late = -np.cumsum(unexpected)
-    fill, tightness = _storage(numbers, calendar, weather, unexpected)
+    fill, tightness = _storage(numbers, calendar, weather)
     effect = -numbers.effect_per_twh * (1 + numbers.effect_tightness * tightness)
     start, stock, unloaded, sendout, boil_off = _tanks(numbers, calendar, weather, arrived)
     fuels = config.fuels
@@ -93,14 +93,17 @@ def _flows(numbers: LngConfig, calendar: Calendar, voyages: list[Voyage]) -> tup
     return scheduled[:, :-1], arrived[:, :-1], moved[:-1]
 
 
-def _storage(numbers: LngConfig, calendar: Calendar, weather: DailyWeather, unexpected: Floats) -> tuple[Floats, Floats]:
-    """Fill of underground storage and its tightness: the norm, extra withdrawal in cold, half of unexpected cargo, slow return."""
+def _storage(numbers: LngConfig, calendar: Calendar, weather: DailyWeather) -> tuple[Floats, Floats]:
+    """Fill of underground storage and its tightness: the norm, extra withdrawal in cold, a slow return.
+
+    Arrivals do not move it, so that the effect of an arrival does not hang on the arrival itself.
+    """
     doy = calendar_doy(np.arange(calendar.days) + calendar.start.toordinal())
     full, empty = numbers.storage_norm
     since = (doy - 305) % 365.2425  # from 1 November; winter ends 151 days later
     share = np.where(since < 151, since / 151, 1 - (since - 151) / 214.2425)
     norm = empty + (full - empty) * 0.5 * (1 + np.cos(np.pi * np.clip(share, 0, 1)))
-    push = (0.5 * unexpected - numbers.storage_cold_gwh * weather.cold_degc) / numbers.storage_gwh
+    push = -numbers.storage_cold_gwh * weather.cold_degc / numbers.storage_gwh
     fill = np.empty(calendar.days)
     gap = 0.0
     for t in range(calendar.days):

@@ -15,13 +15,16 @@ from pipeline_tasks.twin.world_types import Series
 SPREAD_M_S = 1.1  # wind varies over a park and an hour, which rounds the curve of one turbine
 
 
-def power_curve(config: RenewablesConfig, wind_m_s: Floats) -> Floats:
-    """Share of capacity of a wind park: cubic between cut-in and rated, averaged over a normal spread of wind, falling off at cut-out."""
+def power_curve(config: RenewablesConfig, wind_m_s: Floats, doubt_m_s: float = 0.0) -> Floats:
+    """Share of capacity of a wind park: cubic between cut-in and rated, averaged over a normal spread of wind, falling off at cut-out.
+
+    A forecaster who doubts the wind by `doubt_m_s` (standard deviation) expects the mean over that spread too.
+    """
     grid = np.arange(0.0, 45.0, 0.1)
     rise = (grid**3 - config.cut_in_m_s**3) / (config.rated_m_s**3 - config.cut_in_m_s**3)
     turbine = np.where(grid < config.cut_out_m_s, np.clip(rise, 0.0, 1.0), 0.0)
-    kernel = np.exp(-0.5 * (np.arange(-4, 4.01, 0.1) / SPREAD_M_S) ** 2)
-    park = np.convolve(np.pad(turbine, 40, mode="edge"), kernel / kernel.sum(), mode="valid")[: len(grid)]
+    kernel = np.exp(-0.5 * (np.arange(-8, 8.01, 0.1) / np.hypot(SPREAD_M_S, doubt_m_s)) ** 2)
+    park = np.convolve(np.pad(turbine, 80, mode="edge"), kernel / kernel.sum(), mode="valid")[: len(grid)]
     share: Floats = config.wind_availability * np.interp(wind_m_s, grid, park)
     return share
 
@@ -39,8 +42,8 @@ def simulate_sites(config: WorldConfig, geography: Geography, calendar: Calendar
     sites, first = geography.sites, len(geography.hubs)
     solar = np.array([k == SOLAR for k in sites.kind])
     found = []
-    for conditions in weather:
-        wind = power_curve(config.renewables, conditions.wind_m_s[first:][~solar])
+    for conditions, doubt in zip(weather, (0.0, config.renewables.forecast_doubt_m_s), strict=True):
+        wind = power_curve(config.renewables, conditions.wind_m_s[first:][~solar], doubt)
         sun = solar_share(
             config.renewables, conditions.irradiance_w_m2[first:][solar], conditions.temperature_degc[first:][solar], calendar.column("doy")
         )

@@ -197,7 +197,7 @@ def _conditions(
     """Physical values from fields and events."""
     weather = config.weather
     season = winter(calendar.column("doy"))
-    cloud = 1 / (1 + np.exp(-(1.1 + 0.75 * season + 1.7 * fields["cloud"] + push.cloud)))
+    cloud = 1 / (1 + np.exp(-(1.3 + 0.75 * season + 1.7 * fields["cloud"] + push.cloud)))
     shift = _normal(config, calendar, places) - _diurnal(config, calendar, places, 0.62) - weather.fronts_per_day * FRONTS_DEGC / 24
     warmth = weather.spread_degc * (1 + 0.15 * season) * fields["temperature"]
     temperature = shift + warmth + push.degc + _diurnal(config, calendar, places, cloud)

@@ -122,6 +122,7 @@ class RenewablesConfig(_Section):
     cut_in_m_s: float = Field(gt=0)
     rated_m_s: float = Field(gt=0)
     cut_out_m_s: float = Field(gt=0)
+    forecast_doubt_m_s: float = Field(ge=0)
     solar_performance: float = Field(gt=0, le=1)
     solar_tilt_gain: float = Field(ge=0)
     degc_loss: float = Field(ge=0)
