@@ -30,7 +30,8 @@ from models._kernel.grid.active_set_types import (
 )
 from models._kernel.grid.network import Floats
 
-SINGULAR, BLOCKED, EXHAUSTED = -1, -2, -3
+SINGULAR, BLOCKED, EXHAUSTED, STALLED = -1, -2, -3, -4
+STALL, RESTARTS = 40, 12
 CURVATURE = 1e-9
 
 
@@ -155,12 +156,15 @@ def _exchange(
 ) -> bool:
     """Carries out an event; where the system would turn singular, another constraint leaves or enters in its place."""
     point, shift, rest = bounds
-    yields = _probe(problem, basis, columns, rows, event, probe) > CURVATURE
+    marks, still = (columns, rows), (point, shift, rest, 0.0)
+    response = _probe(problem, basis, columns, rows, event, probe)
+    size = np.abs(probe.x).max() if event[0] == COLUMN_OUT or event[0] == ROW_IN else np.abs(probe.y).max()
+    yields = response > CURVATURE * (1.0 + size)
     if yields:
         _mark(columns, rows, event)
         return True
     if event[0] == COLUMN_OUT or event[0] == ROW_IN:
-        other, step = blocking_dual(problem, columns, rows, (point, shift, rest), probe, event)
+        other, step = blocking_dual(problem, marks, still, probe)
         if other[0] < 0:
             return False
         for j in range(len(point.d)):
@@ -168,7 +172,7 @@ def _exchange(
         for i in range(len(point.y)):
             point.y[i] += step * probe.y[i]
     else:
-        other, step = blocking_primal(problem, columns, rows, (point, shift, rest), probe, event)
+        other, step = blocking_primal(problem, marks, still, probe, (event[1], -1) if event[0] == COLUMN_IN else (-1, event[1]))
         if other[0] < 0:
             return False
         for j in range(len(point.x)):
@@ -186,10 +190,10 @@ def _walk(problem: Problem, columns: Marks, rows: Marks, bounds: tuple[Point, Sh
     point, shift, basis = bounds
     n, m = len(columns), len(rows)
     direction, probe = empty_point(n, m), empty_point(n, m)
-    done, pivots = 0.0, 0
+    done, pivots, idle_steps = 0.0, 0, 0
     while True:
         _direction(problem, basis, columns, rows, shift, direction)
-        event, step = first_event(problem, columns, rows, (point, shift, 1.0 - done), direction)
+        event, step = first_event(problem, (columns, rows), (point, shift, 1.0 - done, 1.0), direction)
         if event[0] < 0 or step >= 1.0 - done:
             _advance(point, 1.0 - done, direction)
             return pivots
@@ -201,8 +205,27 @@ def _walk(problem: Problem, columns: Marks, rows: Marks, bounds: tuple[Point, Sh
         if not _exchange(problem, basis, columns, rows, event, (point, shift, 1.0 - done), probe):
             return BLOCKED
         basis = factorise(problem, columns, rows)
-        if not basis.regular:
+        if basis.fault >= 0:
             return SINGULAR
+        idle_steps = idle_steps + 1 if step < 1e-13 else 0
+        if idle_steps > STALL:
+            return STALLED
+
+
+@compiled
+def _regular(problem: Problem, columns: Marks, rows: Marks) -> Basis:
+    """The factorised working set; constraints and columns on which it is singular are taken out first."""
+    basis = factorise(problem, columns, rows)
+    while basis.fault >= 0:
+        if basis.fault < len(basis.rows):
+            row = basis.rows[basis.fault]
+            if rows[row] == EQUALITY:
+                break
+            rows[row] = IDLE
+        else:
+            columns[basis.free[basis.fault - len(basis.rows)]] = AT_LOWER
+        basis = factorise(problem, columns, rows)
+    return basis
 
 
 @compiled
@@ -219,7 +242,7 @@ def settle(
         limits: tolerance in MW, tolerance in price, pivots allowed.
 
     Returns:
-        Pivots done, or SINGULAR, BLOCKED, EXHAUSTED.
+        Pivots done, or SINGULAR, BLOCKED, EXHAUSTED, STALLED.
     """
     total, attempts = 0, 0
     for j in range(len(columns)):
@@ -233,8 +256,8 @@ def settle(
         elif rows[i] == EQUALITY:
             rows[i] = IDLE
     while total <= limits[2]:
-        basis = factorise(problem, columns, rows)
-        if not basis.regular:
+        basis = _regular(problem, columns, rows)
+        if basis.fault >= 0:
             return SINGULAR
         solve_true(problem, columns, rows, costs[0], basis, point)
         attempts += 1
@@ -245,7 +268,7 @@ def settle(
             solve_true(problem, columns, rows, costs[1], basis, point)
             return total
         pivots = _walk(problem, columns, rows, (point, shift, basis), limits[2] - total)
-        if pivots < 0:
+        if pivots < 0 and attempts > RESTARTS:
             return pivots
-        total += pivots + 1
+        total += max(pivots, 0) + 1
     return EXHAUSTED

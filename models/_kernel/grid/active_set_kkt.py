@@ -7,7 +7,7 @@ import numpy as np
 from models._kernel.grid.active_set_types import FREE, IDLE, Basis, Data, Marks, Point, Problem, compiled
 from models._kernel.grid.network import Floats, Ints
 
-SMALLEST_PIVOT = 1e-11
+SMALLEST_PIVOT = 1e-10
 
 
 @compiled
@@ -77,8 +77,7 @@ def factorise(problem: Problem, columns: Marks, rows: Marks) -> Basis:
                     for s in range(n_active):
                         system[r, s] += scaled * matrix[s, f]
     pivots = np.empty(size, dtype=np.int64)
-    regular = _lu(system, pivots)
-    return Basis(active, order, n_linear, matrix, system, pivots, regular)
+    return Basis(active, order, n_linear, matrix, system, pivots, _lu(system, pivots))
 
 
 @compiled
@@ -105,8 +104,8 @@ def _submatrix(problem: Problem, active: Ints, free: Ints, n_rows: int) -> Float
 
 
 @compiled
-def _lu(a: Floats, pivots: Ints) -> bool:
-    """LU in place with row exchanges; False at a vanishing pivot."""
+def _lu(a: Floats, pivots: Ints) -> int:
+    """LU in place with row exchanges; -1, or the position of a vanishing pivot."""
     size = a.shape[0]
     for k in range(size):
         best = k
@@ -115,7 +114,7 @@ def _lu(a: Floats, pivots: Ints) -> bool:
                 best = i
         pivots[k] = best
         if abs(a[best, k]) < SMALLEST_PIVOT:
-            return False
+            return k
         if best != k:
             for j in range(size):
                 a[k, j], a[best, j] = a[best, j], a[k, j]
@@ -125,7 +124,7 @@ def _lu(a: Floats, pivots: Ints) -> bool:
                 ratio = a[i, k]
                 for j in range(k + 1, size):
                     a[i, j] -= ratio * a[k, j]
-    return True
+    return -1
 
 
 @compiled

@@ -1,130 +1,156 @@
-"""Ratio tests of the active-set method: which constraint is met first along a direction."""
+"""Ratio tests of the active-set method: which constraint is met first along a direction.
+
+Two passes after Harris (1973): the first finds how far one may go when every constraint may be overstepped by a hair, the second takes the
+fastest of the constraints met by then, so that exchanges stay well conditioned where several are met at once.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from models._kernel.grid.active_set_types import (
-    AT_LOWER,
-    AT_UPPER,
-    EQUALITY,
-    FREE,
-    IDLE,
-    ON_LOWER,
-    ON_UPPER,
-    Marks,
-    Point,
-    Problem,
-    Shift,
-    compiled,
-)
+from models._kernel.grid.active_set_types import AT_LOWER, AT_UPPER, EQUALITY, FREE, IDLE, ON_LOWER, Marks, Point, Problem, Shift, compiled
 
+Event = tuple[int, int, int]
+State = tuple[Point, Shift, float, float]
+"""Point, shift, how much of it is left to walk off, and its pace: 1 while the data move, 0 while they stand still."""
 COLUMN_OUT, ROW_IN, COLUMN_IN, ROW_OUT, NOTHING = 0, 1, 2, 3, -1
-SLOWEST = 1e-11
-SLOWEST_PIVOT = 1e-8
-TIE = 1e-12
+SLOWEST_MW, SLOWEST_PRICE, SLOWEST_PIVOT = 1e-10, 1e-11, 1e-8
+HAIR_MW, HAIR_PRICE = 1e-9, 1e-9
 
 
 @compiled
-def _earlier(step: float, rate: float, best_step: float, best_rate: float) -> bool:
-    """Smaller step; among equal steps the faster one, for a well-conditioned exchange."""
-    return step < np.inf and (step < best_step - TIE or (step <= best_step + TIE and rate > best_rate))
+def _column_room(problem: Problem, columns: Marks, state: State, rates: Point, at: tuple[int, int]) -> tuple[float, float]:
+    """Room of a column to one bound and its speed towards it, both measured against the moving bound."""
+    point, shift, rest, pace = state
+    j, side = at
+    if side == AT_LOWER:
+        return point.x[j] - problem.lower[j] + rest * shift.lower[j], pace * shift.lower[j] - rates.x[j]
+    return problem.upper[j] - rest * shift.upper[j] - point.x[j], rates.x[j] - pace * shift.upper[j]
 
 
 @compiled
-def _column_sign_rate(columns: Marks, point: Point, rates: Point, j: int) -> tuple[float, float]:
+def _row_room(problem: Problem, state: State, rates: Point, at: tuple[int, int]) -> tuple[float, float]:
+    """Room of an idle row to one limit and its speed towards it."""
+    point, shift, rest, pace = state
+    i, side = at
+    if side == AT_LOWER:
+        return point.a[i] - problem.row_lower[i] + rest * shift.row_lower[i], pace * shift.row_lower[i] - rates.a[i]
+    return problem.row_upper[i] - rest * shift.row_upper[i] - point.a[i], rates.a[i] - pace * shift.row_upper[i]
+
+
+@compiled
+def _sign_room(columns: Marks, point: Point, rates: Point, j: int) -> tuple[float, float]:
     """Distance of a reduced cost from its wrong sign, and the speed towards it."""
     if columns[j] == AT_LOWER:
-        return max(point.d[j], 0.0), -rates.d[j]
-    return max(-point.d[j], 0.0), rates.d[j]
+        return point.d[j], -rates.d[j]
+    return -point.d[j], rates.d[j]
 
 
 @compiled
-def first_event(
-    problem: Problem, columns: Marks, rows: Marks, state: tuple[Point, Shift, float], rates: Point
-) -> tuple[tuple[int, int, int], float]:
-    """The first constraint met while the data move: kind, position, side; and the step to it."""
-    point, shift, rest = state
+def _multiplier_room(rows: Marks, state: State, rates: Point, i: int) -> tuple[float, float]:
+    """Distance of a row's multiplier from its wrong sign, and the speed towards it."""
+    point, shift, rest, pace = state
+    if rows[i] == ON_LOWER:
+        return point.y[i] + rest * shift.idle[i], pace * shift.idle[i] - rates.y[i]
+    return -point.y[i] - rest * shift.idle[i], rates.y[i] - pace * shift.idle[i]
+
+
+@compiled
+def _scan_primal(
+    problem: Problem,
+    marks: tuple[Marks, Marks],
+    state: State,
+    rates: Point,
+    rule: tuple[float, float, int, int],
+) -> tuple[Event, float, float]:
+    """Bounds and limits met: within `rule[0]` the fastest (second pass), or the furthest allowed step where that is infinite (first)."""
+    columns, rows = marks
+    most, floor, moving_column, moving_row = rule
+    first = most == np.inf
     event, best, speed = (NOTHING, 0, 0), np.inf, 0.0
     for j in range(len(columns)):
-        if columns[j] == FREE:
+        if columns[j] == FREE or j == moving_column:
             for side in range(2):
-                if side == AT_LOWER:
-                    gap, rate = point.x[j] - (problem.lower[j] - rest * shift.lower[j]), shift.lower[j] - rates.x[j]
-                else:
-                    gap, rate = problem.upper[j] - rest * shift.upper[j] - point.x[j], rates.x[j] - shift.upper[j]
-                if rate > SLOWEST and _earlier(max(gap, 0.0) / rate, rate, best, speed):
-                    event, best, speed = (COLUMN_OUT, j, side), max(gap, 0.0) / rate, rate
-        elif problem.upper[j] > problem.lower[j]:
-            gap, rate = _column_sign_rate(columns, point, rates, j)
-            if rate > SLOWEST and _earlier(gap / rate, rate, best, speed):
-                event, best, speed = (COLUMN_IN, j, int(columns[j])), gap / rate, rate
+                gap, rate = _column_room(problem, columns, state, rates, (j, side))
+                if rate > floor and gap < np.inf:
+                    if first:
+                        best = min(best, (max(gap, 0.0) + HAIR_MW) / rate)
+                    elif max(gap, 0.0) <= most * rate and rate > speed:
+                        event, best, speed = (COLUMN_OUT, j, side), max(gap, 0.0) / rate, rate
     for i in range(len(rows)):
-        if rows[i] == IDLE:
+        if rows[i] == IDLE or i == moving_row:
             for side in range(2):
-                if side == AT_LOWER:
-                    gap, rate = point.a[i] - (problem.row_lower[i] - rest * shift.row_lower[i]), shift.row_lower[i] - rates.a[i]
-                else:
-                    gap, rate = problem.row_upper[i] - rest * shift.row_upper[i] - point.a[i], rates.a[i] - shift.row_upper[i]
-                if rate > SLOWEST and _earlier(max(gap, 0.0) / rate, rate, best, speed):
-                    event, best, speed = (ROW_IN, i, side), max(gap, 0.0) / rate, rate
-        elif rows[i] != EQUALITY:
-            zero = -rest * shift.idle[i]
-            sign = 1.0 if rows[i] == ON_LOWER else -1.0
-            gap, rate = max(sign * (point.y[i] - zero), 0.0), -sign * (rates.y[i] - shift.idle[i])
-            if rate > SLOWEST and _earlier(gap / rate, rate, best, speed):
-                event, best, speed = (ROW_OUT, i, AT_LOWER if rows[i] == ON_LOWER else AT_UPPER), gap / rate, rate
-    return event, best
+                gap, rate = _row_room(problem, state, rates, (i, side))
+                if rate > floor and gap < np.inf:
+                    if first:
+                        best = min(best, (max(gap, 0.0) + HAIR_MW) / rate)
+                    elif max(gap, 0.0) <= most * rate and rate > speed:
+                        event, best, speed = (ROW_IN, i, side), max(gap, 0.0) / rate, rate
+    return event, best, speed
 
 
 @compiled
-def blocking_dual(
-    problem: Problem, columns: Marks, rows: Marks, state: tuple[Point, Shift, float], rates: Point, event: tuple[int, int, int]
-) -> tuple[tuple[int, int, int], float]:
-    """The column to free or row to leave when prices move and the dispatch stands still."""
-    point, shift, rest = state
-    other, best, speed = (NOTHING, 0, 0), np.inf, 0.0
+def _scan_dual(
+    problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point, rule: tuple[float, float]
+) -> tuple[Event, float, float]:
+    """Signs met by reduced costs and multipliers, in the same two ways."""
+    columns, rows = marks
+    most, floor = rule
+    first = most == np.inf
+    event, best, speed = (NOTHING, 0, 0), np.inf, 0.0
     for j in range(len(columns)):
         if columns[j] != FREE and problem.upper[j] > problem.lower[j]:
-            gap, rate = _column_sign_rate(columns, point, rates, j)
-            if rate > SLOWEST_PIVOT and _earlier(gap / rate, rate, best, speed):
-                other, best, speed = (COLUMN_IN, j, int(columns[j])), gap / rate, rate
+            gap, rate = _sign_room(columns, state[0], rates, j)
+            if rate > floor:
+                if first:
+                    best = min(best, (max(gap, 0.0) + HAIR_PRICE) / rate)
+                elif max(gap, 0.0) <= most * rate and rate > speed:
+                    event, best, speed = (COLUMN_IN, j, int(columns[j])), max(gap, 0.0) / rate, rate
     for i in range(len(rows)):
-        if rows[i] == ON_LOWER or rows[i] == ON_UPPER:
-            sign = 1.0 if rows[i] == ON_LOWER else -1.0
-            gap, rate = max(sign * (point.y[i] + rest * shift.idle[i]), 0.0), -sign * rates.y[i]
-            if rate > SLOWEST_PIVOT and _earlier(gap / rate, rate, best, speed):
-                other, best, speed = (ROW_OUT, i, 0), gap / rate, rate
-    return other, best
+        if rows[i] != IDLE and rows[i] != EQUALITY:
+            gap, rate = _multiplier_room(rows, state, rates, i)
+            if rate > floor:
+                if first:
+                    best = min(best, (max(gap, 0.0) + HAIR_PRICE) / rate)
+                elif max(gap, 0.0) <= most * rate and rate > speed:
+                    event, best, speed = (ROW_OUT, i, AT_LOWER if rows[i] == ON_LOWER else AT_UPPER), max(gap, 0.0) / rate, rate
+    return event, best, speed
+
+
+@compiled
+def first_event(problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point) -> tuple[Event, float]:
+    """The first constraint met while the data move: kind, position, side; and the step to it."""
+    floor_mw, floor_price = SLOWEST_MW * (1.0 + np.abs(rates.a).max()), SLOWEST_PRICE * (1.0 + np.abs(rates.y).max())
+    _, most_primal, _ = _scan_primal(problem, marks, state, rates, (np.inf, floor_mw, -1, -1))
+    _, most_dual, _ = _scan_dual(problem, marks, state, rates, (np.inf, floor_price))
+    most = min(most_primal, most_dual)
+    if most == np.inf or most >= state[2]:
+        # Nothing is met before the end; the end itself is checked on the true data.
+        return (NOTHING, 0, 0), np.inf
+    primal, step, speed = _scan_primal(problem, marks, state, rates, (most, floor_mw, -1, -1))
+    dual, dual_step, dual_speed = _scan_dual(problem, marks, state, rates, (most, floor_price))
+    if primal[0] == NOTHING or (dual[0] != NOTHING and dual_step < step):
+        return dual, dual_step
+    return primal, step
+
+
+@compiled
+def blocking_dual(problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point) -> tuple[Event, float]:
+    """The column to free or row to leave when prices move and the dispatch and the data stand still."""
+    most = _scan_dual(problem, marks, state, rates, (np.inf, SLOWEST_PIVOT))[1]
+    if most == np.inf:
+        return (NOTHING, 0, 0), most
+    event, step, _ = _scan_dual(problem, marks, state, rates, (most, SLOWEST_PIVOT))
+    return event, step
 
 
 @compiled
 def blocking_primal(
-    problem: Problem, columns: Marks, rows: Marks, state: tuple[Point, Shift, float], rates: Point, event: tuple[int, int, int]
-) -> tuple[tuple[int, int, int], float]:
-    """The bound or row met when the dispatch moves and prices stand still; may be the far bound of the moving constraint itself."""
-    point, shift, rest = state
-    other, best, speed = (NOTHING, 0, 0), np.inf, 0.0
-    for j in range(len(columns)):
-        if columns[j] == FREE or (event[0] == COLUMN_IN and event[1] == j):
-            rate = abs(rates.x[j])
-            if rate > SLOWEST_PIVOT:
-                up = rates.x[j] > 0.0
-                gap = (
-                    problem.upper[j] - rest * shift.upper[j] - point.x[j] if up else point.x[j] - (problem.lower[j] - rest * shift.lower[j])
-                )
-                if _earlier(max(gap, 0.0) / rate, rate, best, speed):
-                    other, best, speed = (COLUMN_OUT, j, AT_UPPER if up else AT_LOWER), max(gap, 0.0) / rate, rate
-    for i in range(len(rows)):
-        if rows[i] == IDLE or (event[0] == ROW_OUT and event[1] == i):
-            rate = abs(rates.a[i])
-            if rate > SLOWEST_PIVOT:
-                up = rates.a[i] > 0.0
-                gap = (
-                    problem.row_upper[i] - rest * shift.row_upper[i] - point.a[i]
-                    if up
-                    else point.a[i] - (problem.row_lower[i] - rest * shift.row_lower[i])
-                )
-                if _earlier(max(gap, 0.0) / rate, rate, best, speed):
-                    other, best, speed = (ROW_IN, i, AT_UPPER if up else AT_LOWER), max(gap, 0.0) / rate, rate
-    return other, best
+    problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point, moving: tuple[int, int]
+) -> tuple[Event, float]:
+    """The bound or row met when the dispatch moves and prices and data stand still; may be the far bound of the moving constraint itself."""
+    most = _scan_primal(problem, marks, state, rates, (np.inf, SLOWEST_PIVOT, *moving))[1]
+    if most == np.inf:
+        return (NOTHING, 0, 0), most
+    event, step, _ = _scan_primal(problem, marks, state, rates, (most, SLOWEST_PIVOT, *moving))
+    return event, step

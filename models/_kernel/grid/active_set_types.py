@@ -83,7 +83,7 @@ class Basis(NamedTuple):
         rows: active rows; free: free columns, the `n_linear` without quadratic cost first.
         matrix: (active rows, free columns) coefficients.
         factor, pivots: LU factors of the reduced system and its row exchanges.
-        regular: False when the system is singular.
+        fault: -1, or the unknown at which the system proved singular.
     """
 
     rows: Ints
@@ -92,4 +92,4 @@ class Basis(NamedTuple):
     matrix: Floats
     factor: Floats
     pivots: Ints
-    regular: bool
+    fault: int

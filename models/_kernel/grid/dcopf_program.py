@@ -143,6 +143,8 @@ class Program:
             limit = np.where(store.lost == NO_CONTINGENCY, rating[store.branch], emergency[store.branch])
             foreign = np.array([k not in contingencies for k in store.lost.tolist()])
             limit[foreign] = np.inf
+            # Parallel circuits have equal rows: which of them carries the price must not be left to rounding.
+            limit = limit + 0.1 * self.options.tolerance_mw * np.modf(0.6180339887498949 * (store.branch + 1) + 0.7548776662466927 * (store.lost + 1))[0]
             self.rows[n_rows:][np.isinf(limit)] = IDLE
             self.row_lower[n_rows:], self.row_upper[n_rows:] = -limit - base, limit - base
         return Problem(
