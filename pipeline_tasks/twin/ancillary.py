@@ -25,6 +25,10 @@ COUNTS: dict[Reserve, tuple[Reserve, ...]] = {
 """Products that count towards the requirement of each; its size is the sum of their own needs."""
 
 
+TRACE_MW = 1e-6
+"""Capability of units that rest: the dispatch keeps the same rows from hour to hour."""
+
+
 @dataclass(frozen=True)
 class ReserveNeeds:
     """Needs per product, before nesting: (hour, reserve) MW."""
@@ -64,6 +68,7 @@ def reserve_products(fleet: Fleet, on: Bools, available_mw: Floats, config: DayA
         able = spinning | standing if reserve is Reserve.NON_SPINNING else spinning
         offer = config.reserve_offer[reserve] * (1 + 0.3 * (1 - units.reserve_share))
         capability = np.where(able, np.minimum(within, np.maximum(available_mw, 0.0)), 0.0)
+        capability = np.maximum(capability, np.where(within > 0, TRACE_MW, 0.0))
         products.append(ReserveProduct(reserve.value, capability, offer, upward=reserve is not Reserve.REGULATION_DOWN))
     return tuple(products)
 

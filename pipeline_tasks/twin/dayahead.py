@@ -139,7 +139,7 @@ def dayahead_steps(fleet: Fleet, rules: Rules, forecast: DayForecast, commitment
         cost = anchored_curves(
             fleet,
             curves[window[hour]],
-            (low, middle, high),
+            middle,
             reference=float(commitment.energy_price[hour]),
             spread=config.offers.storage_spread,
         )

@@ -33,26 +33,24 @@ def offer_curves(fleet: Fleet, offers: Offers, window: int) -> CostCurves:
     return CostCurves(zero, zero, zero, offers.unit[mine], offers.start_mw[mine], offers.size_mw[mine], offers.price[mine])
 
 
-def anchored_curves(
-    fleet: Fleet, curves: CostCurves, anchor: tuple[Floats, Floats, Floats], *, reference: float, spread: float
-) -> CostCurves:
+def anchored_curves(fleet: Fleet, curves: CostCurves, middle: Floats, *, reference: float, spread: float) -> CostCurves:
     """Curves with the stores around their schedule: below it at less than the reference price, above it at more.
 
     Args:
         fleet: the units.
         curves: offers.
-        anchor: (unit,) lowest, scheduled and highest output.
+        middle: (unit,) scheduled output.
         reference: expected price of the step, EUR/MWh.
         spread: half width around it, share, and at least two EUR/MWh.
     """
-    low, middle, high = anchor
     generator = curves.block_generator
     start, size, price = curves.block_start_mw.copy(), curves.block_mw.copy(), curves.block_price.copy()
     stored = np.flatnonzero(fleet.units.store_mwh > 0)
     first = np.searchsorted(generator, stored)
     half = max(spread * abs(reference), 2.0) * (1 + 0.02 * np.arange(len(stored)) / max(len(stored), 1))
-    start[first], start[first + 1] = low[stored], middle[stored]
-    size[first], size[first + 1] = middle[stored] - low[stored], high[stored] - middle[stored]
+    width = (fleet.units.p_max_mw - fleet.units.p_min_mw)[stored]
+    start[first], start[first + 1] = middle[stored] - width, middle[stored]
+    size[first] = size[first + 1] = width
     price[first], price[first + 1] = reference - half, reference + half
     return CostCurves(curves.constant, curves.linear, curves.quadratic, generator, start, size, price)
 

@@ -56,9 +56,7 @@ def realtime_steps(
         key = (low[units.store_mwh > 0], high[units.store_mwh > 0])
         if hour not in kept or not np.array_equal(kept[hour][1], np.concatenate(key)):
             base = _with_starts(curves[window[hour]], np.where(commitment.on[hour], 0.0, adder))
-            anchored = anchored_curves(
-                fleet, base, (low, middle, high), reference=float(reference[hour]), spread=config.offers.storage_spread
-            )
+            anchored = anchored_curves(fleet, base, middle, reference=float(reference[hour]), spread=config.offers.storage_spread)
             kept.clear()
             kept[hour] = (anchored, np.concatenate(key))
         running = commitment.on[hour] & (high > 0) | units.storage
