@@ -1,18 +1,23 @@
-"""Unit commitment: the cheapest feasible switching, output, reserve and storage over a horizon, with a proven gap, and the roll to the next."""
+"""Unit commitment: the cheapest switching, output, reserve and storage over a horizon, with a proven gap, and the roll to the next."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from models._kernel.grid.commitment_highs import linear
+from models._kernel.grid.commitment_highs import Linear, linear
 from models._kernel.grid.commitment_model import Model, build_model
 from models._kernel.grid.commitment_result import read_commitment, startup_costs, transitions
+from models._kernel.grid.commitment_round import repaired
 from models._kernel.grid.commitment_search import Limits, search
 from models._kernel.grid.commitment_types import Commitment, CommitmentProblem, CommitmentState, Flags, UnitState
 from models._kernel.grid.commitment_validate import validate_commitment
 from models._kernel.grid.network import Floats, GridError
 
 __all__ = ["roll", "solve_commitment", "startup_costs", "validate_commitment"]
+
+THRESHOLDS = (0.3, 0.5, 0.15, 0.05)
 
 
 def solve_commitment(
@@ -39,16 +44,41 @@ def solve_commitment(
     """
     validate_commitment(problem)
     model = build_model(problem)
-    pattern = start.on if isinstance(start, Commitment) else start
-    point = None if pattern is None else _feasible_point(model, pattern)
-    state = search(model.programme, Limits(relative_gap, node_limit, time_limit), point)
+    dispatch = _Dispatch(model)
+    given = start.on if isinstance(start, Commitment) else start
+    if given is not None and given.shape != model.layout.on.shape:
+        raise GridError(f"start has shape {given.shape}; give (units, hours) = {model.layout.on.shape}")
+
+    def propose(relaxed: Floats) -> Iterator[Floats]:
+        """The given pattern, then roundings of the relaxed one, each with its best dispatch."""
+        wishes = [relaxed[model.layout.on] > threshold for threshold in THRESHOLDS]
+        for wish in wishes if given is None else [given, *wishes]:
+            answer = dispatch(repaired(problem, model.fleet, wish))
+            if answer is not None:
+                yield answer.column
+
+    state = search(model.programme, Limits(relative_gap, node_limit, time_limit), propose)
     if state.column is None:
         raise GridError("the search ended without a commitment")
     on = np.round(state.column[model.layout.on]).astype(bool)
-    fixed = linear(model.programme, *_fixed(model, on))
+    fixed = dispatch(on)
     if fixed is None:
         raise GridError("the commitment found has no dispatch; costs and limits differ by too many orders of magnitude")
     return read_commitment(problem, model, on, fixed, state)
+
+
+class _Dispatch:
+    """Best dispatch of a switching pattern; None when it has none. Each pattern is solved once."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._known: dict[bytes, Linear | None] = {}
+
+    def __call__(self, on: Flags) -> Linear | None:
+        key = on.tobytes()
+        if key not in self._known:
+            self._known[key] = linear(self._model.programme, *_fixed(self._model, on))
+        return self._known[key]
 
 
 def roll(problem: CommitmentProblem, commitment: Commitment, hours: int) -> CommitmentState:
@@ -77,11 +107,3 @@ def _fixed(model: Model, on: Flags) -> tuple[Floats, Floats]:
     for block, value in ((model.layout.on, on), (model.layout.start, start), (model.layout.stop, stop)):
         lower[block] = upper[block] = value
     return lower, upper
-
-
-def _feasible_point(model: Model, pattern: Flags) -> Floats | None:
-    if pattern.shape != model.layout.on.shape:
-        raise GridError(f"start has shape {pattern.shape}; give (units, hours) = {model.layout.on.shape}")
-    on = (pattern | model.fleet.must_on) & ~model.fleet.must_off
-    dispatch = linear(model.programme, *_fixed(model, on))
-    return None if dispatch is None else dispatch.column

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -142,7 +143,7 @@ def _segments(units: tuple[ThermalUnit, ...]) -> Segments:
     unit, start, length, price = [], [], [], []
     for g, u in enumerate(units):
         points = u.piecewise_production
-        for (mw, cost), (next_mw, next_cost) in zip(points, points[1:], strict=False):
+        for (mw, cost), (next_mw, next_cost) in pairwise(points):
             if next_mw > mw:
                 unit.append(g)
                 start.append(mw - points[0][0])

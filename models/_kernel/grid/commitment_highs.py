@@ -1,4 +1,4 @@
-"""A programme handed to HiGHS: its linear relaxation, its restriction to a box, and a dispatch with the integers fixed. One thread, no clock."""
+"""A programme handed to HiGHS: linear over a box, or with branch and bound. One thread, no clock, so equal calls give equal answers."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _solver(programme: Programme, lower: Floats, upper: Floats, *, whole: bool) 
         for column in programme.whole.tolist():
             kinds[column] = highspy.HighsVarType.kInteger
         model.integrality_ = kinds
-    highs = highspy.Highs()
+    highs = highspy.Highs()  # type: ignore[no-untyped-call]
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("threads", 1)
     highs.passModel(model)

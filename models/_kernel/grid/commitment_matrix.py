@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
+from models._kernel.grid.commitment_types import Flags
 from models._kernel.grid.network import Floats, Ints
+
+Values = Floats | Flags | float
 
 
 @dataclass
@@ -19,7 +22,9 @@ class Columns:
     upper: list[Floats] = field(default_factory=list)
     size: int = 0
 
-    def add(self, shape: tuple[int, ...], *, cost: Floats | float = 0.0, lower: Floats | float = 0.0, upper: Floats | float = np.inf) -> Ints:
+    def add(
+        self, shape: tuple[int, ...], *, cost: Floats | float = 0.0, lower: Floats | float = 0.0, upper: Floats | float = np.inf
+    ) -> Ints:
         """Positions of a new block; cost and bounds are broadcast to its shape."""
         for store, value in ((self.cost, cost), (self.lower, lower), (self.upper, upper)):
             store.append(np.broadcast_to(np.asarray(value, dtype=float), shape).ravel())

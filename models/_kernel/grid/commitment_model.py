@@ -75,7 +75,7 @@ def _layout(problem: CommitmentProblem, fleet: Fleet, columns: Columns) -> tuple
     start = columns.add((units, hours), cost=fleet.cold[:, None], upper=~fleet.must_off)
     stop = columns.add((units, hours), upper=~fleet.must_on)
     segment = columns.add((len(seg.unit), hours), cost=seg.price[:, None], upper=seg.length[:, None])
-    reserve = columns.add((units if held else 0, hours), upper=fleet.reserve_max[:units if held else 0, None])
+    reserve = columns.add((units if held else 0, hours), upper=fleet.reserve_max[: units if held else 0, None])
     arc = columns.add((len(arcs.unit),), cost=-arcs.saving, upper=1.0)
     renewable, groups = _renewables(problem, columns)
     stores = problem.storage
@@ -95,8 +95,22 @@ def _layout(problem: CommitmentProblem, fleet: Fleet, columns: Columns) -> tuple
     hydro_reserve = columns.add((len(plants) if held else 0, hours), upper=_tall([np.inf if h.reserve else 0.0 for h in plants if held]))
     unserved, oversupply, shortfall = _slacks(problem, columns)
     return Layout(
-        on, start, stop, segment, reserve, arc, renewable, charge, discharge, energy, storage_reserve, hydro, hydro_reserve,
-        unserved, oversupply, shortfall,
+        on,
+        start,
+        stop,
+        segment,
+        reserve,
+        arc,
+        renewable,
+        charge,
+        discharge,
+        energy,
+        storage_reserve,
+        hydro,
+        hydro_reserve,
+        unserved,
+        oversupply,
+        shortfall,
     ), groups
 
 

@@ -85,7 +85,7 @@ def _put_stop(rows: Rows, row: Ints, stop: Ints, value: Floats) -> None:
 
 
 def _segments(fleet: Fleet, layout: Layout, rows: Rows) -> None:
-    """segment <= length on - lost_start start - lost_stop stop(t+1), in two rows where both may happen to a unit on for one hour."""
+    """Segment <= length on - lost_start start - lost_stop stop(t+1), in two rows where both may happen to a unit on for one hour."""
     seg = fleet.segments
     owner = seg.unit
     begin = seg.start[:, None]
