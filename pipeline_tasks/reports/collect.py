@@ -12,6 +12,7 @@ from models._kernel.registry import model_names, spec_of
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.reports import queries
 from pipeline_tasks.scorecard.stored import LATEST
+from pipeline_tasks.twin.realism.store import stored_facts
 from pipeline_tasks.warehouse import Warehouse
 
 HISTORY_DAYS = 14
@@ -47,6 +48,7 @@ class SiteData:
         models: pages, in registry order, those with published rows only.
         outcomes: first published prices (delivery_ts, hub, product, price).
         steps, publications, loads, checks, dbt, freshness, scorecard: rows of the ops tables.
+        stylised_facts: newest facts of the simulated and of real markets; empty when none were computed.
     """
 
     run_id: str
@@ -62,6 +64,7 @@ class SiteData:
     freshness: pl.DataFrame
     scorecard: pl.DataFrame
     models: list[ModelData] = field(default_factory=list)
+    stylised_facts: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def degraded(self) -> pl.DataFrame:
@@ -89,6 +92,7 @@ def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: da
         dbt=warehouse.query(queries.DBT, window),
         freshness=warehouse.query(queries.FRESHNESS, window).sort("table_name", "series"),
         scorecard=warehouse.query(LATEST),
+        stylised_facts=stored_facts(warehouse),
     )
 
 

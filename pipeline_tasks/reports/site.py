@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import polars as pl
 
 from config.settings import get_settings
 from pipeline_tasks.reports.collect import SiteData, collect
 from pipeline_tasks.reports.pages import index_page, lineage_page, model_page, quality_page, scorecard_page
+from pipeline_tasks.reports.realism import realism_page
 from pipeline_tasks.warehouse import connect
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -62,6 +64,7 @@ def render(site: SiteData, folder: Path) -> None:
         Page("index.html", "Overview", "index.html.j2", index_page(site)),
         *(Page(f"{m.spec.name}.html", m.spec.label, "model.html.j2", model_page(site, m)) for m in site.models),
         Page("scorecard.html", "Scorecard", "scorecard.html.j2", scorecard_page(site)),
+        *([Page("realism.html", "Realism", "realism.html.j2", realism_page(site.stylised_facts))] if site.stylised_facts.height else []),
         Page("quality.html", "Data quality", "quality.html.j2", quality_page(site)),
         Page("lineage.html", "Lineage", "lineage.html.j2", lineage_page(site)),
     ]
@@ -75,6 +78,19 @@ def render(site: SiteData, folder: Path) -> None:
     for page in pages:
         html = environment.get_template(page.template).render(**shared, **page.values, here=page.file, title=page.label)
         _replace(folder / page.file, html)
+
+
+def write_realism_page(facts: pl.DataFrame) -> Path:
+    """Write the realism page on its own, beside the sites of runs, and return its path.
+
+    Args:
+        facts: rows of ops.stylised_facts, the newest of every data set.
+    """
+    path = site_folder("realism") / "index.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, _environment().get_template("realism_alone.html.j2").render(**realism_page(facts)))
+    _write_root_index()
+    return path
 
 
 def _environment() -> jinja2.Environment:
