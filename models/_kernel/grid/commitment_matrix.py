@@ -22,9 +22,7 @@ class Columns:
     upper: list[Floats] = field(default_factory=list)
     size: int = 0
 
-    def add(
-        self, shape: tuple[int, ...], *, cost: Floats | float = 0.0, lower: Floats | float = 0.0, upper: Floats | float = np.inf
-    ) -> Ints:
+    def add(self, shape: tuple[int, ...], *, cost: Values = 0.0, lower: Values = 0.0, upper: Values = np.inf) -> Ints:
         """Positions of a new block; cost and bounds are broadcast to its shape."""
         for store, value in ((self.cost, cost), (self.lower, lower), (self.upper, upper)):
             store.append(np.broadcast_to(np.asarray(value, dtype=float), shape).ravel())

@@ -29,12 +29,13 @@ def _faults(problem: CommitmentProblem) -> Iterator[str]:
         yield from _profile("reserve_mw", problem.reserve_mw, hours)
     if len(problem.state) != len(problem.units):
         yield f"state has {len(problem.state)} entries for {len(problem.units)} units; give one UnitState per unit, in their order"
-    names = [x.name for x in (*problem.units, *problem.renewables, *problem.storage, *problem.hydro)]
+    elements: list[Renewable | EnergyLimited] = [*problem.renewables, *problem.hydro]
+    names = [u.name for u in problem.units] + [e.name for e in elements] + [s.name for s in problem.storage]
     for name in sorted({n for n in names if names.count(n) > 1}):
         yield f"name {name!r} is used {names.count(name)} times; names must be unique"
     for unit, state in zip(problem.units, problem.state, strict=False):
         yield from (f"unit {unit.name!r}: {fault}" for fault in (*_unit(unit), *_state(unit, state)))
-    for element in (*problem.renewables, *problem.hydro):
+    for element in elements:
         yield from (f"{element.name!r}: {fault}" for fault in _profiles(element, hours))
     for store in problem.storage:
         yield from (f"storage {store.name!r}: {fault}" for fault in _storage(store))
