@@ -10,7 +10,7 @@ import numpy as np
 from models._kernel.grid.network import Floats, Ints
 from pipeline_tasks.twin.dials import ScenarioDials
 from pipeline_tasks.twin.fronts import calendar_doy, winter
-from pipeline_tasks.twin.noise import Calendar, Noise, autoregressive
+from pipeline_tasks.twin.noise import Calendar, Noise, autoregressive, combined
 from pipeline_tasks.twin.world_config import WorldConfig
 from pipeline_tasks.twin.world_types import Lng
 
@@ -56,7 +56,7 @@ def _latent(config: WorldConfig, noise: Noise, regimes: Ints) -> Floats:
     c = numbers.correlation
     mix = np.linalg.cholesky(np.array([[1, c.gas_coal, c.gas_co2], [c.gas_coal, 1, c.coal_co2], [c.gas_co2, c.coal_co2, 1]]))
     vol = np.array([config.regimes.gas_vol, config.regimes.coal_vol, config.regimes.co2_vol])[:, regimes] / np.sqrt(365.25)
-    shocks: Floats = vol * (mix @ noise.daily_block("fuels", 3))
+    shocks: Floats = vol * combined(mix, noise.daily_block("fuels", 3))
     draws = noise.daily_uniforms("fuel_jumps", 1)[0]
     sizes = noise.daily_block("fuel_jumps", 2, unit=1)
     jumps = (draws < np.array(numbers.jumps_per_year)[regimes] / 365.25) * numbers.jump_sd * (0.5 * np.abs(sizes[0]) + 0.8 * sizes[1])

@@ -14,7 +14,8 @@ from models._kernel.grid.network import Floats, GridError, Ints, Network
 
 LANDMARKS, DIMENSIONS, POLES = 64, 6, 10
 BALANCED = 0.004  # shares of weight that are as good as equal
-FAR = 1e6  # per unit; stands for no path
+FAR = 2.0**22  # per unit; stands for no path
+GRAIN = 2.0**-30  # lengths are multiples of it, so that sums along paths are exact and equal distances are equal numbers
 
 
 def embedding(network: Network) -> Floats:
@@ -44,13 +45,13 @@ def embedding(network: Network) -> Floats:
 
 
 def _graph(network: Network, lengths: Floats) -> csr_array:
-    """Symmetric bus graph with the shortest of parallel branches; HVDC links count as short lines."""
+    """Symmetric bus graph with the shortest of parallel branches; HVDC links count as lines of median length."""
     tails = np.concatenate([network.branches.from_bus, network.links.from_bus])
     heads = np.concatenate([network.branches.to_bus, network.links.to_bus])
     values = np.concatenate([lengths, np.full(len(network.links.names), float(np.median(lengths)))])
     low, high = np.minimum(tails, heads), np.maximum(tails, heads)
     order = np.lexsort((values, high, low))
-    low, high, values = low[order], high[order], np.maximum(values[order], 1e-9)
+    low, high, values = low[order], high[order], np.maximum(np.round(values[order] / GRAIN), 1) * GRAIN
     first = np.concatenate([[True], (low[1:] != low[:-1]) | (high[1:] != high[:-1])])
     low, high, values = low[first], high[first], values[first]
     both = (np.concatenate([low, high]), np.concatenate([high, low]))
@@ -101,7 +102,7 @@ def _nearer(graph: csr_array, weight: Floats, share: float) -> np.ndarray[tuple[
     best, side = np.inf, np.zeros(len(weight), dtype=np.bool_)
     for one in range(len(rows)):
         for other in range(len(rows)):
-            difference = np.round(rows[one] - rows[other], 9)
+            difference = rows[one] - rows[other]
             steps, group = np.unique(difference, return_inverse=True)
             if len(steps) == 1:
                 continue

@@ -151,3 +151,11 @@ def autoregressive(shocks: FloatArray, phi: float) -> FloatArray:
     scaled[..., 0] = shocks[..., 0]
     path: FloatArray = lfilter([1.0], [1.0, -phi], scaled)
     return path
+
+
+def combined(weights: FloatArray, series: FloatArray) -> FloatArray:
+    """weights @ series, (k, n) by (n, t), summed in the order of n: a BLAS product may round a column differently in a longer series."""
+    total = np.zeros((len(weights), series.shape[1]))
+    for column, row in zip(weights.T, series, strict=True):
+        total += column[:, None] * row
+    return total

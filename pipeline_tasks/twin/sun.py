@@ -6,7 +6,7 @@ import numpy as np
 
 from models._kernel.grid.network import Floats
 
-J2000_HOURS = 263_004.0  # hours from 1970-01-01 to 2000-01-01 12:00 UTC
+J2000_HOURS = 262_980.0  # hours from 1970-01-01 to 2000-01-01 12:00 UTC
 
 
 def sine_elevation(epoch_hours: Floats, lon: Floats, lat: Floats) -> Floats:

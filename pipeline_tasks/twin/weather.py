@@ -16,7 +16,7 @@ from models._kernel.grid.network import Floats
 from pipeline_tasks.twin.dials import ScenarioDials
 from pipeline_tasks.twin.fronts import Push, add_extremes, add_fronts, draw_extremes, draw_fronts, winter
 from pipeline_tasks.twin.geography import WIND_OFFSHORE, Geography, Points
-from pipeline_tasks.twin.noise import Calendar, Noise, autoregressive
+from pipeline_tasks.twin.noise import Calendar, Noise, autoregressive, combined
 from pipeline_tasks.twin.sun import clear_sky
 from pipeline_tasks.twin.world_config import WorldConfig
 
@@ -120,7 +120,9 @@ def _field(
     n = mix.shape[1]
     shocks = noise.hourly_block(f"{name}_field", 4 * n)
     memory = (float(getattr(weather.memory_h, name)), *weather.news_memory_h, weather.news_memory_h[1])
-    slow, never, later, extra = (mix @ autoregressive(shocks[k * n : (k + 1) * n], float(np.exp(-1 / m))) for k, m in enumerate(memory))
+    slow, never, later, extra = (
+        combined(mix, autoregressive(shocks[k * n : (k + 1) * n], float(np.exp(-1 / m)))) for k, m in enumerate(memory)
+    )
     news = getattr(weather.news_share, name)
     lead = (calendar.column("hour_of_day") + 0.5) / 24
     known = np.sqrt(1 - sum(news)) * slow
