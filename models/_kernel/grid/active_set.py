@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from models._kernel.grid.active_set_kkt import factorise, solve_system
-from models._kernel.grid.active_set_ratio import COLUMN_IN, COLUMN_OUT, ROW_IN, blocking_dual, blocking_primal, first_event
+from models._kernel.grid.active_set_ratio import COLUMN_IN, COLUMN_OUT, ROW_IN, ROW_OUT, blocking_dual, blocking_primal, first_event
 from models._kernel.grid.active_set_types import (
     AT_LOWER,
     AT_UPPER,
@@ -32,7 +32,7 @@ from models._kernel.grid.network import Floats
 
 SINGULAR, BLOCKED, EXHAUSTED, STALLED = -1, -2, -3, -4
 STALL, RESTARTS = 40, 12
-CURVATURE = 1e-9
+CURVATURE, RESPONSE = 1e-9, 1e-8
 
 
 @compiled
@@ -145,6 +145,17 @@ def _mark(columns: Marks, rows: Marks, event: tuple[int, int, int]) -> None:
 
 
 @compiled
+def _noise(problem: Problem, basis: Basis, event: tuple[int, int, int], probe: Point) -> float:
+    """Responses up to this cannot be told from zero: rounding scales with what the free columns yield per unit of price."""
+    if event[0] == COLUMN_IN or event[0] == ROW_OUT:
+        return CURVATURE * (1.0 + np.abs(probe.y).max())
+    softest = 1.0
+    for f in range(basis.n_linear, len(basis.free)):
+        softest = max(softest, 0.5 / problem.quad[basis.free[f]])
+    return RESPONSE * softest + CURVATURE * np.abs(probe.x).max()
+
+
+@compiled
 def _exchange(
     problem: Problem,
     basis: Basis,
@@ -158,8 +169,7 @@ def _exchange(
     point, shift, rest = bounds
     marks, still = (columns, rows), (point, shift, rest, 0.0)
     response = _probe(problem, basis, columns, rows, event, probe)
-    size = np.abs(probe.x).max() if event[0] == COLUMN_OUT or event[0] == ROW_IN else np.abs(probe.y).max()
-    yields = response > CURVATURE * (1.0 + size)
+    yields = response > _noise(problem, basis, event, probe)
     if yields:
         _mark(columns, rows, event)
         return True
@@ -213,15 +223,28 @@ def _walk(problem: Problem, columns: Marks, rows: Marks, bounds: tuple[Point, Sh
 
 
 @compiled
+def _free_one(problem: Problem, columns: Marks, row: int) -> bool:
+    """Frees the first column that can move an equality; False when all that could are free already."""
+    for j in range(len(problem.element)):
+        if columns[j] != FREE and problem.upper[j] > problem.lower[j]:
+            for t in range(problem.start[j], problem.start[j + 1]):
+                if problem.row[t] == row and problem.value[t] != 0.0:
+                    columns[j] = FREE
+                    return True
+    return False
+
+
+@compiled
 def _regular(problem: Problem, columns: Marks, rows: Marks) -> Basis:
     """The factorised working set; constraints and columns on which it is singular are taken out first."""
     basis = factorise(problem, columns, rows)
     while basis.fault >= 0:
         if basis.fault < len(basis.rows):
             row = basis.rows[basis.fault]
-            if rows[row] == EQUALITY:
+            if rows[row] != EQUALITY:
+                rows[row] = IDLE
+            elif not _free_one(problem, columns, row):
                 break
-            rows[row] = IDLE
         else:
             columns[basis.free[basis.fault - len(basis.rows)]] = AT_LOWER
         basis = factorise(problem, columns, rows)

@@ -84,8 +84,10 @@ def _check_convex(cost: CostCurves, network: Network) -> None:
     same = g[1:] == g[:-1]
     falling = same & (np.diff(cost.block_price) < -1e-9)
     apart = same & (np.abs(cost.block_start_mw[1:] - cost.block_start_mw[:-1] - cost.block_mw[:-1]) > 1e-6)
-    if falling.any() or apart.any() or (np.diff(g) < 0).any():
-        k = int(np.argmax(falling | apart | np.concatenate((np.diff(g) < 0, []))))
+    scattered = np.diff(g) < 0
+    wrong = falling | apart | scattered
+    if wrong.any():
+        k = int(np.argmax(wrong))
         raise GridError(f"generator {names[g[k + 1]]}: cost blocks must touch, rise in price and stand together; block {k + 1} does not")
 
 
