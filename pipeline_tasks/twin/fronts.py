@@ -97,7 +97,7 @@ def draw_fronts(noise: Noise, calendar: Calendar, config: WeatherConfig) -> list
                     strength=strength * (1 + 0.2 * cold),
                     storm=storm,
                     late_h=config.front_timing_error_h * float(g[2]),
-                    forecast_strength=strength * (1 + 0.2 * cold) * float(np.exp(0.16 * g[3])),
+                    forecast_strength=strength * (1 + 0.2 * cold) * float(np.exp(0.16 * g[3] - 0.0128)),
                 )
             )
     return found
@@ -125,7 +125,7 @@ def draw_extremes(noise: Noise, calendar: Calendar, config: WeatherConfig, size_
                         x_km=0.35 * size_km[0] * float(g[1]),
                         y_km=0.35 * size_km[1] * float(g[2]),
                         strength=strength,
-                        forecast_strength=strength * float(np.exp(0.10 * g[3])),
+                        forecast_strength=strength * float(np.exp(0.10 * g[3] - 0.005)),
                     )
                 )
     return found
@@ -175,5 +175,5 @@ def add_extremes(push: Push, extremes: list[Extreme], points: Points, hours: Flo
             push.degc[:, low:high] -= 9.0 * size
             push.wind_factor[:, low:high] *= np.exp(-0.25 * size)
         else:
-            push.wind_factor[:, low:high] *= np.exp(-1.0 * size)
+            push.wind_factor[:, low:high] *= np.exp(-0.8 * size)
             push.cloud[:, low:high] += 0.8 * size
