@@ -1,4 +1,8 @@
-"""Inputs of the three kinds of members, made from day vectors; what is missing is filled with the training's typical value."""
+"""Inputs of the three kinds of members, made from day vectors; what is missing is filled with the training's typical value.
+
+An input that begins late (a forecast that was first published in the middle of the training days) is NaN on the days before: the
+regressions learn its scale on the days that have it and take the days before as typical, LightGBM has branches for missing values.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ Array = npt.NDArray[np.float64]
 
 REGRESSION_LAGS = tuple(c for c, k in zip(LAG_COLUMNS, PRICE_LAGS, strict=True) if k != 14)
 RARE = 0.8  # a column whose values are missing more often than that in training is not used
+LATE_DAYS = 28  # an input that begins more than that after the first training day begins late
+TRIAL_DAYS = 91  # such an input is used once it is there for that long, however rare it is over all training days
 CALENDAR = ("hour", "weekday", "day_of_year", "holiday")
 SUMMARY = ("prev_day_min", "prev_day_max", "mean_7d", "std_7d", "last")
 DERIVED = (
@@ -31,7 +37,8 @@ class Inputs:
         hourly: other hourly columns in use (boosting only).
         fuels: daily columns in use.
         typical: column -> typical value by hour (24,) or of the day (1,).
-        expected_missing: column -> share of missing rows that training had.
+        expected_missing: column -> share of missing rows that training had, of a late column since it begins.
+        begins: column that begins late -> its first day, days since 1970-01-01.
     """
 
     forecasts: tuple[str, ...]
@@ -39,32 +46,43 @@ class Inputs:
     fuels: tuple[str, ...]
     typical: dict[str, Array]
     expected_missing: dict[str, float]
+    begins: dict[str, int]
 
     @classmethod
     def learn(cls, panel: Panel) -> Self:
         """Columns that training days have, and their medians."""
+        first = {c: _first(v) for c, v in (panel.hourly | panel.daily).items()}
+        begins = {c: int(panel.date[i]) for c, i in first.items() if i is not None and panel.date[i] > panel.date[0] + LATE_DAYS}
         share = {c: float(v.mean()) for c, v in panel.missing.items()}
-        used = [c for c, v in share.items() if v <= RARE]
+        since = {c: float(v[first[c] :].mean()) if c in begins else share[c] for c, v in panel.missing.items()}
+        tried = {c for c, day in begins.items() if panel.date[-1] - day >= TRIAL_DAYS - 1}
+        used = [c for c, v in share.items() if v <= RARE or (c in tried and since[c] <= RARE)]
         forecasts = tuple(q for q, columns in FORECAST_COLUMNS.items() if columns[0] in used)
         hourly = [*LAG_COLUMNS, *(c for q in forecasts for c in FORECAST_COLUMNS[q]), *(c for c in HOURLY if c in used)]
         typical = {c: _median(panel.hourly[c]) for c in hourly if c in panel.hourly}
         typical |= {c: _median(panel.daily[c][:, None]) for c in DAILY if c in used}
         fuels = tuple(c for c in FUELS if c in used)
-        return cls(forecasts, tuple(c for c in HOURLY if c in used), fuels, typical, {c: share[c] for c in used})
+        late = {c: day for c, day in begins.items() if c in typical and c not in LAG_COLUMNS}
+        return cls(forecasts, tuple(c for c in HOURLY if c in used), fuels, typical, {c: since[c] for c in used}, late)
 
     def vector(self, panel: Panel, column: str) -> Array:
-        """A column by local hour, shape (D, 24), gaps filled."""
-        typical = self.typical.get(column, np.zeros(HOURS))
+        """A column by local hour, shape (D, 24), gaps filled; NaN on days before it begins."""
+        typical = self._typical(panel, column, self.typical.get(column, np.zeros(HOURS)))
         values = panel.hourly.get(column)
-        if values is None:
-            return np.tile(typical, (panel.days, 1))
-        return np.where(np.isfinite(values), values, typical)
+        return typical if values is None else np.where(np.isfinite(values), values, typical)
 
     def scalar(self, panel: Panel, column: str) -> Array:
-        """A daily column, shape (D,), gaps filled."""
-        typical = float(self.typical.get(column, np.zeros(1))[0])
+        """A daily column, shape (D,), gaps filled; NaN on days before it begins."""
+        typical = self._typical(panel, column, self.typical.get(column, np.zeros(1)))[:, 0]
         values = panel.daily.get(column)
-        return np.full(panel.days, typical) if values is None else np.where(np.isfinite(values), values, typical)
+        return typical if values is None else np.where(np.isfinite(values), values, typical)
+
+    def _typical(self, panel: Panel, column: str, values: Array) -> Array:
+        """What stands in for a missing value, by day."""
+        repeated = np.tile(values, (panel.days, 1))
+        if column in self.begins:
+            repeated[panel.date < self.begins[column]] = np.nan
+        return repeated
 
     def lags(self, panel: Panel) -> list[Array]:
         """Price vectors of D-1, D-2, D-3, D-7."""
@@ -106,14 +124,14 @@ class Inputs:
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """JSON and arrays that `restore` reads."""
-        head = {"forecasts": self.forecasts, "hourly": self.hourly, "fuels": self.fuels, "expected_missing": self.expected_missing}
-        return head, dict(self.typical)
+        head = {"forecasts": self.forecasts, "hourly": self.hourly, "fuels": self.fuels}
+        return {**head, "expected_missing": self.expected_missing, "begins": self.begins}, dict(self.typical)
 
     @classmethod
     def restore(cls, head: dict[str, Any], typical: dict[str, Array]) -> Self:
         """What `state` described."""
         forecasts, hourly, fuels = (tuple(head[k]) for k in ("forecasts", "hourly", "fuels"))
-        return cls(forecasts, hourly, fuels, typical, dict(head["expected_missing"]))
+        return cls(forecasts, hourly, fuels, typical, dict(head["expected_missing"]), dict(head["begins"]))
 
 
 def dummies(panel: Panel) -> Array:
@@ -131,6 +149,12 @@ def season(panel: Panel) -> Array:
 def training_prices(panel: Panel) -> Array:
     """Prices to train on, the missing hour of a 23-hour day interpolated, shape (D, slots)."""
     return interpolated(panel.price, longest=max(panel.slots // HOURS * 2, 1))
+
+
+def _first(values: Array) -> int | None:
+    """First entry with a value; None where there is none."""
+    present = np.isfinite(values.reshape(len(values), -1)).any(axis=1)
+    return int(present.argmax()) if present.any() else None
 
 
 def _median(values: Array) -> Array:

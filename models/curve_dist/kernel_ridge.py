@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.curve_dist.design import Inputs, dummies, season, training_prices
-from models.curve_dist.lasso import centre_and_scale
+from models.curve_dist.lasso import centre_and_scale, standardised
 from models.curve_dist.panel import HOURS, Panel
 from models.curve_dist.params import KernelParams
 
@@ -64,7 +64,7 @@ def standardise(inputs: Inputs, panel: Panel, params: KernelParams, *, relative:
 
 
 def features(inputs: Inputs, panel: Panel, params: KernelParams, standard: Standard) -> Array:
-    """Coordinates in which the kernel measures distance, shape (D, f)."""
+    """Coordinates in which the kernel measures distance, shape (D, f); an input that is not published yet is at its centre."""
     raw, weights = _raw(inputs, panel, params, relative=standard.relative)
     return _weighted(raw, weights, standard, panel, params)
 
@@ -121,6 +121,6 @@ def _raw(inputs: Inputs, panel: Panel, params: KernelParams, *, relative: bool) 
 
 
 def _weighted(raw: Array, weights: Array, standard: Standard, panel: Panel, params: KernelParams) -> Array:
-    scaled = np.arcsinh((raw - standard.centre) / standard.scale) * weights
+    scaled = standardised(raw, standard.centre, standard.scale) * weights
     calendar = (dummies(panel) * params.weights["weekday"], season(panel) * params.weights["season"])
     return np.hstack([scaled, *calendar]) - standard.mean

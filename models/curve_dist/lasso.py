@@ -2,8 +2,9 @@
 
 Every interval of the day has its own lasso on the prices of days D-1, D-2, D-3 and D-7 and the forecasts for D, D-1 and D-7
 of all hours, and on the weekday; inputs and prices go through the median / MAD / asinh transform (Uniejewski, Weron & Ziel
-2018) within each training window; several windows are averaged. The penalty is a fixed share of the smallest one that empties
-the regression, so it follows hour, window and day without a search. All intervals share one Gram matrix.
+2018) within each training window, where an input that begins inside the window counts as typical before; several windows are
+averaged. The penalty is a fixed share of the smallest one that empties the regression, so it follows hour, window and day
+without a search. All intervals share one Gram matrix.
 """
 
 from __future__ import annotations
@@ -22,19 +23,52 @@ SWEEPS = 500
 
 
 def centre_and_scale(values: Array) -> tuple[Array, Array]:
-    """Median and normalised MAD by column of finite values; where the MAD is zero, the standard deviation, else 1."""
+    """Median and normalised MAD by column of what is not NaN; where the MAD is zero, the standard deviation, else 1.
+
+    A column of NaN alone has centre 0 and scale 1.
+    """
     columns = np.ascontiguousarray(values.T)
-    centre = np.median(columns, axis=1)
-    scale = MAD_TO_SIGMA * np.median(np.abs(columns - centre[:, None]), axis=1, overwrite_input=True)
-    scale = np.where(scale > 1e-9, scale, columns.std(axis=1))
-    return centre, np.where(scale > 1e-9, scale, 1.0)
+    centre = _medians(columns)
+    scale = MAD_TO_SIGMA * _medians(np.abs(columns - centre[:, None]))
+    scale = np.where(scale > 1e-9, scale, _deviations(columns))
+    return np.nan_to_num(centre), np.where(scale > 1e-9, scale, 1.0)
+
+
+def standardised(values: Array, centre: Array, scale: Array) -> Array:
+    """The asinh transform; what is NaN (not published yet) counts as the centre."""
+    return np.asarray(np.nan_to_num(np.arcsinh((values - centre) / scale), copy=False, nan=0.0), dtype=np.float64)
+
+
+def _medians(rows: Array) -> Array:
+    """Median of every row's values that are not NaN; NaN where there is none."""
+    gaps = np.isnan(rows)
+    late = gaps.any(axis=1)
+    if not late.any():
+        return np.asarray(np.median(rows, axis=1), dtype=np.float64)
+    result = np.full(len(rows), np.nan)
+    result[~late] = np.median(rows[~late], axis=1)
+    begin = int((~gaps[late]).any(axis=0).argmax())  # nothing to sort before the first of them begins
+    ordered, count = np.sort(rows[late, begin:], axis=1), (~gaps[late]).sum(axis=1)  # NaN is sorted to the end
+    lower, upper = (np.take_along_axis(ordered, np.maximum(k, 0)[:, None], axis=1)[:, 0] for k in ((count - 1) // 2, count // 2))
+    result[late] = np.where(count > 0, (lower + upper) / 2, np.nan)
+    return result
+
+
+def _deviations(rows: Array) -> Array:
+    """Standard deviation of every row's values that are not NaN; 0 where there is none."""
+    gaps = np.isnan(rows)
+    if not gaps.any():
+        return np.asarray(rows.std(axis=1), dtype=np.float64)
+    count = np.maximum(rows.shape[1] - gaps.sum(axis=1), 1)
+    mean = np.nansum(rows, axis=1) / count
+    return np.asarray(np.sqrt(np.nansum((rows - mean[:, None]) ** 2, axis=1) / count), dtype=np.float64)
 
 
 def forecast(inputs: Array, dummies: Array, prices: Array, query: tuple[Array, Array], windows: Mapping[int, float]) -> Array:
     """Forecast days from one training set, the mean over windows.
 
     Args:
-        inputs: training inputs, oldest day first, shape (n, p), finite.
+        inputs: training inputs, oldest day first, shape (n, p); NaN on the days before an input begins.
         dummies: weekday dummies, shape (n, 7).
         prices: training prices, shape (n, slots), finite.
         query: inputs (a, p) and dummies (a, 7) of the days to forecast.
@@ -52,8 +86,8 @@ def forecast(inputs: Array, dummies: Array, prices: Array, query: tuple[Array, A
 def _window(inputs: Array, dummies: Array, prices: Array, query: tuple[Array, Array], share: float) -> Array:
     centre, scale = centre_and_scale(inputs)
     level, spread = centre_and_scale(prices)
-    design = np.hstack([np.arcsinh((inputs - centre) / scale), dummies])
-    asked = np.hstack([np.arcsinh((query[0] - centre) / scale), query[1]])
+    design = np.hstack([standardised(inputs, centre, scale), dummies])
+    asked = np.hstack([standardised(query[0], centre, scale), query[1]])
     target = np.arcsinh((prices - level) / spread)
     mean, offset = design.mean(axis=0), target.mean(axis=0)
     coefficients = _lasso(np.asfortranarray(design - mean), np.ascontiguousarray((target - offset).T), share)

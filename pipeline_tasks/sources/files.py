@@ -43,28 +43,28 @@ class FilesSource:
         """Rows of the selection, object by object, file by file, target by target.
 
         Raises:
-            SourceError: no importer serves the market, an object is unknown, or none of the files is there.
+            SourceError: no importer serves the market, an object is unknown, or none of the files that are not optional is there.
         """
         wanted = self._wanted(selection, objects)
         reading = Reading(selection.market, selection.hubs, until)
-        present = 0
+        found = {n: sorted(p for p in self._data_dir.glob(s.files) if p.is_file()) for n, s in wanted.items()}
+        needed = [n for n, s in wanted.items() if not s.optional] or list(wanted)
+        if not any(found[n] for n in needed):
+            patterns = sorted({wanted[n].files for n in needed})
+            raise SourceError(
+                f"market {selection.key}: no file matches {patterns} below {self._data_dir}; put it there or set DESK_DATA_DIR"
+            )
         for name, spec in wanted.items():
-            files = sorted(p for p in self._data_dir.glob(spec.files) if p.is_file())
-            if not files:
-                log.warning("source object has no file", source="files", object=name, pattern=spec.files, folder=str(self._data_dir))
-            for path in files:
-                present += 1
+            if not found[name]:
+                said = {"object": name, "pattern": spec.files, "folder": str(self._data_dir)}
+                log.warning("optional source object is absent" if spec.optional else "source object has no file", source="files", **said)
+            for path in found[name]:
                 rows = 0
                 for batch in read_object(path, str(path.relative_to(self._data_dir)), spec, reading):
                     rows += batch.rows_read
                     yield batch
                 if not rows:
                     log.warning("source object has no row for the run", source="files", object=name, file=path.name, hubs=selection.hubs)
-        if not present:
-            patterns = sorted({s.files for s in wanted.values()})
-            raise SourceError(
-                f"market {selection.key}: no file matches {patterns} below {self._data_dir}; put it there or set DESK_DATA_DIR"
-            )
 
     def _configured(self, selection: MarketSelection) -> dict[str, FileObject]:
         whole = selection.hubs == selection.market.hubs

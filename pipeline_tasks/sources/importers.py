@@ -245,6 +245,7 @@ class FileObject(_Strict):
         files: path or glob below the data folder, Parquet or CSV by its ending.
         market: key of config/markets.yaml.
         scope: `hub` reads only the rows of the run's hubs; `market` is read only by runs over the whole market.
+        optional: the market works without its files: their absence is said, never an error, and they alone do not make a market.
         filter: source column -> admissible texts; other rows are not of this import.
         sentinels: source column -> numbers that mean "no value" (null then; quarantined where the contract wants a value).
         duplicates: what happens to rows that give one key two values: `quarantine` all, or keep the first or last in file order
@@ -255,6 +256,7 @@ class FileObject(_Strict):
     files: str
     market: str
     scope: Literal["hub", "market"] = "hub"
+    optional: bool = False
     csv: Csv = Csv()
     time: TimeSpec
     filter: dict[str, tuple[str, ...]] = Field(default_factory=dict)

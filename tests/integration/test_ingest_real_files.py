@@ -5,7 +5,7 @@ Skipped where DESK_DATA_DIR is absent.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -71,6 +71,32 @@ def test_german_file_in_utc_agrees_with_the_benchmark_on_local_time(data_dir: Pa
     same = (both["price_ccy_per_mwh"] - both["price_ccy_per_mwh_right"]).abs() < 0.006
     assert both.height > 25_000
     assert float(same.mean() or 0) > 0.998  # the benchmark interpolates and averages at the clock changes
+
+
+def test_german_benchmark_reads_national_forecasts_on_its_own_clock_and_no_second_price(data_dir: Path) -> None:
+    batches = _read(data_dir, "epf_de")
+    if not any(b.source_object.endswith("#national_forecasts") for b in batches):
+        pytest.skip("the optional file of German fundamentals is absent")
+    extra = _part(batches, "national_forecasts")
+    assert sum(b.table.name == "prices" for b in batches) == 1
+    assert set(extra["quantity"]) == {"load", "renewables"}
+    assert extra["delivery_ts"].min() == datetime(2014, 12, 31, 23, tzinfo=UTC)
+    gate = resolve_market("epf_de").market.gate
+    first = extra.filter(pl.col("delivery_ts") == datetime(2015, 7, 1, 10, tzinfo=UTC))
+    assert (first["known_ts"] < gate(date(2015, 7, 1))).all()
+    # The files that say the same of the same wall hours, summer and winter: the zone's load beside the nation's, and the file in UTC.
+    wall = pl.col("delivery_ts").dt.convert_time_zone("Etc/GMT-1").dt.replace_time_zone(None).alias("wall")
+    nation = extra.with_columns(wall).pivot("quantity", index="wall", values="value")
+    zone = _part(batches, "forecasts").filter(pl.col("quantity") == "zonal_load").select(wall, pl.col("value").alias("zonal_load"))
+    utc = _part(_read(data_dir, "de_fund"), "forecasts").pivot("quantity", index="delivery_ts", values="value")
+    local = pl.col("delivery_ts").dt.convert_time_zone("Europe/Berlin").dt.replace_time_zone(None).alias("wall")
+    both = nation.join(zone, on="wall").join(utc.select(local, "load", "renewables").unique("wall", keep="none"), on="wall", suffix="_utc")
+    assert both.height > 8_000
+    for summer in (True, False):
+        part = both.filter((pl.col("wall").dt.year() == 2015) & (pl.col("wall").dt.month().is_between(4, 9) == summer)).sort("wall")
+        for ours, theirs in (("load", "zonal_load"), ("load", "load_utc"), ("renewables", "renewables_utc")):
+            by_shift = {k: part.select(pl.corr(ours, pl.col(theirs).shift(k))).item() for k in (-1, 0, 1)}
+            assert max(by_shift, key=by_shift.__getitem__) == 0, (ours, theirs, by_shift)
 
 
 def test_ercot_hour_ending_file_agrees_with_the_utc_files(data_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import lru_cache
 
@@ -255,6 +256,74 @@ def test_missing_forecast_is_named_and_answered():
     frame = answer(asked=blind)
     assert frame["status_reason"].str.contains("wind_forecast_mw").all()
     assert frame["q50_ccy_per_mwh"].is_finite().all()
+
+
+def late(begin=date(2019, 11, 20)):
+    """The market with a load forecast that was first published on `begin`."""
+    before = pl.col("delivery_date") < begin
+    return rows().with_columns(pl.when(~before).then(pl.col("load_forecast_mw")).alias("load_forecast_mw"))
+
+
+def test_median_and_scale_of_a_late_input_are_those_of_its_own_days():
+    values = np.random.default_rng(4).normal(3.0, 2.0, (50, 3))
+    values[:30, 1] = np.nan
+    values[:, 2] = np.nan
+    centre, scale = lasso.centre_and_scale(values)
+    alone = lasso.centre_and_scale(values[30:, :2])
+    assert centre[1] == alone[0][1]
+    assert scale[1] == alone[1][1]
+    assert (centre[2], scale[2]) == (0.0, 1.0)
+    assert (lasso.standardised(values, centre, scale)[:30, 1] == 0.0).all()
+
+
+def test_late_input_is_missing_before_it_begins_and_typical_in_later_gaps():
+    begin, gap = date(2019, 11, 20), date(2020, 1, 10)
+    frame = late(begin).with_columns(pl.when(pl.col("delivery_date") != gap).then(pl.col("load_forecast_mw")).alias("load_forecast_mw"))
+    days = panel.build(one_hub(frame.drop("load_forecast_lag_1d_mw", "load_forecast_lag_7d_mw")), 24, with_price=True)[0]
+    inputs = Inputs.learn(days)
+    values = inputs.vector(days, "load_forecast_mw")
+    day = np.array([date(1970, 1, 1) + timedelta(days=int(d)) for d in days.date])
+    assert inputs.begins == {"load_forecast_mw": (begin - date(1970, 1, 1)).days}
+    assert np.isnan(values[day < begin]).all()
+    assert np.isfinite(values[day >= begin]).all()
+    assert np.array_equal(values[day == gap][0], inputs.typical["load_forecast_mw"])
+    assert inputs.expected_missing["load_forecast_mw"] < 0.02
+
+
+@pytest.mark.parametrize(("days", "used"), [(90, False), (91, True)])
+def test_late_input_is_used_from_a_quarter_of_a_year_on(days, used):
+    whole = panel.build(one_hub(), 24, with_price=True)[0]
+    rare = whole.take(np.tile(np.arange(whole.days), 4))
+    date_, begin = np.arange(rare.days) + int(whole.date[0]), rare.days - days
+    values = np.where((np.arange(rare.days) >= begin)[:, None], 5.0, np.nan)
+    missing = {"wind_forecast_mw": np.isnan(values[:, 0]).astype(float)}
+    made = replace(rare, date=date_, hourly={**rare.hourly, "wind_forecast_mw": values}, missing=missing)
+    assert ("wind" in Inputs.learn(made).forecasts) is used
+
+
+def test_market_with_a_late_input_is_answered_and_survives_the_artifact(tmp_path):
+    model = CurveDist(registry.params_of("curve_dist", "test"))
+    model.fit(Features(late(), rows().clear()), cutoff=gate(FIRST_TARGET), seed=3)
+    data = Features(late(), target())
+    frame = model.predict(data, as_of=gate(FIRST_TARGET)).frame
+    assert frame["q50_ccy_per_mwh"].is_finite().all()
+    assert set(frame["status"]) == {"OK"}
+    model.save(tmp_path)
+    assert CurveDist.load(tmp_path).predict(data, as_of=gate(FIRST_TARGET)).frame.equals(frame)
+
+
+def test_days_before_an_input_begins_still_teach():
+    """Prices are twice the input; where it begins late, the earlier days still give the rest of the relation."""
+    rng = np.random.default_rng(11)
+    inputs = rng.normal(0, 1, (200, 2))
+    prices = (inputs @ np.array([2.0, 3.0]))[:, None].repeat(24, axis=1) + rng.normal(0, 0.1, (200, 24))
+    seen = inputs.copy()
+    seen[:140, 1] = np.nan
+    query = (inputs[-20:], np.zeros((20, 7)))
+    dummies = np.zeros((180, 7))
+    found = lasso.forecast(seen[:180], dummies, prices[:180], query, {180: 0.003})
+    blind = lasso.forecast(inputs[:180, :1], dummies, prices[:180], (query[0][:, :1], query[1]), {180: 0.003})
+    assert np.abs(found - prices[-20:]).mean() < 0.6 * np.abs(blind - prices[-20:]).mean()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from config.markets import Market, MarketSelection, resolve_market
 from pipeline_tasks.sources import RawBatch, SourceError
@@ -232,6 +233,43 @@ def test_errors_name_what_to_do(tmp_path: Path) -> None:
     other = MarketSelection(market=MARKET.model_copy(update={"key": "other"}), hubs=("A",))
     with pytest.raises(SourceError, match=r"docs/sources\.md"):
         list(source.batches(other, until=FAR))
+
+
+def _with_optional_file(tmp_path: Path) -> FilesSource:
+    source = _source(tmp_path, "zone,when,price\nA,2024-07-01 00:00,1\n")
+    path = tmp_path / "importers" / "demo.yaml"
+    entry = yaml.safe_load(path.read_text(encoding="utf-8"))
+    forecasts = {
+        "table": "quantities",
+        "constants": {"area": "system", "kind": "forecast", "unit": "MW"},
+        "wide": {"into": "value", "label": "quantity", "columns": {"mw": "load"}},
+        "known": {"rule": "day", "days": -1, "at": "08:00"},
+    }
+    further = {**entry["objects"][0], "id": "further", "files": "more/*.csv", "optional": True, "targets": [forecasts]}
+    path.write_text(yaml.safe_dump({"dataset": "demo", "objects": [*entry["objects"], further]}), encoding="utf-8")
+    return source
+
+
+def test_a_market_works_without_the_files_of_an_optional_object(tmp_path: Path) -> None:
+    source = _with_optional_file(tmp_path)
+    selection = MarketSelection(market=MARKET, hubs=("A", "B"))
+    with capture_logs() as said:
+        batches = list(source.batches(selection, until=FAR))
+    assert [b.source_object for b in batches] == ["demo/x.csv#prices"]
+    assert [(e["event"], e["object"]) for e in said] == [("optional source object is absent", "demo/further")]
+
+
+def test_optional_files_alone_do_not_make_a_market(tmp_path: Path) -> None:
+    source = _with_optional_file(tmp_path)
+    (tmp_path / "data" / "more").mkdir()
+    (tmp_path / "data" / "more" / "f.csv").write_text("when,mw\n2024-07-01 00:00,5\n", encoding="utf-8")
+    selection = MarketSelection(market=MARKET, hubs=("A", "B"))
+    assert [b.source_object for b in source.batches(selection, until=FAR)] == ["demo/x.csv#prices", "more/f.csv#quantities"]
+    alone = list(source.batches(selection, until=FAR, objects=frozenset({"demo/further"})))
+    assert [b.frame["value"].to_list() for b in alone] == [[5.0]]
+    (tmp_path / "data" / "demo" / "x.csv").unlink()
+    with pytest.raises(SourceError, match=r"no file matches \['demo/\*\.csv'\]"):
+        list(source.batches(selection, until=FAR))
 
 
 def test_no_daylight_saving_rule_is_checked_against_the_market(tmp_path: Path) -> None:
