@@ -32,7 +32,7 @@ LARGEST_HYDRO_DAY = 2.2
 """A reservoir delivers in a day at most so many times its mean inflow of a day."""
 STORE_TARGET = 0.5
 """Share of a store that the commitment leaves after its horizon."""
-WEIGHTS_OF_SUPPORT = (1e-9, 30.0)
+SUPPORT_EDGES = (3.0, 20.0)
 """Edges, EUR/MWh, between the pools of renewables."""
 
 
@@ -49,10 +49,10 @@ class Pools:
 def pools_of(fleet: Fleet) -> Pools:
     """Pools of a fleet; fixed over days."""
     units = fleet.units
-    level = np.digitize(units.support, WEIGHTS_OF_SUPPORT)
+    level = np.digitize(units.support, SUPPORT_EDGES)
     free = units.renewable | units.river
     flexible = units.thermal & ~units.committed
-    groups = [np.flatnonzero(free & (level == k)) for k in range(len(WEIGHTS_OF_SUPPORT) + 1)]
+    groups = [np.flatnonzero(free & (level == k)) for k in range(len(SUPPORT_EDGES) + 1)]
     groups += [np.array([k]) for k in np.flatnonzero(flexible)]
     stores = [np.flatnonzero(units.storage & units.of(t)) for t in dict.fromkeys(units.technology)]
     return Pools(

@@ -1,4 +1,7 @@
-"""The day-ahead market: unit commitment on the forecasts, then an hourly network-constrained dispatch with reserves."""
+"""The day-ahead market: unit commitment on the forecasts, then an hourly network-constrained dispatch with reserves.
+
+The commitment knows no network; where a line binds, fast units that it left off may run at their offer plus their start, as in real time.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ import numpy as np
 from models._kernel.grid.commitment import solve_commitment
 from models._kernel.grid.commitment_types import Commitment
 from models._kernel.grid.dcopf import DcOpf
-from models._kernel.grid.network import Floats, Ints
+from models._kernel.grid.network import CostCurves, Floats, Ints
 from models._kernel.grid.opf_types import LossModel, OpfCase
 from pipeline_tasks.twin.ancillary import ReserveNeeds, reserve_needs, reserve_products, reserve_requirements
-from pipeline_tasks.twin.commitment_day import Pools, commitment_problem, unit_schedule
+from pipeline_tasks.twin.commitment_day import Pools, commitment_problem, start_cost, unit_schedule
 from pipeline_tasks.twin.dispatch import Step, anchored_curves, clear_product, offer_curves
 from pipeline_tasks.twin.fleet import Fleet
 from pipeline_tasks.twin.fleet_config import TradingConfig
@@ -106,10 +109,10 @@ def _next_state(fleet: Fleet, config: TradingConfig, state: FleetState, path: tu
 
 
 def output_limits(fleet: Fleet, on: Bools, available: Floats) -> tuple[Floats, Floats]:
-    """Range (unit,) of the dispatch: off units at zero, committed ones between minimum and what is available, stores both ways."""
+    """Range (unit,) of the dispatch: committed units between minimum and what is available, others at zero unless they start fast."""
     units = fleet.units
     running = on & (available >= np.maximum(units.p_min_mw, 0.0) - 1e-9)
-    high = np.where(units.committed, np.where(running, available, 0.0), available)
+    high = np.where(units.committed, np.where(running | units.fast, available, 0.0), available)
     low = np.where(units.committed & running, np.maximum(units.p_min_mw, 0.0), 0.0)
     low = np.where(units.storage, units.p_min_mw * available / units.p_max_mw, low)
     return np.minimum(low, high), high
@@ -125,6 +128,24 @@ def store_band(fleet: Fleet, schedule: Floats, limits: tuple[Floats, Floats], sh
     return np.where(stored, np.maximum(low, middle - band), low), middle, np.where(stored, np.minimum(high, middle + band), high)
 
 
+def start_adders(fleet: Fleet, rules: Rules, forecast: DayForecast) -> Floats:
+    """EUR/MWh (unit,) that a start costs when spread over the configured hours of full output; 0 for units that are not fast."""
+    prices = rules.config.fleet.fuels.prices
+    adder = np.zeros(len(fleet.units.names))
+    for u in np.flatnonzero(fleet.units.fast):
+        fuel = float(forecast.gas[u]) if fleet.units.fuel[u] == "gas" else prices.get(fleet.units.fuel[u], forecast.coal)
+        adder[u] = start_cost(fleet, int(u), fuel, forecast.co2) / (rules.config.realtime.fast_start_h * fleet.units.p_max_mw[u])
+    return adder
+
+
+def with_starts(curves: CostCurves, adder: Floats) -> CostCurves:
+    """The curves with an adder (unit,) on all blocks."""
+    price = np.round(curves.block_price + adder[curves.block_generator], 4)
+    return CostCurves(
+        curves.constant, curves.linear, curves.quadratic, curves.block_generator, curves.block_start_mw, curves.block_mw, price
+    )
+
+
 def dayahead_steps(fleet: Fleet, rules: Rules, forecast: DayForecast, commitment: DayCommitment) -> Callable[[int, Floats], Step]:
     """Builder of the day-ahead cases of a day."""
     config = rules.config
@@ -132,13 +153,14 @@ def dayahead_steps(fleet: Fleet, rules: Rules, forecast: DayForecast, commitment
     window: Ints = window_of(forecast.local_hour)
     needed = needs_of(fleet, rules, forecast).nested()
     bid = forecast.load_mw * (1 + config.dayahead.load_premium)
+    adder = start_adders(fleet, rules, forecast)
 
     def build(hour: int, previous_mw: Floats) -> Step:
         limits = output_limits(fleet, commitment.on[hour], forecast.available_mw[hour])
         low, middle, high = store_band(fleet, commitment.schedule_mw[hour], limits, config.dayahead.store_band[0])
         cost = anchored_curves(
             fleet,
-            curves[window[hour]],
+            with_starts(curves[window[hour]], np.where(commitment.on[hour], 0.0, adder)),
             middle,
             reference=float(commitment.energy_price[hour]),
             spread=config.offers.storage_spread,

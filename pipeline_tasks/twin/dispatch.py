@@ -88,12 +88,12 @@ def clear_product(
 
 def _product(fleet: Fleet, taken: list[tuple[Step, OpfResult]], *, minutes: int, limits: tuple[float, float]) -> ProductResult:
     answers = [a for _, a in taken]
-    reference = fleet.network.reference_bus
-    energy = np.clip(np.round([float(a.energy[reference]) for a in answers], 2), *limits)
-    loss = np.round(np.stack([a.loss for a in answers]), 2)
-    lmp = np.clip(np.round(np.stack([a.lmp for a in answers]), 2), *limits)
-    congestion = np.round(lmp - energy[:, None] - loss, 2)
-    hub_price, hub_loss = np.round(fleet.hub_means(lmp), 2), np.round(fleet.hub_means(loss), 2)
+    weights = fleet.slack_weights
+    energy = np.clip(_cents([float(weights @ a.lmp) for a in answers]), *limits)
+    loss = _cents([a.loss - weights @ a.loss for a in answers])
+    lmp = np.clip(_cents([a.lmp for a in answers]), *limits)
+    congestion = _cents(lmp - energy[:, None] - loss)
+    hub_price, hub_loss = _cents(fleet.hub_means(lmp)), _cents(fleet.hub_means(loss))
     hub_energy = np.repeat(energy[:, None], len(fleet.hubs), axis=1)
     generation = np.stack([a.p_mw for a in answers])
     load = np.array([s.load_mw.sum() for s, _ in taken])
@@ -108,7 +108,7 @@ def _product(fleet: Fleet, taken: list[tuple[Step, OpfResult]], *, minutes: int,
         loss=loss,
         lmp=lmp,
         hub_energy=hub_energy,
-        hub_congestion=np.round(hub_price - hub_energy - hub_loss, 2),
+        hub_congestion=_cents(hub_price - hub_energy - hub_loss),
         hub_loss=hub_loss,
         hub_price=hub_price,
         generation_mw=generation,
@@ -118,12 +118,16 @@ def _product(fleet: Fleet, taken: list[tuple[Step, OpfResult]], *, minutes: int,
         unserved_mw=unserved,
         surplus_mw=surplus,
         constraints=_constraints(answers),
-        reserve_price=np.round(np.stack([a.reserve_price for a in answers]), 2),
+        reserve_price=_cents([a.reserve_price for a in answers]),
         reserve_required_mw=np.stack([s.required_mw for s, _ in taken]),
         reserve_mw=award.sum(axis=1),
         reserve_award_mw=award,
         balance_residual_mw=generation.sum(axis=1) + unserved - surplus - load - losses,
     )
+
+
+def _cents(values: object) -> Floats:
+    return np.round(np.asarray(values, dtype=np.float64), 2)
 
 
 def _losses(fleet: Fleet, step: Step, answer: OpfResult) -> float:

@@ -139,12 +139,17 @@ class Fleet:
     mean_load_mw: float
     peak_load_mw: float
 
+    @property
+    def slack_weights(self) -> Floats:
+        """(bus,) shares of the base-case load: where prices' energy component stands, and the slack of sensitivities that go with it."""
+        load = np.maximum(self.network.buses.load_mw, 0.0)
+        return np.asarray(load / load.sum(), dtype=np.float64)
+
     def hub_means(self, by_bus: Floats) -> Floats:
         """(step, bus) -> (step, hub), weighted by load shares."""
         weights = np.zeros((self.network.n_buses, len(self.hubs)))
         weights[np.arange(self.network.n_buses), self.hub_of_bus] = self.bus_share
-        means: Floats = by_bus @ weights
-        return means
+        return np.asarray(by_bus @ weights, dtype=np.float64)
 
 
 def build_fleet(network: Network, geography: Geography, config: FleetConfig, offers: OffersConfig) -> Fleet:
@@ -282,11 +287,11 @@ def _owners(count: int, config: FleetConfig) -> tuple[str, ...]:
 
 
 def _support(is_wind: Bools, config: FleetConfig) -> Floats:
-    """Support per MWh of each site: 0 for those without, else spread over the range."""
+    """Support per MWh of each site: 0 for those without, else spread over the range, denser at its lower end."""
     draw, level = _sequence(len(is_wind), 0.41), _sequence(len(is_wind), 0.73)
     share = np.where(is_wind, config.subsidised_wind, config.subsidised_solar)
     low, high = config.support
-    return np.where(draw < share, np.round(low + (high - low) * level, 1), 0.0)
+    return np.where(draw < share, np.round(low + (high - low) * level**2, 1), 0.0)
 
 
 def _blocks(kinds: list[Technology], p_min: Floats, p_max: Floats, blocks: int, spread: float) -> tuple[Floats, Floats, Floats]:

@@ -24,6 +24,8 @@ KEY = 0x6772_6964
 FUEL_LEVEL = {"gas": 32.0, "coal": 13.0}
 CO2_LEVEL = 70.0
 FACTORS = (0.5, 2.5)
+PAIRS = 1500
+"""Networks with more branches take their limits within hubs from flows without outages alone."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,8 @@ def rated_network(fleet: Fleet, flows: SampledFlows, config: RatingsConfig) -> N
     least = config.least_of_peak * fleet.peak_load_mw
     own = np.isfinite(given) & (given > 0) & (given < fleet.peak_load_mw)
     between = fleet.hub_of_bus[network.branches.from_bus] != fleet.hub_of_bus[network.branches.to_bus]
-    quantile = np.where(
-        between, np.quantile(size, config.corridor_quantile, axis=0), config.margin * np.quantile(size, config.inner_quantile, axis=0)
-    )
+    inner = config.margin * np.maximum(np.quantile(size, config.inner_quantile, axis=0), _after_outages(fleet, flows, config))
+    quantile = np.where(between, np.quantile(size, config.corridor_quantile, axis=0), inner)
     limit = np.maximum(np.where(own, given, quantile), least)
     radial = np.zeros(network.n_branches, dtype=bool)
     radial[bridges(network)] = True
@@ -111,6 +112,21 @@ def rated_network(fleet: Fleet, flows: SampledFlows, config: RatingsConfig) -> N
     limit = limit * _common_factor(size[:, ~radial], limit[~radial], least, config, keep=bool(own.any()))
     limit = np.round(np.where(radial, np.maximum(limit, always), np.maximum(limit, least)), 1)
     return network.with_ratings(limit, np.round(config.emergency * limit, 1))
+
+
+def _after_outages(fleet: Fleet, flows: SampledFlows, config: RatingsConfig) -> Floats:
+    """High quantile (branch,) of the flow after the worst single outage; 0 where a network is too large for all pairs."""
+    network = fleet.network
+    if network.n_branches > PAIRS:
+        return np.zeros(network.n_branches)
+    loose = np.setdiff1d(np.arange(network.n_branches), bridges(network))
+    factors = Sensitivities(network).lodf(np.arange(network.n_branches), loose)
+    factors[loose, np.arange(len(loose))] = -1.0
+    worst = np.zeros_like(flows.flow_mw)
+    for k, lost in enumerate(loose):
+        worst = np.maximum(worst, np.abs(flows.flow_mw + flows.flow_mw[:, lost, None] * np.nan_to_num(factors[:, k])))
+    result: Floats = np.quantile(worst, config.corridor_quantile, axis=0)
+    return result
 
 
 def _common_factor(size: Floats, limit: Floats, least: float, config: RatingsConfig, *, keep: bool) -> float:

@@ -14,8 +14,7 @@ from models._kernel.grid.dcopf import DcOpf
 from models._kernel.grid.network import CostCurves, Floats, Ints
 from models._kernel.grid.opf_types import OpfCase
 from pipeline_tasks.twin.ancillary import reserve_products, reserve_requirements
-from pipeline_tasks.twin.commitment_day import start_cost
-from pipeline_tasks.twin.dayahead import Rules, needs_of, output_limits, store_band
+from pipeline_tasks.twin.dayahead import Rules, needs_of, output_limits, start_adders, store_band, with_starts
 from pipeline_tasks.twin.dispatch import Step, anchored_curves, clear_product, offer_curves
 from pipeline_tasks.twin.fleet import Fleet
 from pipeline_tasks.twin.market_types import WINDOWS, Bools, DayActual, DayCommitment, DayForecast, ProductResult, window_of
@@ -42,20 +41,17 @@ def realtime_steps(
     hours, window = hour_of_step(actual), window_of(forecast.local_hour)
     needed = needs_of(fleet, rules, forecast).nested() * config.realtime.reserve_share
     curves = [offer_curves(fleet, commitment.offers, w) for w in range(len(WINDOWS))]
-    adder = _start_adders(fleet, rules, forecast)
+    adder = start_adders(fleet, rules, forecast)
     kept: dict[int, tuple[CostCurves, Floats]] = {}
 
     def build(position: int, previous_mw: Floats) -> Step:
         hour = int(hours[position])
         available = actual.available_mw[position]
-        on = commitment.on[hour] | units.fast
-        low, high = output_limits(fleet, on, available)
-        low = np.where(commitment.on[hour], low, np.minimum(low, 0.0))
-        limits = (low, high)
+        limits = output_limits(fleet, commitment.on[hour], available)
         low, middle, high = store_band(fleet, commitment.schedule_mw[hour], limits, config.dayahead.store_band[1])
         key = (low[units.store_mwh > 0], high[units.store_mwh > 0])
         if hour not in kept or not np.array_equal(kept[hour][1], np.concatenate(key)):
-            base = _with_starts(curves[window[hour]], np.where(commitment.on[hour], 0.0, adder))
+            base = with_starts(curves[window[hour]], np.where(commitment.on[hour], 0.0, adder))
             anchored = anchored_curves(fleet, base, middle, reference=float(reference[hour]), spread=config.offers.storage_spread)
             kept.clear()
             kept[hour] = (anchored, np.concatenate(key))
@@ -79,23 +75,6 @@ def realtime_steps(
         return Step(case, actual.load_mw[position], needed[hour])
 
     return build
-
-
-def _start_adders(fleet: Fleet, rules: Rules, forecast: DayForecast) -> Floats:
-    """EUR/MWh (unit,) that a start costs when spread over the configured hours of full output; 0 for units that are not fast."""
-    prices = rules.config.fleet.fuels.prices
-    adder = np.zeros(len(fleet.units.names))
-    for u in np.flatnonzero(fleet.units.fast):
-        fuel = float(forecast.gas[u]) if fleet.units.fuel[u] == "gas" else prices.get(fleet.units.fuel[u], forecast.coal)
-        adder[u] = start_cost(fleet, int(u), fuel, forecast.co2) / (rules.config.realtime.fast_start_h * fleet.units.p_max_mw[u])
-    return adder
-
-
-def _with_starts(curves: CostCurves, adder: Floats) -> CostCurves:
-    price = np.round(curves.block_price + adder[curves.block_generator], 4)
-    return CostCurves(
-        curves.constant, curves.linear, curves.quadratic, curves.block_generator, curves.block_start_mw, curves.block_mw, price
-    )
 
 
 def clear_realtime(
