@@ -10,6 +10,7 @@ from typing import Any
 
 from config.settings import REPO_ROOT
 from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb
+from pipeline_tasks.bench.grid import grid
 from pipeline_tasks.bench.models import inference, training
 from pipeline_tasks.bench.pglib_uc import unit_commitment
 from pipeline_tasks.bench.pipeline import report
@@ -22,6 +23,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "training": training,
     "inference": inference,
     "report": report,
+    "grid": grid,
     "unit_commitment": unit_commitment,
 }
 TIMEOUT_S = 1800

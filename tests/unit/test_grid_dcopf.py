@@ -42,7 +42,7 @@ def pypower(name, network):
         warnings.simplefilter("ignore")
         case = getattr(api, name)()
         case["branch"][:, 5] = np.where(np.isinf(network.branches.rating_mw), 0.0, network.branches.rating_mw)
-        return api.rundcopf(case, api.ppoption(VERBOSE=0, OUT_ALL=0, PDIPM_GRADTOL=1e-7, PDIPM_COMPTOL=1e-8, PDIPM_COSTTOL=1e-9))
+        return api.rundcopf(case, api.ppoption(VERBOSE=0, OUT_ALL=0, PDIPM_COMPTOL=1e-8, PDIPM_COSTTOL=1e-9))
 
 
 def b_theta(network, cost, load=None):
@@ -56,7 +56,10 @@ def b_theta(network, cost, load=None):
     shift = b * network.branches.shift_rad
     place = coo_array((np.ones(len(g.bus)), (g.bus, range(len(g.bus)))), shape=(n, len(g.bus)))
     links, k = network.links, len(network.links.names)
-    carry = coo_array((np.concatenate((-np.ones(k), 1 - links.loss_share)), (np.concatenate((links.from_bus, links.to_bus)), [*range(k), *range(k)])), shape=(n, k))
+    carry = coo_array(
+        (np.concatenate((-np.ones(k), 1 - links.loss_share)), (np.concatenate((links.from_bus, links.to_bus)), [*range(k), *range(k)])),
+        shape=(n, k),
+    )
     demand = (network.buses.load_mw if load is None else load) + network.buses.shunt_mw + np.bincount(links.to_bus, links.loss_mw, n)
     limited = np.flatnonzero(np.isfinite(network.branches.rating_mw))
     pick = eye_array(len(b)).tocsr()[limited] @ b_flow
@@ -268,7 +271,9 @@ def brute_force(network, load, products, requirements, options):
         limits.append(-q.block_mw.sum())
     balance = np.zeros((1, n))
     balance[0, :g], balance[0, -1] = 1, 1
-    found = linprog(cost, np.array(rows), limits, balance, [load.sum() + network.buses.shunt_mw.sum()], [*bounds, (0, None)], method="highs-ds")
+    found = linprog(
+        cost, np.array(rows), limits, balance, [load.sum() + network.buses.shunt_mw.sum()], [*bounds, (0, None)], method="highs-ds"
+    )
     return found.fun + network.generators.cost.constant.sum(), found.eqlin.marginals[0], -found.ineqlin.marginals[2 * g :]
 
 

@@ -32,7 +32,7 @@ def row_values(problem: Problem, x: Floats, out: Floats) -> None:
 
 @compiled
 def reduced_costs(problem: Problem, cost: Floats, x: Floats, y: Floats, out: Floats) -> None:
-    """cost + 2 quad x - A'y for all columns."""
+    """Cost + 2 quad x - A'y for all columns."""
     n_core, n_network, n_elements = len(problem.element), problem.coupling.shape[0], problem.coupling.shape[1]
     n_static = len(y) - n_network
     worth = np.zeros(n_elements)

@@ -14,7 +14,7 @@ from models._kernel.grid.dcopf_reference import solve_by_highs
 from models._kernel.grid.dcopf_result import result_of
 from models._kernel.grid.dcopf_rows import FlowMap, screen
 from models._kernel.grid.network import CostCurves, Floats, Ints, Network
-from models._kernel.grid.opf_types import OpfCase, OpfOptions, OpfResidual, OpfResult, SolveCounters
+from models._kernel.grid.opf_types import OpfCase, OpfOptions, OpfResult, SolveCounters
 from models._kernel.grid.sensitivities import Sensitivities
 
 TOPOLOGIES = 64

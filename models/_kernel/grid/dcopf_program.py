@@ -12,7 +12,6 @@ from models._kernel.grid.dcopf_rows import ElementMap, FlowMap, Pair, RowStore
 from models._kernel.grid.network import Floats, Network
 from models._kernel.grid.opf_types import NO_CONTINGENCY, LossModel, OpfCase, OpfOptions
 
-
 _BY_COLUMN = ("cost", "quad", "lower", "upper", "columns")
 _BY_ROW = ("row_lower", "row_upper", "rows")
 
@@ -144,7 +143,12 @@ class Program:
             foreign = np.array([k not in contingencies for k in store.lost.tolist()])
             limit[foreign] = np.inf
             # Parallel circuits have equal rows: which of them carries the price must not be left to rounding.
-            limit = limit + 0.1 * self.options.tolerance_mw * np.modf(0.6180339887498949 * (store.branch + 1) + 0.7548776662466927 * (store.lost + 1))[0]
+            limit = (
+                limit
+                + 0.1
+                * self.options.tolerance_mw
+                * np.modf(0.6180339887498949 * (store.branch + 1) + 0.7548776662466927 * (store.lost + 1))[0]
+            )
             self.rows[n_rows:][np.isinf(limit)] = IDLE
             self.row_lower[n_rows:], self.row_upper[n_rows:] = -limit - base, limit - base
         return Problem(
