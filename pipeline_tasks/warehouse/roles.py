@@ -27,6 +27,7 @@ GRANTS: dict[Role, tuple[str, ...]] = {
         "SELECT ON marts.*",
         "SELECT ON curated.v_*",
         "SELECT ON ops.scorecard",
+        "SELECT ON ops.stylised_facts",
         "SELECT ON ops.model_metrics",
         "SELECT ON ops.publications",
         "SELECT ON ops.check_results",
