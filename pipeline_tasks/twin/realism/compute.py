@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def family_sql(family: str) -> str:
     return environment.get_template("_facts.sql").render(family=body)
 
 
-def compute_facts(warehouse: Warehouse, market: Market, rules: Rules) -> pl.DataFrame:
+def compute_facts(warehouse: Warehouse, market: Market, rules: Rules, families: Sequence[str] = FAMILIES) -> pl.DataFrame:
     """Facts of one market over its whole window and by calendar year.
 
     A fact that the market's tables cannot give has no row; nothing is filled in.
@@ -41,13 +42,14 @@ def compute_facts(warehouse: Warehouse, market: Market, rules: Rules) -> pl.Data
         warehouse: a connection that may read raw.
         market: the market; its zone makes local hours.
         rules: thresholds and exceptions.
+        families: families of facts to compute.
 
     Returns:
         fact, slice, span, unit, value, hub_low, hub_high, n, window_from, window_to; sorted by fact, slice, span, window_from.
     """
     parameters = rules.parameters(market)
     parts = []
-    for family in FAMILIES:
+    for family in families:
         sql = family_sql(family)
         used = {name: value for name, value in parameters.items() if f"{{{name}:" in sql}
         parts.append(warehouse.query(sql, used).rename({"n_total": "n"}).select(COLUMNS))

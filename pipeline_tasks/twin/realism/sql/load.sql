@@ -1,5 +1,6 @@
 -- Price against load: slope (in units of the means), rank correlations, and mean price by tenth of residual load.
 -- Grain: fact, slice, year (0 for the whole window), hub. Residual load is load less wind and solar, or load where neither is published.
+{% from '_mean_rank.sql' import mean_rank -%}
 with
 
 {% with places = 'hubs' %}{% include '_hours.sql' %}{% endwith %},
@@ -27,7 +28,11 @@ ranked as (
     select
         *,
         ntile(10) over (partition by hub, name, year order by residual, hour_no rows between unbounded preceding and unbounded following)
-            as tenth
+            as tenth,
+        {{ mean_rank('price', 'hub, name, year') }} as price_rank,
+        {{ mean_rank('demand', 'hub, name, year') }} as demand_rank,
+        {{ mean_rank('residual', 'hub, name, year') }} as residual_rank,
+        {{ mean_rank('renewable', 'hub, name, year') }} as renewable_rank
     from pairs
 ),
 
@@ -43,9 +48,9 @@ stats as (
         avg(price) as mean,
         covarSampStable(price, demand) / varSampStable(demand) * avg(demand) / mean as slope,
         covarSampStable(price, residual) / varSampStable(residual) * avg(residual) / mean as residual_slope,
-        rankCorr(price, demand) as load_rank,
-        rankCorr(price, residual) as residual_rank,
-        rankCorr(price, renewable) as renewable_rank,
+        corrStable(price_rank, demand_rank) as load_correlation,
+        corrStable(price_rank, residual_rank) as residual_correlation,
+        corrStable(price_rank, renewable_rank) as renewable_correlation,
         avgMap(map(tenth, price)) as tenth_means
     from ranked
     group by hub, name, year
@@ -59,13 +64,13 @@ facts as (
         first_date,
         last_date,
         arrayConcat(
-            [('price_load_slope', name, '1', slope), ('price_load_rank', name, '1', load_rank)],
+            [('price_load_slope', name, '1', slope), ('price_load_rank', name, '1', load_correlation)],
             if(
                 renewables_known,
                 [
                     ('price_residual_slope', name, '1', residual_slope),
-                    ('price_residual_rank', name, '1', residual_rank),
-                    ('price_renewables_rank', name, '1', renewable_rank)
+                    ('price_residual_rank', name, '1', residual_correlation),
+                    ('price_renewables_rank', name, '1', renewable_correlation)
                 ],
                 []
             ),

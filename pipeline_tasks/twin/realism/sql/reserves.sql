@@ -1,5 +1,6 @@
 -- Reserve prices beside the energy price of the same hour: rank correlation, correlation, mean ratio, share of (nearly) free hours.
 -- Grain: fact, slice, year (0 for the whole window), product of the class. The energy price is the mean over hubs.
+{% from '_mean_rank.sql' import mean_rank -%}
 with
 
 {% with places = 'hubs' %}{% include '_hours.sql' %}{% endwith %},
@@ -55,6 +56,15 @@ spans as (
     inner join energy using (hour_no)
 ),
 
+ranked as (
+    select
+        *,
+        avg(energy_price) over (partition by product, year) as avg_energy,
+        {{ mean_rank('reserve_price', 'product, year') }} as reserve_rank,
+        {{ mean_rank('energy_price', 'product, year') }} as energy_rank
+    from spans
+),
+
 stats as (
     select
         product,
@@ -63,11 +73,11 @@ stats as (
         count() as n,
         min(local_date) as first_date,
         max(local_date) as last_date,
-        rankCorr(reserve_price, energy_price) as rank_correlation,
+        corrStable(reserve_rank, energy_rank) as rank_correlation,
         corrStable(reserve_price, energy_price) as correlation,
         avg(reserve_price) / avg(energy_price) as ratio,
         avg(reserve_price < 0.01 * avg_energy) as free
-    from (select *, avg(energy_price) over (partition by product, year) as avg_energy from spans)
+    from ranked
     group by product, year
 )
 
