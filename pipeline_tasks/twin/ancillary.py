@@ -45,7 +45,7 @@ class ReserveNeeds:
 def reserve_needs(load_mw: Floats, renewable_mw: Floats, config: DayAheadConfig) -> ReserveNeeds:
     """Needs of the hours from forecast system load and wind and solar output, (hour,) each."""
     columns = [config.reserve_of_load[r] * load_mw + config.reserve_of_renewables[r] * renewable_mw for r in RESERVES]
-    return ReserveNeeds(np.round(np.stack(columns, axis=1), 1))
+    return ReserveNeeds(np.asarray(np.round(np.stack(columns, axis=1), 1), dtype=np.float64))
 
 
 def reserve_products(fleet: Fleet, on: Bools, available_mw: Floats, config: DayAheadConfig) -> tuple[ReserveProduct, ...]:

@@ -213,13 +213,11 @@ def _shortfall(config: TradingConfig, size: float) -> tuple[tuple[float, float],
     return (*steps[:-1], (float("inf"), steps[-1][1]))
 
 
-def unit_schedule(fleet: Fleet, pools: Pools, problem: CommitmentProblem, answer: Commitment, available: Floats) -> Floats:
+def unit_schedule(pools: Pools, answer: Commitment, available: Floats) -> Floats:
     """Output (hour, unit) of the day's hours: pools are split in proportion to what their units could do.
 
     Args:
-        fleet: the units.
         pools: who stands behind what.
-        problem: what was asked.
         answer: what came out.
         available: (hour, unit) of the day.
     """

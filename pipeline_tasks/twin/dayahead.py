@@ -50,12 +50,12 @@ def commit(fleet: Fleet, rules: Rules, forecast: DayForecast, state: FleetState)
     hours = len(forecast.local_hour)
     on = np.ones((hours, len(fleet.units.names)), dtype=bool)
     on[:, rules.pools.thermal] = answer.on[:, :hours].T
-    schedule = unit_schedule(fleet, rules.pools, problem, answer, forecast.available_mw)
+    schedule = unit_schedule(rules.pools, answer, forecast.available_mw)
     started = np.zeros_like(on)
     started[:, rules.pools.thermal] = answer.start[:, :hours].T
     energy = _energy(fleet, rules, forecast, state, answer)
     reference = np.clip(answer.energy_price[:hours], forecast.price_floor, forecast.price_cap)
-    following = _next_state(fleet, config, state, (on, schedule, energy, reference))
+    following = _next_state(config, state, (on, schedule, energy, reference))
     commitment = DayCommitment(
         day=forecast.day,
         on=on,
@@ -91,7 +91,7 @@ def _energy(fleet: Fleet, rules: Rules, forecast: DayForecast, state: FleetState
     return energy
 
 
-def _next_state(fleet: Fleet, config: TradingConfig, state: FleetState, path: tuple[Bools, Floats, Floats, Floats]) -> FleetState:
+def _next_state(config: TradingConfig, state: FleetState, path: tuple[Bools, Floats, Floats, Floats]) -> FleetState:
     on, schedule, energy, reference = path
     hours = len(on)
     same = on[::-1] == on[-1]

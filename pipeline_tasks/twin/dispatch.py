@@ -127,7 +127,7 @@ def _product(fleet: Fleet, taken: list[tuple[Step, OpfResult]], *, minutes: int,
 
 
 def _cents(values: object) -> Floats:
-    return np.round(np.asarray(values, dtype=np.float64), 2)
+    return np.asarray(np.round(np.asarray(values, dtype=np.float64), 2), dtype=np.float64)
 
 
 def _losses(fleet: Fleet, step: Step, answer: OpfResult) -> float:

@@ -186,7 +186,7 @@ def _no_cost(count: int) -> CostCurves:
 
 def _sequence(count: int, offset: float = 0.0) -> Floats:
     """Numbers in [0, 1) without clusters (additive recurrence with the golden ratio)."""
-    return np.mod(offset + GOLDEN * np.arange(1, count + 1), 1.0)
+    return np.asarray(np.mod(offset + GOLDEN * np.arange(1, count + 1), 1.0), dtype=np.float64)
 
 
 def _deal(case_mw: Floats, config: FleetConfig) -> Ints:

@@ -110,8 +110,12 @@ def rated_network(fleet: Fleet, flows: SampledFlows, config: RatingsConfig) -> N
     radial[bridges(network)] = True
     always = 1.25 * size.max(axis=0)
     limit = limit * _common_factor(size[:, ~radial], limit[~radial], least, config, keep=bool(own.any()))
-    limit = np.round(np.where(radial, np.maximum(limit, always), np.maximum(limit, least)), 1)
-    return network.with_ratings(limit, np.round(config.emergency * limit, 1))
+    limit = np.where(radial, np.maximum(limit, always), np.maximum(limit, least))
+    return network.with_ratings(_tenths(limit), _tenths(config.emergency * limit))
+
+
+def _tenths(values: Floats) -> Floats:
+    return np.asarray(np.round(values, 1), dtype=np.float64)
 
 
 def _after_outages(fleet: Fleet, flows: SampledFlows, config: RatingsConfig) -> Floats:
@@ -157,9 +161,9 @@ def loss_model(fleet: Fleet, flows: SampledFlows, config: LossConfig) -> LossMod
     scale = config.share * fleet.mean_load_mw / max(float(square.mean()), 1e-9)
     mean_flow, mean_injection = flows.flow_mw.mean(axis=0), flows.injection_mw.mean(axis=0)
     push = 2 * scale * weight * mean_flow / (b.reactance_pu * b.tap)
-    across = np.bincount(b.from_bus, weights=push, minlength=network.n_buses) - np.bincount(
-        b.to_bus, weights=push, minlength=network.n_buses
-    )
+    across = np.zeros(network.n_buses)
+    np.add.at(across, b.from_bus, push)
+    np.subtract.at(across, b.to_bus, push)
     sens = Sensitivities(network)
     factor = (sens.angles(across) - sens.angles(np.zeros(network.n_buses))) * network.base_mva
     offset = config.share * fleet.mean_load_mw - float(factor @ mean_injection)

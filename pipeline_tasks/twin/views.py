@@ -27,7 +27,7 @@ def outage_elements(fleet: Fleet, config: FleetConfig) -> tuple[OutageElement, .
     """What can be out: every unit of the case, and the branches whose loss does not split the network."""
     units, branches = fleet.units, fleet.network.branches
     found = []
-    for k in np.flatnonzero(units.site < 0):
+    for k in np.flatnonzero(units.site < 0).tolist():
         rate, repair = float(units.forced_rate[k]), float(units.repair_h[k])
         forced = 8760 * rate / repair
         planned = 7 * float(units.planned_weeks[k])
