@@ -13,6 +13,7 @@ from scipy.optimize import linprog
 from scipy.sparse import bmat, coo_array, eye_array
 
 from models._kernel.grid import dcopf as solver
+from models._kernel.grid import dcopf_reference as reference
 from models._kernel.grid.active_set import EXHAUSTED
 from models._kernel.grid.cases import load_matpower_case, load_pypower_case
 from models._kernel.grid.dcopf import DcOpf
@@ -152,6 +153,16 @@ def test_the_reference_solver_decides_where_the_active_set_does_not_settle(monke
     assert by_highs.counters.highs_calls >= 2
     assert by_highs.objective == pytest.approx(expected.objective, rel=1e-6)
     np.testing.assert_allclose(by_highs.lmp, expected.lmp, atol=1e-3)
+
+
+def test_tangents_replace_the_quadratic_program_where_the_reference_fails(monkeypatch):
+    network = congested(load_pypower_case("case24_ieee_rts"))
+    expected = DcOpf(network).solve(OpfCase())
+    monkeypatch.setattr(solver, "settle", lambda *_: EXHAUSTED)
+    monkeypatch.setattr(solver, "solve_by_highs", reference._by_tangents)
+    by_tangents = DcOpf(network).solve(OpfCase())
+    assert by_tangents.objective == pytest.approx(expected.objective, rel=1e-6)
+    np.testing.assert_allclose(by_tangents.p_mw, expected.p_mw, atol=1e-1)
 
 
 def test_secured_dispatch_survives_every_contingency():

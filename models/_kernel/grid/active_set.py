@@ -54,7 +54,9 @@ def solve_true(problem: Problem, columns: Marks, rows: Marks, cost: Floats, basi
 
 
 @compiled
-def shift_to_optimal(problem: Problem, columns: Marks, rows: Marks, point: Point, tolerances: tuple[float, float]) -> tuple[Shift, bool]:
+def shift_to_optimal(  # noqa: C901 - one rule over all constraints, kept in one pass
+    problem: Problem, columns: Marks, rows: Marks, point: Point, tolerances: tuple[float, float]
+) -> tuple[Shift, bool]:
     """True data minus the nearest data for which the point is optimal; and whether anything had to move."""
     n, m = len(columns), len(rows)
     shift = Shift(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(m), np.zeros(m), np.zeros(m))
@@ -117,18 +119,18 @@ def _probe(problem: Problem, basis: Basis, columns: Marks, rows: Marks, event: t
         data.cost[index] = -sign
         solve_system(problem, basis, columns, rows, data, out)
         out.d[index] = sign
-        return out.x[index] * sign
+        return float(out.x[index] * sign)
     if kind == ROW_IN:
         data.idle[index] = sign
         solve_system(problem, basis, columns, rows, data, out)
-        return out.a[index] * sign
+        return float(out.a[index] * sign)
     if kind == COLUMN_IN:
         data.at[index] = sign
         solve_system(problem, basis, columns, rows, data, out)
-        return out.d[index] * sign
+        return float(out.d[index] * sign)
     data.row[index] = sign
     solve_system(problem, basis, columns, rows, data, out)
-    return out.y[index] * sign
+    return float(out.y[index] * sign)
 
 
 @compiled
@@ -148,26 +150,26 @@ def _mark(columns: Marks, rows: Marks, event: tuple[int, int, int]) -> None:
 def _noise(problem: Problem, basis: Basis, event: tuple[int, int, int], probe: Point) -> float:
     """Responses up to this cannot be told from zero: rounding scales with what the free columns yield per unit of price."""
     if event[0] == COLUMN_IN or event[0] == ROW_OUT:
-        return CURVATURE * (1.0 + np.abs(probe.y).max())
+        return float(CURVATURE * (1.0 + np.abs(probe.y).max()))
     softest = 1.0
     for f in range(basis.n_linear, len(basis.free)):
         softest = max(softest, 0.5 / problem.quad[basis.free[f]])
-    return RESPONSE * softest + CURVATURE * np.abs(probe.x).max()
+    return float(RESPONSE * softest + CURVATURE * np.abs(probe.x).max())
 
 
 @compiled
 def _exchange(
     problem: Problem,
     basis: Basis,
-    columns: Marks,
-    rows: Marks,
+    marks: tuple[Marks, Marks],
     event: tuple[int, int, int],
     bounds: tuple[Point, Shift, float],
     probe: Point,
 ) -> bool:
     """Carries out an event; where the system would turn singular, another constraint leaves or enters in its place."""
     point, shift, rest = bounds
-    marks, still = (columns, rows), (point, shift, rest, 0.0)
+    columns, rows = marks
+    still = (point, shift, rest, 0.0)
     response = _probe(problem, basis, columns, rows, event, probe)
     yields = response > _noise(problem, basis, event, probe)
     if yields:
@@ -212,7 +214,7 @@ def _walk(problem: Problem, columns: Marks, rows: Marks, bounds: tuple[Point, Sh
         pivots += 1
         if pivots > limit:
             return EXHAUSTED
-        if not _exchange(problem, basis, columns, rows, event, (point, shift, 1.0 - done), probe):
+        if not _exchange(problem, basis, (columns, rows), event, (point, shift, 1.0 - done), probe):
             return BLOCKED
         basis = factorise(problem, columns, rows)
         if basis.fault >= 0:
@@ -252,22 +254,8 @@ def _regular(problem: Problem, columns: Marks, rows: Marks) -> Basis:
 
 
 @compiled
-def settle(
-    problem: Problem, columns: Marks, rows: Marks, costs: tuple[Floats, Floats], point: Point, limits: tuple[float, float, int]
-) -> int:
-    """Moves the working set to the optimal one and fills in its point for the true data.
-
-    Args:
-        problem: bounds and coefficients; the cost used while walking is `costs[0]`.
-        columns, rows: working set, changed in place.
-        costs: costs with ties broken by tiny fixed offsets, true costs.
-        point: filled in.
-        limits: tolerance in MW, tolerance in price, pivots allowed.
-
-    Returns:
-        Pivots done, or SINGULAR, BLOCKED, EXHAUSTED, STALLED.
-    """
-    total, attempts = 0, 0
+def _tidy(problem: Problem, columns: Marks, rows: Marks) -> None:
+    """Nothing stands at a bound that is not there, and equalities are always active."""
     for j in range(len(columns)):
         if columns[j] == AT_LOWER and problem.lower[j] == -np.inf:
             columns[j] = AT_UPPER
@@ -278,6 +266,27 @@ def settle(
             rows[i] = EQUALITY
         elif rows[i] == EQUALITY:
             rows[i] = IDLE
+
+
+@compiled
+def settle(
+    problem: Problem, columns: Marks, rows: Marks, costs: tuple[Floats, Floats], point: Point, limits: tuple[float, float, int]
+) -> int:
+    """Moves the working set to the optimal one and fills in its point for the true data.
+
+    Args:
+        problem: bounds and coefficients; the cost used while walking is `costs[0]`.
+        columns: working set of columns, changed in place.
+        rows: working set of rows, changed in place.
+        costs: costs with ties broken by tiny fixed offsets, true costs.
+        point: filled in.
+        limits: tolerance in MW, tolerance in price, pivots allowed.
+
+    Returns:
+        Pivots done, or SINGULAR, BLOCKED, EXHAUSTED, STALLED.
+    """
+    total, attempts = 0, 0
+    _tidy(problem, columns, rows)
     while total <= limits[2]:
         basis = _regular(problem, columns, rows)
         if basis.fault >= 0:

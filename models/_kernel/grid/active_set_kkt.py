@@ -143,7 +143,7 @@ def _lu_solve(a: Floats, pivots: Ints, b: Floats) -> None:
 
 
 @compiled
-def solve_system(problem: Problem, basis: Basis, columns: Marks, rows: Marks, data: Data, out: Point) -> None:
+def solve_system(problem: Problem, basis: Basis, columns: Marks, rows: Marks, data: Data, out: Point) -> None:  # noqa: C901 - one pass over the reduced system
     """The point that meets the working set's equations: linear in `data`, so also the direction for changes of the data."""
     n_active, n_linear = len(basis.rows), basis.n_linear
     for j in range(len(columns)):

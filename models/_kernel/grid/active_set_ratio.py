@@ -19,7 +19,7 @@ HAIR_MW, HAIR_PRICE = 1e-9, 1e-9
 
 
 @compiled
-def _column_room(problem: Problem, columns: Marks, state: State, rates: Point, at: tuple[int, int]) -> tuple[float, float]:
+def _column_room(problem: Problem, state: State, rates: Point, at: tuple[int, int]) -> tuple[float, float]:
     """Room of a column to one bound and its speed towards it, both measured against the moving bound."""
     point, shift, rest, pace = state
     j, side = at
@@ -56,7 +56,7 @@ def _multiplier_room(rows: Marks, state: State, rates: Point, i: int) -> tuple[f
 
 
 @compiled
-def _scan_primal(
+def _scan_primal(  # noqa: C901 - both passes share one loop
     problem: Problem,
     marks: tuple[Marks, Marks],
     state: State,
@@ -71,7 +71,7 @@ def _scan_primal(
     for j in range(len(columns)):
         if columns[j] == FREE or j == moving_column:
             for side in range(2):
-                gap, rate = _column_room(problem, columns, state, rates, (j, side))
+                gap, rate = _column_room(problem, state, rates, (j, side))
                 if rate > floor and gap < np.inf:
                     if first:
                         best = min(best, (max(gap, 0.0) + HAIR_MW) / rate)
@@ -90,7 +90,7 @@ def _scan_primal(
 
 
 @compiled
-def _scan_dual(
+def _scan_dual(  # noqa: C901 - both passes share one loop
     problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point, rule: tuple[float, float]
 ) -> tuple[Event, float, float]:
     """Signs met by reduced costs and multipliers, in the same two ways."""
@@ -127,8 +127,8 @@ def first_event(problem: Problem, marks: tuple[Marks, Marks], state: State, rate
     if most == np.inf or most >= state[2]:
         # Nothing is met before the end; the end itself is checked on the true data.
         return (NOTHING, 0, 0), np.inf
-    primal, step, speed = _scan_primal(problem, marks, state, rates, (most, floor_mw, -1, -1))
-    dual, dual_step, dual_speed = _scan_dual(problem, marks, state, rates, (most, floor_price))
+    primal, step, _ = _scan_primal(problem, marks, state, rates, (most, floor_mw, -1, -1))
+    dual, dual_step, _ = _scan_dual(problem, marks, state, rates, (most, floor_price))
     if primal[0] == NOTHING or (dual[0] != NOTHING and dual_step < step):
         return dual, dual_step
     return primal, step
@@ -148,7 +148,7 @@ def blocking_dual(problem: Problem, marks: tuple[Marks, Marks], state: State, ra
 def blocking_primal(
     problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point, moving: tuple[int, int]
 ) -> tuple[Event, float]:
-    """The bound or row met when the dispatch moves and prices and data stand still; may be the far bound of the moving constraint itself."""
+    """The bound or row met when the dispatch moves and prices stand still; may be the far bound of the moving constraint itself."""
     most = _scan_primal(problem, marks, state, rates, (np.inf, SLOWEST_PIVOT, *moving))[1]
     if most == np.inf:
         return (NOTHING, 0, 0), most

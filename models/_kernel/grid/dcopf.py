@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models._kernel.grid.active_set import settle
+from models._kernel.grid.active_set import empty_point, settle
 from models._kernel.grid.active_set_types import Problem
 from models._kernel.grid.certificate import certify
 from models._kernel.grid.dcopf_columns import CostColumns
@@ -136,24 +136,33 @@ class _Run:
         if self.method == "highs":
             self._by_highs()
             return
-        program, options = self.program, self.options
+        program = self.program
         for fresh in (False, True):
             if fresh:
                 program.start()
-            limit = 200 + 6 * (len(program.columns) + len(program.rows))
-            limits = (options.tolerance_mw, options.tolerance_price, limit)
             walked = self.problem._replace(cost=self.problem.cost + program.offsets)
-            done = settle(walked, program.columns, program.rows, (walked.cost, self.problem.cost), program.point, limits)
+            done = settle(walked, program.columns, program.rows, (walked.cost, self.problem.cost), program.point, self._limits())
             if done >= 0:
                 self.pivots += int(done)
                 return
         self.method = "highs"
         self._by_highs()
 
+    def _limits(self) -> tuple[float, float, int]:
+        pivots = 200 + 6 * (len(self.program.columns) + len(self.program.rows))
+        return self.options.tolerance_mw, self.options.tolerance_price, pivots
+
     def _by_highs(self) -> None:
         self.highs_calls += 1
         program = self.program
         program.point, program.columns, program.rows = solve_by_highs(self.problem, self.problem.cost)
+        polished, columns, rows = program.point, program.columns.copy(), program.rows.copy()
+        program.point = empty_point(len(columns), len(rows))
+        # The reference stops at its tolerances; its working set gives the prices to rounding.
+        if settle(self.problem, columns, rows, (self.problem.cost, self.problem.cost), program.point, self._limits()) >= 0:
+            program.columns, program.rows = columns, rows
+        else:
+            program.point = polished
 
     def _screen(self) -> bool:
         """Adds the worst broken limit of each branch; whether there was one."""

@@ -251,4 +251,4 @@ def fill_reserves(
 
 def price_offsets(options: OpfOptions, n: int) -> Floats:
     """Tiny fixed offsets that break price ties by position, the same in every solve."""
-    return options.tolerance_price * 0.1 * (1.0 + np.modf((np.arange(n) + 1) * 0.6180339887498949)[0])
+    return np.asarray(options.tolerance_price * 0.1 * (1.0 + np.modf((np.arange(n) + 1) * 0.6180339887498949)[0]))

@@ -67,9 +67,9 @@ def fixed_injection(network: Network, case: OpfCase, flow_map: FlowMap) -> tuple
         injection -= np.bincount(links.to_bus, links.loss_mw, network.n_buses)
     n = len(flow_map.references)
     if case.losses is None:
-        return injection, -np.bincount(flow_map.islands, injection, n)
+        return injection, -np.bincount(flow_map.islands, injection, n).astype(np.float64)
     factor = checked(case.losses.factor, network.buses.load_mw, "losses.factor")
-    demand = -np.bincount(flow_map.islands, (1.0 - factor) * injection, n)
+    demand: Floats = -np.bincount(flow_map.islands, (1.0 - factor) * injection, n).astype(np.float64)
     demand[flow_map.islands[network.reference_bus]] += case.losses.offset_mw
     return injection, demand
 

@@ -11,6 +11,7 @@ from models._kernel.grid.dcopf_input import link_range
 from models._kernel.grid.dcopf_rows import ElementMap, FlowMap, Pair, RowStore
 from models._kernel.grid.network import Floats, Network
 from models._kernel.grid.opf_types import NO_CONTINGENCY, LossModel, OpfCase, OpfOptions
+from models._kernel.grid.topology import Flags
 
 _BY_COLUMN = ("cost", "quad", "lower", "upper", "columns")
 _BY_ROW = ("row_lower", "row_upper", "rows")
@@ -92,7 +93,7 @@ class Program:
         if len(self.store) > most:
             self._keep(self.rows[self.layout.n_rows :] != IDLE)
 
-    def _keep(self, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> None:
+    def _keep(self, mask: Flags) -> None:
         if mask.all():
             return
         n_core, n_rows = self.layout.n_columns, self.layout.n_rows

@@ -10,6 +10,8 @@ from models._kernel.grid.active_set_kkt import reduced_costs, row_values
 from models._kernel.grid.active_set_types import AT_LOWER, AT_UPPER, EQUALITY, FREE, IDLE, ON_LOWER, ON_UPPER, Marks, Point, Problem
 from models._kernel.grid.network import Floats, GridError
 
+TANGENT_ROUNDS = 60
+
 
 def matrix_of(problem: Problem) -> csc_array:
     """All rows of a program as one sparse matrix."""
@@ -32,13 +34,24 @@ def solve_by_highs(problem: Problem, cost: Floats) -> tuple[Point, Marks, Marks]
     Raises:
         GridError: HiGHS finds no optimum (the penalties make every case feasible and bounded, so the data are at fault).
     """
-    solver = highspy.Highs()
+    solver = _solver(problem, cost)
+    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal and (problem.quad > 0.0).any():
+        return _by_tangents(problem, cost)
+    return _answer(problem, cost, solver)
+
+
+def _solver(problem: Problem, cost: Floats) -> highspy.Highs:
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("primal_feasibility_tolerance", 1e-9)
     solver.setOptionValue("dual_feasibility_tolerance", 1e-9)
     solver.passModel(_model(problem, cost))
     solver.run()
+    return solver
+
+
+def _answer(problem: Problem, cost: Floats, solver: highspy.Highs) -> tuple[Point, Marks, Marks]:
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         raise GridError(
             f"no optimum ({solver.modelStatusToString(solver.getModelStatus())}); check costs and limits for values that are not finite"
@@ -49,6 +62,35 @@ def solve_by_highs(problem: Problem, cost: Floats) -> tuple[Point, Marks, Marks]
     row_values(problem, x, point.a)
     reduced_costs(problem, cost, x, y, point.d)
     return point, *_marks(problem, point)
+
+
+def _by_tangents(problem: Problem, cost: Floats) -> tuple[Point, Marks, Marks]:
+    """Quadratic costs from below by tangents, added where the last optimum lies until they touch (Kelley 1960)."""
+    smooth, n, m = np.flatnonzero(problem.quad > 0.0), len(cost), len(problem.row_lower)
+    quad = problem.quad[smooth]
+    linear = problem._replace(quad=np.zeros(n))
+    solver = _solver(linear, cost)
+    for k in range(len(smooth)):
+        solver.addCol(1.0, 0.0, highspy.kHighsInf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
+        _tangent(solver, n + k, int(smooth[k]), float(quad[k]), float(max(problem.lower[smooth[k]], 0.0)))
+    for _ in range(TANGENT_ROUNDS):
+        solver.run()
+        x = np.array(solver.getSolution().col_value)
+        below = np.flatnonzero(quad * x[smooth] ** 2 - x[n:] > 1e-9 * (1.0 + quad * x[smooth] ** 2))
+        if not len(below):
+            break
+        for j in below.tolist():
+            _tangent(solver, n + j, int(smooth[j]), float(quad[j]), float(x[smooth[j]]))
+    solution = solver.getSolution()
+    point = Point(np.array(solution.col_value)[:n], np.empty(n), np.array(solution.row_dual)[:m], np.empty(m))
+    row_values(problem, point.x, point.a)
+    reduced_costs(problem, cost, point.x, point.y, point.d)
+    return point, *_marks(problem, point)
+
+
+def _tangent(solver: highspy.Highs, height: int, column: int, quad: float, at: float) -> None:
+    """Adds height >= 2 quad at x - quad at^2."""
+    solver.addRow(-quad * at * at, highspy.kHighsInf, 2, np.array([height, column], dtype=np.int32), np.array([1.0, -2.0 * quad * at]))
 
 
 def _model(problem: Problem, cost: Floats) -> highspy.HighsModel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from models._kernel.grid.dcopf_program import Program
@@ -37,7 +39,7 @@ def result_of(network: Network, case: OpfCase, program: Program, flow: Floats, f
         binding=binding,
         reserve_price=np.array([sum(prices[r] for r, c in enumerate(layout.covers) if p in c) for p in range(len(layout.upward))]),
         requirement_price=prices.copy(),
-        shortage_mw=np.array([missing[a:b].sum() for a, b in zip(ends[:-1], ends[1:], strict=True)]),
+        shortage_mw=np.array([missing[a:b].sum() for a, b in pairwise(ends)]),
         unserved_mw=output[g + layout.n_links : g + layout.n_links + n],
         oversupply_mw=output[g + layout.n_links + n :],
         island=islands,

@@ -8,6 +8,7 @@ from models._kernel.grid.active_set_types import compiled
 from models._kernel.grid.network import Floats, Ints, Network
 from models._kernel.grid.opf_types import NO_CONTINGENCY
 from models._kernel.grid.sensitivities import Sensitivities
+from models._kernel.grid.topology import Flags
 
 Pair = tuple[int, int]
 
@@ -118,7 +119,7 @@ class RowStore:
         self.buses = np.concatenate((self.buses, rows))
         self.elements = np.concatenate((self.elements, elements.of(rows)))
 
-    def keep(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
+    def keep(self, mask: Flags) -> None:
         """Drops the limits that are not in the mask."""
         self.pairs = [pair for pair, kept in zip(self.pairs, mask, strict=True) if kept]
         self.share, self.buses, self.elements = self.share[mask], self.buses[mask], np.ascontiguousarray(self.elements[mask])
@@ -166,7 +167,7 @@ class ElementMap:
         """Injection per bus of element values."""
         g, links = len(self._generators), self._links
         n_links, n = len(links.from_bus), self.spread.shape[1]
-        out = np.bincount(self._generators, output[:g], n_buses)
+        out: Floats = np.bincount(self._generators, output[:g], n_buses).astype(np.float64)
         if n_links:
             flow = output[g : g + n_links]
             out -= np.bincount(links.from_bus, flow, n_buses)
