@@ -111,4 +111,3 @@ def test_new_facts_are_a_new_run_and_the_newest_counts(own_home: Path) -> None:
 def test_analysts_may_read_the_facts(own_home: Path) -> None:
     with connect("analyst") as analyst:
         assert analyst.scalar("select count() from ops.stylised_facts") > 0
-
