@@ -41,6 +41,7 @@ class Fleet:
         cold: cost of the coldest start.
         up, down: ramp limits, at most the room above minimum.
         first, last: most output in the hour of a start, and in the last hour before a stop.
+        last_held: the same for output and reserve together: reserve is not part of the ramp down.
         min_up, min_down: hours.
         cap: room above minimum in each hour, (G, T); 0 when out.
         out: unit is out, (G, T).
@@ -57,6 +58,7 @@ class Fleet:
     down: Floats
     first: Floats
     last: Floats
+    last_held: Floats
     min_up: Ints
     min_down: Ints
     cap: Floats
@@ -95,6 +97,7 @@ def build_fleet(problem: CommitmentProblem) -> Fleet:
         down=down,
         first=np.minimum(np.minimum(_column(units, "ramp_startup_limit") - low, up), room),
         last=np.minimum(np.minimum(_column(units, "ramp_shutdown_limit") - low, down), room),
+        last_held=np.minimum(_column(units, "ramp_shutdown_limit") - low, room),
         min_up=np.array([u.time_up_minimum for u in units], dtype=np.int64),
         min_down=np.array([u.time_down_minimum for u in units], dtype=np.int64),
         cap=np.where(out, 0.0, problem.capacity_mw() - low[:, None]),

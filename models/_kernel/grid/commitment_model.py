@@ -75,7 +75,8 @@ def _layout(problem: CommitmentProblem, fleet: Fleet, columns: Columns) -> tuple
     start = columns.add((units, hours), cost=fleet.cold[:, None], upper=~fleet.must_off)
     stop = columns.add((units, hours), upper=~fleet.must_on)
     segment = columns.add((len(seg.unit), hours), cost=seg.price[:, None], upper=seg.length[:, None])
-    reserve = columns.add((units if held else 0, hours), upper=fleet.reserve_max[: units if held else 0, None])
+    most = np.where(fleet.must_off, 0.0, fleet.reserve_max[:, None])
+    reserve = columns.add((units if held else 0, hours), upper=most if held else np.zeros((0, hours)))
     arc = columns.add((len(arcs.unit),), cost=-arcs.saving, upper=1.0)
     renewable, groups = _renewables(problem, columns)
     stores = problem.storage

@@ -137,7 +137,7 @@ def _limits(fleet: Fleet, layout: Layout, rows: Rows) -> None:
     Without reserve, rows of the segments say as much except where a ramp from a start binds for more than one hour.
     """
     held = bool(layout.reserve.size)
-    first, last = fleet.first[:, None], fleet.last[:, None]
+    first, last = fleet.first[:, None], fleet.last_held[:, None]
     lost_stop = _next_stop(fleet, np.maximum(fleet.cap - last, 0.0))
     lost_start = np.maximum(fleet.cap - first, 0.0)
     brief = (fleet.min_up == 1)[:, None]

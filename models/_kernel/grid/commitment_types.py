@@ -138,7 +138,7 @@ class CommitmentProblem:
         reserve_mw: spinning reserve to hold, shape (T,); None for none.
         renewables, storage, hydro: what needs no commitment.
         availability_mw: largest output of each thermal unit in each hour, shape (units, T); below its minimum the unit is out: off whatever
-            its minimum up time, ramps or must-run say. None when all are available.
+            its minimum up time, ramps or must-run say, and a fall of it is followed at once. None when all are available.
         penalties: prices of unserved energy, oversupply and missing reserve.
     """
 
