@@ -170,7 +170,8 @@ class _Run:
         self.flow = self.flow_map.flows(self.injection + program.injection())
         worst, by = np.empty(self._n), np.empty(self._n, dtype=np.int64)
         self.unadded = 0.0
-        if screen(self.flow, self.rating, self.emergency, self.lost, self.shares, options.tolerance_mw, worst, by) <= 0.0:
+        limits = (self.rating, self.emergency)
+        if screen(self.flow, limits, self.lost, self.shares, options.tolerance_mw, (worst, by)) <= 0.0:
             return False
         kept = set(program.store.pairs)
         new = []

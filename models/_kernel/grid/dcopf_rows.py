@@ -14,22 +14,22 @@ Pair = tuple[int, int]
 
 
 @compiled
-def screen(flow: Floats, rating: Floats, emergency: Floats, lost: Ints, shares: Floats, tolerance: float, worst: Floats, by: Ints) -> float:
+def screen(flow: Floats, limits: tuple[Floats, Floats], lost: Ints, shares: Floats, tolerance: float, found: tuple[Floats, Ints]) -> float:
     """Worst violation of each branch over the base case and every contingency.
 
     Args:
         flow: base-case flows.
-        rating: limits of the base case; inf for limits that are not to be screened.
-        emergency: limits after a contingency.
+        limits: limits of the base case, limits after a contingency; inf for those that are not to be screened.
         lost: branch lost in each contingency.
         shares: (contingencies, branches) share of the lost flow that each branch takes over.
         tolerance: violation that counts.
-        worst: filled in: violation per branch, MW.
-        by: filled in: contingency number of it, -1 for the base case.
+        found: filled in: violation per branch, MW; contingency number of it, -1 for the base case.
 
     Returns:
         The largest violation; 0 when none counts.
     """
+    rating, emergency = limits
+    worst, by = found
     largest = 0.0
     for k in range(len(flow)):
         worst[k] = abs(flow[k]) - rating[k]
