@@ -154,7 +154,7 @@ def autoregressive(shocks: FloatArray, phi: float) -> FloatArray:
 
 
 def combined(weights: FloatArray, series: FloatArray) -> FloatArray:
-    """The product of weights and series, (k, n) by (n, t), summed in the order of n: a BLAS product may round a column differently in a longer series."""
+    """Product of (k, n) and (n, t), summed in the order of n: a BLAS product may round a column differently in a longer series."""
     total = np.zeros((len(weights), series.shape[1]))
     for column, row in zip(weights.T, series, strict=True):
         total += column[:, None] * row

@@ -87,6 +87,10 @@ def _same_before(dials: ScenarioDials, first: date) -> None:
         until = hour if values.shape[-1] == _base().n_hours else day
         if values.shape[-1] in (_base().n_hours, DAYS):
             np.testing.assert_array_equal(values[..., :until], base[name][..., :until], err_msg=name)
+    for name, (frame, known) in _frames(_world(dials=dials)).items():
+        # the weather of an arrival is reported up to two days ahead
+        end = _base().instant(_base().hours_of(day - 3 if name == "voyages" else day).start)
+        assert frame.filter(pl.col(known) < end).equals(_frames(_base())[name][0].filter(pl.col(known) < end)), name
 
 
 def test_same_arguments_same_bytes_and_another_seed_another_world() -> None:
