@@ -46,7 +46,7 @@ def commit(fleet: Fleet, rules: Rules, forecast: DayForecast, state: FleetState)
     values = store_values(fleet, config.offers, state.energy_mwh, state.recent_price, forecast.day_of_year)
     offers = make_offers(fleet, (config.fleet, config.offers), forecast, values)
     problem = commitment_problem(fleet, config, forecast, state, (offers, values, needs_of(fleet, rules, forecast), rules.pools))
-    answer = solve_commitment(problem, relative_gap=config.dayahead.gap)
+    answer = solve_commitment(problem, relative_gap=config.dayahead.gap, node_limit=config.dayahead.nodes)
     hours = len(forecast.local_hour)
     on = np.ones((hours, len(fleet.units.names)), dtype=bool)
     on[:, rules.pools.thermal] = answer.on[:, :hours].T
