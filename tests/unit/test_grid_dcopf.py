@@ -181,6 +181,14 @@ def test_secured_dispatch_survives_every_contingency():
         assert (np.abs(flow) - network.branches.emergency_mw).max() < 1e-5
 
 
+def test_limits_left_broken_when_rounds_run_out_are_in_the_certificate():
+    network = congested(load_pypower_case("case118"))
+    cut = DcOpf(network, OpfOptions(max_rounds=1)).solve(OpfCase())
+    over = (np.abs(cut.flow_mw) - network.branches.rating_mw).max()
+    assert over > 0.1
+    assert cut.residual.primal == pytest.approx(over, rel=1e-6)
+
+
 def test_outages_equal_a_network_without_the_branch_warm_and_cold():
     network = congested(load_pypower_case("case118"), squeeze=1.0)
     warm = DcOpf(network)

@@ -23,8 +23,9 @@ TOPOLOGIES = 64
 class DcOpf:
     """Dispatches a network again and again.
 
-    Guarantees: the answer is the optimum of the case (every residual of its certificate is below `options.certificate`; all limits are
-    checked, also those that never entered the program); no case is infeasible, since load, reserve and limits give way at their penalty
+    Guarantees: the answer is optimal as far as its certificate says, which covers all limits, also those that never
+    entered the program (an answer of the active set has every residual below `options.certificate`; one of the reference solver, named
+    in the counters, may exceed it, and says so in its residual); no case is infeasible, since load, reserve and limits give way at their penalty
     prices; where the optimum is unique it does not depend on what was solved before beyond rounding, and after `reset()` equal cases give
     equal bits. One thread. An instance must not be used from two threads at a time.
     """
@@ -114,22 +115,22 @@ class _Run:
         """Rounds until no limit is broken."""
         if not warm:
             self.program.start()
-        for _ in range(self.options.max_rounds):
+        for count in range(self.options.max_rounds):
             self.rounds += 1
             self.problem = self.program.problem(self.base_flow, self.rating, self.emergency, self._in_case)
             self._settle()
-            added = self._screen()
+            added = self._screen(last=count + 1 == self.options.max_rounds)
             if not added:
                 return
 
     def fall_back(self) -> None:
         """The reference solver's answer, with its own rounds."""
         self.method = "highs"
-        for _ in range(self.options.max_rounds):
+        for count in range(self.options.max_rounds):
             self.rounds += 1
             self.problem = self.program.problem(self.base_flow, self.rating, self.emergency, self._in_case)
             self._by_highs()
-            if not self._screen():
+            if not self._screen(last=count + 1 == self.options.max_rounds):
                 return
 
     def _settle(self) -> None:
@@ -164,8 +165,8 @@ class _Run:
         else:
             program.point = polished
 
-    def _screen(self) -> bool:
-        """Adds the worst broken limit of each branch; whether there was one."""
+    def _screen(self, *, last: bool) -> bool:
+        """Adds the worst broken limit of each branch, not in the last round; whether the program grew."""
         program, options = self.program, self.options
         self.flow = self.flow_map.flows(self.injection + program.injection())
         worst, by = np.empty(self._n), np.empty(self._n, dtype=np.int64)
@@ -179,9 +180,21 @@ class _Run:
             pair = self._worst_pair(int(branch), kept)
             if pair is not None:
                 new.append(pair)
+        if new and last:
+            # The program must stay as it was settled; what is left broken goes into the certificate.
+            self.unadded = max(self._excess(pair) for pair in new)
+            return False
         if new:
             program.add(new, self.flow_map)
         return bool(new)
+
+    def _excess(self, pair: tuple[int, int]) -> float:
+        """MW by which a limit is broken at the present flows."""
+        branch, lost = pair
+        if lost == -1:
+            return float(abs(self.flow[branch]) - self.rating[branch])
+        share = self.shares[int(np.flatnonzero(self.lost == lost)[0]), branch]
+        return float(abs(self.flow[branch] + share * self.flow[lost]) - self.emergency[branch])
 
     def _worst_pair(self, branch: int, kept: set[tuple[int, int]]) -> tuple[int, int] | None:
         """The most broken limit of a branch that is not in the program yet."""
