@@ -25,9 +25,9 @@ class DcOpf:
 
     Guarantees: the answer is optimal as far as its certificate says, which covers all limits, also those that never
     entered the program (an answer of the active set has every residual below `options.certificate`; one of the reference solver, named
-    in the counters, may exceed it, and says so in its residual); no case is infeasible, since load, reserve and limits give way at their penalty
-    prices; where the optimum is unique it does not depend on what was solved before beyond rounding, and after `reset()` equal cases give
-    equal bits. One thread. An instance must not be used from two threads at a time.
+    in the counters, may exceed it, and says so in its residual); no case is infeasible, since load, reserve and limits give way at their
+    penalty prices; where the optimum is unique it does not depend on what was solved before beyond rounding, and after `reset()` equal
+    cases give equal bits. One thread. An instance must not be used from two threads at a time.
     """
 
     def __init__(self, network: Network, options: OpfOptions | None = None) -> None:
