@@ -18,6 +18,7 @@ def report(
         list[str] | None, typer.Option("--market", help="Real market to compute anew; repeatable; default all with prices.")
     ] = None,
     ingest: Annotated[bool, typer.Option("--ingest", help="First load the real files from DESK_DATA_DIR.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute also what has not changed since it was stored.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Also facts that only one side has, and price levels.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -27,7 +28,7 @@ def report(
     from pipeline_tasks.twin.realism.report import realism_report
 
     with progress("realism", quiet=as_json) as say:
-        made = realism_report(market or None, ingest=ingest, progress=say)
+        made = realism_report(market or None, ingest=ingest, fresh=fresh, progress=say)
         page = write_realism_page(made.facts)
     if as_json:
         print_json({"page": page, "written": made.written, "sentences": made.sentences, "findings": [f.to_dict() for f in made.findings]})

@@ -27,10 +27,10 @@ def curves(points: pl.DataFrame, names: list[str], *, x_title: str, y_title: str
     look |= {names[0]: (BLACK, [1, 0])}
     scale = {"domain": shown}
     y_scale = alt.Scale(type="symlog", constant=0.5) if logarithmic else alt.Scale(zero=False)
-    y_axis = alt.Axis(values=[-1, 0, 0.5, 1, 2, 5, 10, 20]) if logarithmic else alt.Axis()
+    y_axis = alt.Axis(values=[-1, 0, 0.5, 1, 2, 5, 10, 20], format="~g") if logarithmic else alt.Axis()
     base = alt.Chart(points.filter(pl.col("data_set").is_in(shown))).properties(width=WIDTH, height=HEIGHT)
     lines = base.mark_line(interpolate="linear").encode(
-        x=alt.X("x:Q", title=x_title, axis=alt.Axis(labelAngle=0, grid=False)),
+        x=alt.X("x:Q", title=x_title, axis=alt.Axis(labelAngle=0, grid=False, tickMinStep=1), scale=alt.Scale(nice=False)),
         y=alt.Y("y:Q", title=y_title, scale=y_scale, axis=y_axis),
         color=alt.Color(
             "data_set:N", scale=alt.Scale(**scale, range=[look[n][0] for n in shown]), legend=alt.Legend(columns=5, symbolSize=250)

@@ -88,6 +88,8 @@ def test_facts_are_stored_once_and_the_report_says_where_the_twin_is_off(own_hom
     again = json.loads(runner.invoke(app, ["twin", "report", "--json"]).stdout)
     assert set(again["written"].values()) == {0}
     assert again["findings"] == made["findings"]
+    fresh = json.loads(runner.invoke(app, ["twin", "report", "--json", "--fresh"]).stdout)
+    assert set(fresh["written"].values()) == {0}  # computed again, and the same
     table = runner.invoke(app, ["twin", "report", "--market", "ercot"])
     assert table.exit_code == 0
     assert "synthetic" in table.output
@@ -98,11 +100,11 @@ def test_new_facts_are_a_new_run_and_the_newest_counts(own_home: Path) -> None:
         before = stored_facts(warehouse).filter(pl.col("data_set") == "ercot")
         facts = before.drop("run_id", "data_set", "data_class", "code_sha", "at_ts")
         changed = facts.with_columns(pl.col("value") + 1)
-        assert store_facts(warehouse, changed, data_set="ercot", data_class="real", code_sha="c") == facts.height
-        assert store_facts(warehouse, changed, data_set="ercot", data_class="real", code_sha="c") == 0
+        assert store_facts(warehouse, changed, data_set="ercot", data_class="real", inputs="i", code_sha="c") == facts.height
+        assert store_facts(warehouse, changed, data_set="ercot", data_class="real", inputs="i", code_sha="c") == 0
         newest = stored_facts(warehouse).filter(pl.col("data_set") == "ercot")
         assert newest["value"].to_list() == pytest.approx((before["value"] + 1).to_list(), rel=1e-8)
-        assert store_facts(warehouse, facts, data_set="ercot", data_class="real", code_sha="c") == facts.height  # back again
+        assert store_facts(warehouse, facts, data_set="ercot", data_class="real", inputs="j", code_sha="c") == facts.height  # back again
         kept = warehouse.scalar(f"select uniqExact(at_ts) from {STYLISED_FACTS.full_name} where data_set = 'ercot'")
         assert kept == 3
         assert stored_facts(warehouse).filter(pl.col("data_set") == "ercot")["value"].to_list() == pytest.approx(before["value"].to_list())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -15,6 +17,7 @@ from pipeline_tasks.warehouse import Warehouse
 
 SQL_FOLDER = Path(__file__).parent / "sql"
 FAMILIES = ("prices", "shapes", "autocorrelation", "spread", "congestion", "load", "renewables", "forecasts", "units", "reserves")
+RAW = ("prices", "quantities", "units")
 COLUMNS = ("fact", "slice", "span", "unit", "value", "hub_low", "hub_high", "n", "window_from", "window_to")
 
 
@@ -60,3 +63,15 @@ def markets_with_prices(warehouse: Warehouse) -> frozenset[str]:
     """Keys of the markets that have rows in raw.prices."""
     found = warehouse.query("select distinct toString(market) as market from raw.prices")
     return frozenset(found["market"].to_list())
+
+
+def inputs_sha(warehouse: Warehouse, market: Market, rules: Rules) -> str:
+    """SHA-256 of all that the facts of a market depend on: the state of its raw tables, the SQL and what it binds."""
+    state = warehouse.query(
+        " union all ".join(
+            f"select '{t}' as name, count() as n, max(ingested_ts) as newest from raw.{t} where market = {{market:String}}" for t in RAW
+        ),
+        {"market": market.key},
+    ).sort("name")
+    said = [state.write_json(), json.dumps(rules.parameters(market), sort_keys=True, default=str), *(family_sql(f) for f in FAMILIES)]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()

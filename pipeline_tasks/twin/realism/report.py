@@ -11,9 +11,9 @@ import polars as pl
 from config.markets import Market, load_markets
 from config.settings import get_settings
 from pipeline_tasks.twin.realism.assess import Finding, assess, summary
-from pipeline_tasks.twin.realism.compute import compute_facts, markets_with_prices
+from pipeline_tasks.twin.realism.compute import compute_facts, inputs_sha, markets_with_prices
 from pipeline_tasks.twin.realism.rules import Rules, load_rules
-from pipeline_tasks.twin.realism.store import store_facts, stored_facts
+from pipeline_tasks.twin.realism.store import run_id_of, store_facts, stored_facts
 from pipeline_tasks.warehouse import connect
 
 Say = Callable[[str], None]
@@ -50,13 +50,16 @@ def data_sets(facts: pl.DataFrame) -> list[str]:
     return [rules.twin, *sorted(found, key=lambda name: order.index(name) if name in order else len(order))]
 
 
-def realism_report(markets: Sequence[str] | None = None, *, ingest: bool = False, progress: Say | None = None) -> RealismReport:
+def realism_report(
+    markets: Sequence[str] | None = None, *, ingest: bool = False, fresh: bool = False, progress: Say | None = None
+) -> RealismReport:
     """Compute and store the facts of the twin and of real markets, and compare them.
 
     Args:
         markets: real markets to compute anew; None for all with prices in the warehouse. The twin is always computed. Facts of
             other markets that were stored before stay in the comparison.
         ingest: first load the real files of config/realism.yaml from the data folder; loading them again changes nothing.
+        fresh: compute also the facts whose inputs (rows of raw, SQL, thresholds) have not changed since they were stored.
         progress: told what is being done.
 
     Raises:
@@ -77,12 +80,16 @@ def realism_report(markets: Sequence[str] | None = None, *, ingest: bool = False
         if ingest:
             ingest_real(rules, markets, say)
         chosen = _chosen(rules, known, markets, markets_with_prices(warehouse))
+        runs = set(stored_facts(warehouse)["run_id"].to_list())
         written = {}
         for market in chosen:
+            inputs = inputs_sha(warehouse, market, rules)
+            if run_id_of(market.key, inputs) in runs and not fresh:
+                written[market.key] = 0
+                continue
             say(f"{market.key}: facts")
-            facts = compute_facts(warehouse, market, rules)
-            kind = "twin" if market.key == rules.twin else "real"
-            written[market.key] = store_facts(warehouse, facts, data_set=market.key, data_class=kind, code_sha=code_sha())
+            kind, facts = "twin" if market.key == rules.twin else "real", compute_facts(warehouse, market, rules)
+            written[market.key] = store_facts(warehouse, facts, data_set=market.key, data_class=kind, inputs=inputs, code_sha=code_sha())
         facts = stored_facts(warehouse)
     findings = assess(facts)
     return RealismReport(facts, findings, summary(findings), written)

@@ -1,4 +1,4 @@
-{#- Rank of a value within a partition, equal values sharing their mean rank (rankCorr gives them different ones). -#}
+{#- Rank of a value within a partition; equal values share their mean rank, which rankCorr does not give them. -#}
 {% macro mean_rank(value, partition) -%}
-rank() over (partition by {{ partition }} order by {{ value }}) + (count() over (partition by {{ partition }}, {{ value }}) - 1) / 2
+(rank() over (partition by {{ partition }} order by {{ value }}) + count() over (partition by {{ partition }} order by {{ value }})) / 2
 {%- endmacro %}

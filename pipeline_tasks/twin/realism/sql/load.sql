@@ -27,12 +27,11 @@ pairs as (
 ranked as (
     select
         *,
-        ntile(10) over (partition by hub, name, year order by residual, hour_no rows between unbounded preceding and unbounded following)
-            as tenth,
         {{ mean_rank('price', 'hub, name, year') }} as price_rank,
         {{ mean_rank('demand', 'hub, name, year') }} as demand_rank,
         {{ mean_rank('residual', 'hub, name, year') }} as residual_rank,
-        {{ mean_rank('renewable', 'hub, name, year') }} as renewable_rank
+        {{ mean_rank('renewable', 'hub, name, year') }} as renewable_rank,
+        toUInt8(ceil(10 * residual_rank / count() over (partition by hub, name, year))) as tenth
     from pairs
 ),
 
