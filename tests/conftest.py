@@ -11,6 +11,7 @@ import pytest
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
+os.environ.setdefault("NUMBA_CACHE_DIR", str(REPO / ".pytest_cache" / "compiled"))  # the grid kernel compiles once, not once a process
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,14 +20,18 @@ def desk_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     from config.settings import get_settings
 
     home = tmp_path_factory.mktemp("desk")
-    before = os.environ.get("DESK_HOME")
-    os.environ["DESK_HOME"] = str(home)
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # one simulated market for all workers and state folders
+    ours = {"DESK_HOME": str(home), "DESK_TWIN_PROFILE": "test", "DESK_TWIN_CACHE": os.environ.get("DESK_TWIN_CACHE", str(shared / "twin"))}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
     get_settings.cache_clear()
     yield home
-    if before is None:
-        os.environ.pop("DESK_HOME", None)
-    else:
-        os.environ["DESK_HOME"] = before
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     get_settings.cache_clear()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,20 +22,36 @@ from pipeline_tasks.cli.console import (
     print_rows,
     progress,
 )
+from pipeline_tasks.cli.twin_days import Processes, ProfileName
+
+if TYPE_CHECKING:
+    from pipeline_tasks.sources import Source
 
 
 @command
-def ingest(source: SourceName = "twin", market: MarketName = "twin", day: Day = date(2026, 6, 15), as_json: JsonFlag = False) -> None:
+def ingest(
+    source: SourceName = "twin",
+    market: MarketName = "twin",
+    day: Day = date(2026, 6, 15),
+    profile: ProfileName = "",
+    processes: Processes = 0,
+    as_json: JsonFlag = False,
+) -> None:
     """Load a market's raw data; loading the same data again changes nothing."""
+    from pipeline_tasks.sources import get_source
     from pipeline_tasks.steps.context import RunContext
     from pipeline_tasks.steps.ingest import ingest as ingest_step
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
 
-    with progress(f"ingest {market}", quiet=as_json):
+    with progress(f"ingest {market}", quiet=as_json) as say:
         with connect() as warehouse:
             migrate(warehouse)
-        summary = ingest_step(RunContext(source=source, market=market, delivery_date=day))
+        if source == "twin":
+            chosen: Source = twin_source(profile, processes or None, lambda k, n: say(f"ingest {market}: day {k} of {n} is generated"))
+        else:
+            chosen = get_source(source)
+        summary = ingest_step(RunContext(source=source, market=market, delivery_date=day), source=chosen)
     if as_json:
         print_json(summary)
         return
@@ -95,6 +112,14 @@ def gen(
         print_rows("out of date" if check else "written", [{"path": str(d.path), "what": d.kind} for d in drift])
     if check and drift:
         raise Refused(f"{len(drift)} generated file(s) differ from the contracts; run `make gen` and commit the result")
+
+
+def twin_source(profile: str, processes: int | None, on_progress: Callable[[int, int], None]) -> Source:
+    """The twin with the profile of a name; that of the settings for an empty one."""
+    from pipeline_tasks.sources.twin import TwinSource
+    from pipeline_tasks.twin.profiles import load_profile
+
+    return TwinSource(load_profile(profile) if profile else None, processes=processes, on_progress=on_progress)
 
 
 def register(app: typer.Typer) -> None:

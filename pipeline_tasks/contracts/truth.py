@@ -87,13 +87,17 @@ LNG_EFFECT = _truth(
         DELIVERY_TS,
         RESOLUTION_MIN,
         CURRENCY,
-        number("delayed_gwh", "Cargo that is missing because of delay shocks alone.", unit="GWh"),
-        number("effect_ccy_per_mwh_per_gwh", "Causal effect of one GWh less LNG on the gas price.", unit="currency/MWh/GWh"),
-        _price("effect_ccy_per_mwh", "Effect of the delays on the day's gas price."),
-        _price("price_without_delays_ccy_per_mwh", "Gas price of the same day in the world without delay shocks."),
+        number("late_gwh", "Cargo overdue against schedule at the end of the day, all causes; negative when early.", unit="GWh"),
+        number("unexpected_gwh", "Cargo that arrived on the day less what was scheduled for it.", unit="GWh"),
+        number("instrument_gwh", "The same from schedule and closures of passages alone: independent of weather.", unit="GWh"),
+        number("effect_log_per_twh", "Causal effect of one TWh of unexpected arrival on the log of the main hub's price.", unit="1/TWh"),
+        number("effect_log", "Part of the log price that late cargo explains, main hub."),
+        number("weather_log", "Part of the log price that the weather's gas demand explains: the confounder."),
+        _price("price_ccy_per_mwh", "Settlement of the hub."),
+        _price("price_without_delays_ccy_per_mwh", "Settlement of the hub had every cargo come to schedule."),
     ),
     ("market", "hub", "delivery_ts", "resolution_min"),
-    "Causal effect of LNG delay shocks on the gas price, by day.",
+    "Causal effect of LNG delays on the gas price, by day and hub.",
 )
 
 REGIMES = _truth(

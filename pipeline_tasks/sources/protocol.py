@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
@@ -69,6 +69,24 @@ class Source(Protocol):
 
     def objects(self, selection: MarketSelection) -> tuple[str, ...]:
         """Names of the objects (files, endpoints) that the selection would read."""
+        ...
+
+
+@runtime_checkable
+class IncrementalSource(Source, Protocol):
+    """A source that can leave out what the warehouse holds already."""
+
+    def unread(
+        self, selection: MarketSelection, *, until: datetime, objects: frozenset[str] | None = None, held: Collection[str]
+    ) -> Iterator[RawBatch]:
+        """`batches` without what the objects in `held` brought.
+
+        Args:
+            selection: market and hubs.
+            until: as in `batches`.
+            objects: as in `batches`.
+            held: names (`RawBatch.source_object`) of objects that were loaded and are whole in the warehouse.
+        """
         ...
 
 

@@ -1,41 +1,81 @@
-"""The `twin` source: the simulated market as contract rows, with publication times and a few garbled rows."""
+"""The `twin` source: the simulated market as contract rows, generated once and kept, month by month.
+
+Objects are named `part/first..last@digest`: the days that they hold and the SHA-256 of their rows. An object that was loaded and is still
+whole in the warehouse need not be read again (`unread`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, time, timedelta
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
-import numpy as np
 import polars as pl
+import structlog
 
-from config.markets import Market, MarketSelection
-from pipeline_tasks.contracts import TS_DTYPE, Table
-from pipeline_tasks.contracts.raw import COMMODITIES, PRICES, QUANTITIES
-from pipeline_tasks.sources.clock import publication
-from pipeline_tasks.sources.importers import DayRule, LagRule
+from config.markets import MarketSelection
+from config.settings import get_settings
 from pipeline_tasks.sources.protocol import RawBatch, SourceError, contract_columns
-from pipeline_tasks.twin.clearing import HubPrices, clear
-from pipeline_tasks.twin.config import TwinConfig, load_twin
-from pipeline_tasks.twin.fundamentals import Fundamentals, simulate
-from pipeline_tasks.twin.noise import Calendar
+from pipeline_tasks.twin.cache import DayStore, frame_sha
+from pipeline_tasks.twin.content import PART_NAMES, PARTS, Part
+from pipeline_tasks.twin.generate import generate, store_of
+from pipeline_tasks.twin.profiles import MARKET, TwinProfile, load_profile
 
-FORECAST_KNOWN = DayRule(rule="day", days=-1, at=time(8))
-DA_KNOWN = DayRule(rule="day", days=-1, at=time(12, 45))
-MEASURED = LagRule(rule="interval_end", minutes=60)
-SETTLED = DayRule(rule="day", days=0, at=time(18))
-OBJECTS = ("prices_da", "prices_rt", "quantities_system", "quantities_hubs", "commodities", "garbled_prices", "garbled_quantities")
+OBJECTS = PART_NAMES
+PACE = 30  # days between two lines of the log, where nobody listens
+CUT = "cut-"  # digests of days that are not whole
+ANOTHER = "take a fresh state folder (DESK_HOME), or `make clean` and load again"
+Progress = Callable[[int, int], None]
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Days of a part that the warehouse holds, as the name of the object says."""
+
+    part: str
+    first: date
+    last: date
+    digest: str
+
+    @classmethod
+    def of(cls, source_object: str) -> Loaded:
+        """What an object's name says.
+
+        Raises:
+            SourceError: the name is none of this source.
+        """
+        part, _, rest = source_object.partition("/")
+        span, _, digest = rest.partition("@")
+        first, _, last = span.partition("..")
+        try:
+            return cls(part, date.fromisoformat(first), date.fromisoformat(last), digest)
+        except ValueError:
+            raise SourceError(f"the warehouse holds {source_object!r} of another twin; {ANOTHER}") from None
+
+    @property
+    def days(self) -> list[date]:
+        """Its days."""
+        return [self.first + timedelta(days=k) for k in range((self.last - self.first).days + 1)]
 
 
 class TwinSource:
-    """Deterministic in its configuration: same seed, same rows; a longer horizon changes no earlier row.
+    """Deterministic in its profile: same seed, same rows; a longer horizon changes no earlier row.
+
+    Every selection of hubs gets the whole market: nodes, plants and hubs are one consistent set.
 
     Args:
-        config: the twin's numbers; config/twin.yaml when None.
+        profile: profile of config/twin/profiles.yaml; that of the settings when None.
+        processes: number of processes that generate; as many as there are cores when None.
+        on_progress: told the number of days there and wanted, after each day.
     """
 
-    def __init__(self, config: TwinConfig | None = None) -> None:
-        """Keep the configuration; nothing is simulated yet."""
-        self._config = config or load_twin()
+    def __init__(self, profile: TwinProfile | None = None, *, processes: int | None = None, on_progress: Progress | None = None) -> None:
+        """Remember what to simulate; nothing is simulated yet."""
+        self._profile = profile or load_profile(get_settings().twin_profile_name)
+        self._processes = processes
+        self._on_progress = on_progress
 
     @property
     def name(self) -> str:
@@ -48,119 +88,103 @@ class TwinSource:
         return OBJECTS
 
     def batches(self, selection: MarketSelection, *, until: datetime, objects: frozenset[str] | None = None) -> Iterator[RawBatch]:
-        """Rows of the simulated market whose delivery starts before `until`.
+        """Rows of the simulated market whose delivery day starts before `until`, and reports published before it; a month at a time.
 
         Raises:
-            SourceError: the market is not the twin's, an object is unknown, or `until` is before the first day or ten years after it.
+            SourceError: the market is not the twin's, an object is unknown, or `until` is outside the profile's horizon.
+        """
+        yield from self.unread(selection, until=until, objects=objects, held=())
+
+    def unread(
+        self, selection: MarketSelection, *, until: datetime, objects: frozenset[str] | None = None, held: Collection[str]
+    ) -> Iterator[RawBatch]:
+        """`batches` without the days that objects in `held` brought; each of those was loaded and is whole in the warehouse.
+
+        Raises:
+            SourceError: as `batches`; or the warehouse holds other rows of a day than the profile gives.
         """
         self._check(selection, objects)
-        market = selection.market
-        last = until.astimezone(market.zone).date()
-        first = self._config.start_date
-        if not first <= last <= first + timedelta(days=3653):
-            raise SourceError(f"twin: {last} is not within ten years of {first}; choose another date or move start_date (config/twin.yaml)")
-        calendar = Calendar.build(first, last, market.time_zone)
-        state = simulate(self._config, calendar)
-        for part, table, frame in self._parts(market, selection.hubs, calendar, state):
-            rows = frame.filter(pl.col("delivery_ts") < until).select(contract_columns(table))
-            if rows.height and (objects is None or part in objects):
-                yield RawBatch(table, rows, part, market.key)
+        last = (until - timedelta(milliseconds=1)).astimezone(selection.market.zone).date()
+        try:
+            self._profile.day(last)
+        except ValueError as error:
+            raise SourceError(str(error)) from error
+        store = store_of(self._profile)
+        parts = [p for p in PARTS if objects is None or p.name in objects]
+        loaded = [Loaded.of(name) for name in held]
+        month: list[date] = []
+        for day in self._made(last, store):
+            month.append(day)
+            if day == last or (day + timedelta(days=1)).day == 1:
+                yield from self._month(store, parts, month, until, loaded)
+                month = []
+
+    def _made(self, last: date, store: DayStore) -> Iterator[date]:
+        total = self._profile.day(last) + 1
+        for count, day in enumerate(generate(self._profile, last, store, processes=self._processes), start=1):
+            if self._on_progress:
+                self._on_progress(count, total)
+            elif count % PACE == 0:
+                log.info("generated", source=self.name, profile=self._profile.name, days=count, of=total)
+            yield day
+
+    def _month(
+        self, store: DayStore, parts: Sequence[Part], days: Sequence[date], until: datetime, loaded: Sequence[Loaded]
+    ) -> Iterator[RawBatch]:
+        for part in parts:
+            there = _covered(store, part.name, [o for o in loaded if o.part == part.name and o.first <= days[-1] and days[0] <= o.last])
+            for span in _spans(days, there):
+                yield from self._batch(store, part, span, until)
+
+    def _batch(self, store: DayStore, part: Part, days: Sequence[date], until: datetime) -> Iterator[RawBatch]:
+        frame = store.read(part.name, days)
+        if frame is None:
+            return
+        key, digest = ("known_ts" if part.name in {"outages", "voyages"} else "delivery_ts"), _digest(store, part.name, days)
+        rows = frame.filter(pl.col(key) < until).select(contract_columns(part.table))
+        if rows.height < frame.height:
+            digest = CUT + frame_sha(rows)[:16]
+        if rows.height:
+            yield RawBatch(part.table, rows, f"{part.name}/{days[0]}..{days[-1]}@{digest}", MARKET)
 
     def _check(self, selection: MarketSelection, objects: frozenset[str] | None) -> None:
-        missing = sorted(set(selection.hubs) - set(self._config.hubs))
-        if missing:
-            raise SourceError(
-                f"source twin: market {selection.key} has hubs {missing} that are not simulated; use --market twin or --source files"
-            )
+        if selection.market.key != MARKET:
+            raise SourceError(f"source twin: market {selection.key} is not simulated; use --market twin or --source files")
         unknown = sorted((objects or frozenset()) - set(OBJECTS))
         if unknown:
             raise SourceError(f"objects {unknown} are not parts of the twin; known: {', '.join(OBJECTS)}")
 
-    def _parts(
-        self, market: Market, hubs: tuple[str, ...], calendar: Calendar, state: Fundamentals
-    ) -> Iterator[tuple[str, Table, pl.DataFrame]]:
-        da = _prices(market, hubs, calendar, clear(self._config, calendar, state, "da"), "da")
-        yield "prices_da", PRICES, da
-        yield "prices_rt", PRICES, _prices(market, hubs, calendar, clear(self._config, calendar, state, "rt"), "rt")
-        system = _quantities(market, calendar, state)
-        yield "quantities_system", QUANTITIES, system
-        yield "quantities_hubs", QUANTITIES, _hub_loads(market, hubs, calendar, state)
-        yield "commodities", COMMODITIES, _settlements(market, calendar, state)
-        every = self._config.bad_row_every_days
-        if every:
-            yield "garbled_prices", PRICES, _garbled(da, "price_ccy_per_mwh", calendar, every, parity=0)
-            yield "garbled_quantities", QUANTITIES, _garbled(system, "value", calendar, every, parity=1)
+
+def _digest(store: DayStore, part: str, days: Sequence[date]) -> str:
+    shas = [d.sha for day in days if (d := store.digests(day).get(part))]
+    return hashlib.sha256("\n".join(shas).encode()).hexdigest()[:16]
 
 
-def _known(frame: pl.DataFrame, rule: DayRule | LagRule, market: Market) -> pl.DataFrame:
-    known = publication(rule, zone=market.time_zone, resolution_min=60, schema=frame.schema)
-    return frame.with_columns(known.alias("known_ts"), market=pl.lit(market.key))
+def _spans(days: Sequence[date], there: Collection[date]) -> list[list[date]]:
+    """Runs of days that are not there."""
+    runs: list[list[date]] = [[]]
+    for day in days:
+        if day in there:
+            runs.append([])
+        else:
+            runs[-1].append(day)
+    return [run for run in runs if run]
 
 
-def _hours(calendar: Calendar) -> pl.DataFrame:
-    return calendar.frame.select(pl.col("delivery_ts").cast(TS_DTYPE), resolution_min=pl.lit(60, dtype=pl.Int64))
+def _covered(store: DayStore, part: str, loaded: Sequence[Loaded]) -> set[date]:
+    """Days of a part that the warehouse holds with the rows that the store has.
 
-
-def _prices(market: Market, hubs: tuple[str, ...], calendar: Calendar, prices: dict[str, HubPrices], product: str) -> pl.DataFrame:
-    blocks = [
-        _hours(calendar).with_columns(
-            hub=pl.lit(hub),
-            price_ccy_per_mwh=pl.Series(prices[hub].price),
-            energy_ccy_per_mwh=pl.Series(prices[hub].energy),
-            congestion_ccy_per_mwh=pl.Series(prices[hub].congestion),
-            loss_ccy_per_mwh=pl.Series(prices[hub].loss),
-        )
-        for hub in hubs
-    ]
-    frame = pl.concat(blocks).with_columns(product=pl.lit(product), currency=pl.lit(market.currency))
-    return _known(frame, DA_KNOWN if product == "da" else MEASURED, market)
-
-
-def _series(
-    calendar: Calendar, area: str, quantity: str, kind: str, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-) -> pl.DataFrame:
-    unit = "degC" if quantity == "temperature" else "MW"
-    digits = 2 if quantity == "temperature" else 1
-    return _hours(calendar).with_columns(
-        area=pl.lit(area), quantity=pl.lit(quantity), kind=pl.lit(kind), unit=pl.lit(unit), value=pl.Series(np.round(values, digits))
-    )
-
-
-def _quantities(market: Market, calendar: Calendar, state: Fundamentals) -> pl.DataFrame:
-    ahead = pl.concat([_series(calendar, market.area, q, "forecast", v) for q, v in state.forecast.items()])
-    after = pl.concat([_series(calendar, market.area, q, "actual", v) for q, v in state.actual.items()])
-    return pl.concat([_known(ahead, FORECAST_KNOWN, market), _known(after, MEASURED, market)])
-
-
-def _hub_loads(market: Market, hubs: tuple[str, ...], calendar: Calendar, state: Fundamentals) -> pl.DataFrame:
-    ahead = pl.concat([_series(calendar, h, "zonal_load", "forecast", state.hub_load_forecast[h]) for h in hubs])
-    after = pl.concat([_series(calendar, h, "zonal_load", "actual", state.hub_load_actual[h]) for h in hubs])
-    return pl.concat([_known(ahead, FORECAST_KNOWN, market), _known(after, MEASURED, market)])
-
-
-def _settlements(market: Market, calendar: Calendar, state: Fundamentals) -> pl.DataFrame:
-    """One settlement per trading day (Monday to Friday); weekends are gaps."""
-    midnights = calendar.local_midnights().cast(TS_DTYPE)
-    blocks = [
-        pl.DataFrame({"delivery_ts": midnights, "price_ccy_per_unit": np.round(values, 3)}).with_columns(
-            commodity=pl.lit(name), hub=pl.lit(market.commodities.get(name, name.upper())), unit=pl.lit(unit)
-        )
-        for name, unit, values in (("gas", "MWh", state.gas), ("co2", "t", state.co2))
-    ]
-    frame = pl.concat(blocks).with_columns(resolution_min=pl.lit(1440, dtype=pl.Int64), currency=pl.lit(market.currency))
-    weekday = pl.col("delivery_ts").dt.convert_time_zone(market.time_zone).dt.weekday() <= 5
-    return _known(frame.filter(weekday), SETTLED, market)
-
-
-def _garbled(good: pl.DataFrame, column: str, calendar: Calendar, every: int, *, parity: int) -> pl.DataFrame:
-    """Extra rows as a faulty feed sends them: a price in the wrong unit, no value, an absurd number; each breaks a rule.
-
-    One row each `every` days, in turn from prices (parity 0) and quantities (parity 1); the true row is delivered too.
+    Raises:
+        SourceError: it holds days with other rows.
     """
-    days = [d for k, d in enumerate(range(every, calendar.days, every)) if k % 2 == parity]
-    stamps = pl.DataFrame({"delivery_ts": calendar.local_midnights().gather(days).cast(TS_DTYPE), "nth": range(len(days))})
-    hours = stamps.with_columns(delivery_ts=pl.col("delivery_ts") + pl.duration(hours=7))
-    first = good.unique(subset=["delivery_ts"], keep="first", maintain_order=True)
-    rows = hours.join(first, on="delivery_ts", how="inner", maintain_order="left")
-    wrong = pl.when(pl.col("nth") % 3 == 0).then(9_999_999.0).when(pl.col("nth") % 3 == 1).then(None).otherwise(-1e7)
-    return rows.with_columns(wrong.alias(column)).drop("nth")
+    days: set[date] = set()
+    for item in loaded:
+        if item.digest.startswith(CUT):
+            continue
+        if not all(store.has(d) for d in item.days) or _digest(store, part, item.days) != item.digest:
+            raise SourceError(
+                f"the warehouse holds {part} of {item.first} to {item.last} with other rows than this twin gives "
+                f"(another profile, seed or version); {ANOTHER}"
+            )
+        days |= set(item.days)
+    return days

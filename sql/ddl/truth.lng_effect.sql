@@ -6,10 +6,14 @@ create table if not exists truth.lng_effect
     delivery_ts DateTime64(3, 'UTC') comment 'Start of the delivery interval, UTC.',
     resolution_min Int64 comment 'Length of the delivery interval. [min]',
     currency LowCardinality(String) comment 'ISO 4217 code of the price.',
-    delayed_gwh Float64 comment 'Cargo that is missing because of delay shocks alone. [GWh]',
-    effect_ccy_per_mwh_per_gwh Float64 comment 'Causal effect of one GWh less LNG on the gas price. [currency/MWh/GWh]',
-    effect_ccy_per_mwh Float64 comment 'Effect of the delays on the day\'s gas price. [currency/MWh]',
-    price_without_delays_ccy_per_mwh Float64 comment 'Gas price of the same day in the world without delay shocks. [currency/MWh]',
+    late_gwh Float64 comment 'Cargo overdue against schedule at the end of the day, all causes; negative when early. [GWh]',
+    unexpected_gwh Float64 comment 'Cargo that arrived on the day less what was scheduled for it. [GWh]',
+    instrument_gwh Float64 comment 'The same from schedule and closures of passages alone: independent of weather. [GWh]',
+    effect_log_per_twh Float64 comment 'Causal effect of one TWh of unexpected arrival on the log of the main hub\'s price. [1/TWh]',
+    effect_log Float64 comment 'Part of the log price that late cargo explains, main hub.',
+    weather_log Float64 comment 'Part of the log price that the weather\'s gas demand explains: the confounder.',
+    price_ccy_per_mwh Float64 comment 'Settlement of the hub. [currency/MWh]',
+    price_without_delays_ccy_per_mwh Float64 comment 'Settlement of the hub had every cargo come to schedule. [currency/MWh]',
     source LowCardinality(String) comment 'Source that delivered the row (files, twin, ...).',
     source_object String comment 'File, endpoint or object within the source.',
     row_sha String comment 'SHA-256 of the row\'s contract values, lower-case hex.',
@@ -19,4 +23,4 @@ engine = MergeTree
 partition by (market, toYear(delivery_ts))
 order by (market, hub, delivery_ts, resolution_min)
 settings non_replicated_deduplication_window = 100000
-comment 'Causal effect of LNG delay shocks on the gas price, by day.';
+comment 'Causal effect of LNG delays on the gas price, by day and hub.';

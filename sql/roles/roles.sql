@@ -28,6 +28,7 @@ create role if not exists desk_analyst settings readonly = 2;
 grant SELECT ON marts.* to desk_analyst;
 grant SELECT ON curated.v_* to desk_analyst;
 grant SELECT ON ops.scorecard to desk_analyst;
+grant SELECT ON ops.stylised_facts to desk_analyst;
 grant SELECT ON ops.model_metrics to desk_analyst;
 grant SELECT ON ops.publications to desk_analyst;
 grant SELECT ON ops.check_results to desk_analyst;

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline_tasks.contracts import TRUTH_TABLES
+from pipeline_tasks.sources import SourceError
 from pipeline_tasks.sources.files import FilesSource
+from pipeline_tasks.sources.twin import TwinSource
 from pipeline_tasks.steps import ingest as step
 from pipeline_tasks.steps.context import RunContext
-from pipeline_tasks.warehouse import Warehouse
+from pipeline_tasks.twin.profiles import load_profile
+from pipeline_tasks.warehouse import Warehouse, connect
 
-DAY = date(2024, 8, 31)
+DAY = date(2026, 1, 25)
 TWIN = RunContext(source="twin", market="twin", delivery_date=DAY)
 
 
@@ -28,30 +32,65 @@ def test_twin_rows_add_up_and_a_repeat_loads_nothing(warehouse: Warehouse) -> No
     first = step.ingest(TWIN)
     assert _adds_up(first)
     assert first["rows_quarantined"] == 1  # the garbled price of day 60
-    sql = "select count() from raw.prices where market = 'twin' and delivery_ts < toDateTime64('2024-08-31 22:00:00', 3, 'UTC')"
+    sql = "select count() from raw.prices where market = 'twin' and delivery_ts < toDateTime64('2026-01-25 23:00:00', 3, 'UTC')"
     count = warehouse.scalar(sql)
     again = step.ingest(TWIN)
-    assert _adds_up(again)
-    assert again["rows_loaded"] == 0
+    assert again["rows_read"] == 0, "what is whole in the warehouse is not read again"
     assert warehouse.scalar(sql) == count
-    quarantined = warehouse.query("select row_sha, row_number from quarantine.prices where source_object = 'garbled_prices'")
-    assert quarantined.height == quarantined.unique().height
+    quarantined = warehouse.query("select row_sha, row_number from quarantine.prices where source_object like 'garbled_prices/%'")
+    assert quarantined.height == quarantined.unique().height == 1
+
+
+def test_rows_that_were_lost_are_read_and_loaded_again(warehouse: Warehouse) -> None:
+    step.ingest(TWIN)
+    count = "select count() from raw.commodities where market = 'twin' and source = 'twin'"
+    before = warehouse.scalar(count)
+    warehouse.command("alter table raw.commodities drop partition ('twin', 2025)")
+    assert warehouse.scalar(count) < before
+    mended = step.ingest(TWIN)
+    assert {o["table"] for o in mended["objects"]} == {"raw.commodities"}
+    assert mended["rows_loaded"] > 0
+    assert warehouse.scalar(count) == before
+    assert step.ingest(TWIN)["rows_read"] == 0
+
+
+def test_truth_is_loaded_beside_the_market(warehouse: Warehouse) -> None:
+    step.ingest(TWIN)
+    with connect("yardstick") as wh:
+        counts = {t.name: wh.scalar(f"select count() from {t.full_name} where market = 'twin'") for t in TRUTH_TABLES}
+        assert all(counts[name] for name in ("ptdf", "shadow_prices", "unit_costs", "lng_effect", "regimes")), counts
+        days = wh.scalar("select count() from truth.regimes where market = 'twin'")
+        priced = wh.scalar(
+            "select uniqExact(toDate(delivery_ts, 'Europe/Berlin')) from raw.prices where market = 'twin' and hub = 'HUB_EAST' and product = 'da'"
+        )
+        assert days == priced
 
 
 def test_a_later_date_adds_only_its_own_rows(warehouse: Warehouse) -> None:
     step.ingest(TWIN)
-    step.ingest(TWIN.on(date(2024, 9, 1)))
+    later = step.ingest(TWIN.on(date(2026, 1, 26)))
+    assert {o["source_object"].split("@")[0].split("/")[1] for o in later["objects"]} == {"2026-01-26..2026-01-26"}
     days = warehouse.query(
         "select toDate(delivery_ts, 'Europe/Berlin') as d, count() as n from raw.prices where market = 'twin' and product = 'da' "
-        "and delivery_ts >= toDateTime64('2024-08-30 22:00:00', 3, 'UTC') and delivery_ts < toDateTime64('2024-09-01 22:00:00', 3, 'UTC') "
+        "and delivery_ts >= toDateTime64('2026-01-24 23:00:00', 3, 'UTC') and delivery_ts < toDateTime64('2026-01-26 23:00:00', 3, 'UTC') "
         "group by d order by d"
     )
     assert days["n"].to_list() == [120, 120]
 
 
 def test_only_the_objects_asked_for_are_loaded(warehouse: Warehouse) -> None:
-    summary = step.ingest(TWIN, objects=frozenset({"commodities"}))
-    assert [o["source_object"] for o in summary["objects"]] == ["commodities"]
+    summary = step.ingest(TWIN.on(date(2026, 1, 27)), objects=frozenset({"commodities"}))
+    assert [o["source_object"].split("/")[0] for o in summary["objects"]] == ["commodities"]
+
+
+def test_another_twin_than_the_one_in_the_warehouse_is_refused_before_anything_is_loaded(warehouse: Warehouse) -> None:
+    step.ingest(TWIN)
+    profile = load_profile("test")
+    other = profile.model_copy(update={"bad_row_every_days": 7})
+    shifted = profile.model_copy(update={"start_date": date(2026, 1, 20)})
+    for twin in (other, shifted):
+        with pytest.raises(SourceError, match="take a fresh state folder"):
+            step.ingest(TWIN, source=TwinSource(twin), objects=frozenset({"commodities", "garbled_prices"}))
 
 
 def test_refused_rows_reach_quarantine_with_what_the_file_said(

@@ -1,0 +1,85 @@
+"""One profile's market, built from configuration, and its days: the commitment of a day, and all rows that the day gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import polars as pl
+
+from config.markets import load_markets
+from models._kernel.grid.cases import load_matpower_case, load_pypower_case
+from models._kernel.grid.network import Network
+from pipeline_tasks.twin.fleet_config import load_trading
+from pipeline_tasks.twin.garbled import garbled_rows
+from pipeline_tasks.twin.geography import build_geography
+from pipeline_tasks.twin.market import TwinMarket, build_market, clear_day, commit_day, initial_state
+from pipeline_tasks.twin.market_types import DayCommitment, FleetState
+from pipeline_tasks.twin.noise import Calendar
+from pipeline_tasks.twin.profiles import MARKET, TwinProfile
+from pipeline_tasks.twin.rows import market_rows
+from pipeline_tasks.twin.scene import Scene
+from pipeline_tasks.twin.truth_rows import truth_rows
+from pipeline_tasks.twin.views import day_actual
+from pipeline_tasks.twin.world import simulate_world
+from pipeline_tasks.twin.world_config import load_world
+from pipeline_tasks.twin.world_rows import world_rows
+
+PYPOWER = ("case24_ieee_rts", "case118", "case300")
+AHEAD = timedelta(days=2)  # the commitment looks beyond its day
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A profile with everything built for a horizon; a longer one gives the same days.
+
+    Attributes:
+        profile: the profile.
+        last: last date asked for.
+    """
+
+    profile: TwinProfile
+    last: date
+
+    @cached_property
+    def _parts(self) -> tuple[TwinMarket, Scene]:
+        config, settings = load_world(self.profile.name), load_markets()[MARKET]
+        network = _case(config.case)
+        geography = build_geography(network, config)
+        market = build_market(network, geography, load_trading(profile=self.profile.name), settings)
+        calendar = Calendar.build(self.profile.start_date, self.last + AHEAD, settings.time_zone)
+        world = simulate_world(config, geography, market.elements, calendar, self.profile.dials)
+        return market, Scene(settings, self.profile, market.network, market.fleet, world)
+
+    @property
+    def market(self) -> TwinMarket:
+        """Fleet, rules and solver."""
+        return self._parts[0]
+
+    @property
+    def scene(self) -> Scene:
+        """What rows are made from."""
+        return self._parts[1]
+
+    def start(self) -> FleetState:
+        """The state before the first day."""
+        return initial_state(self.market)
+
+    def commit(self, day: int, state: FleetState) -> tuple[DayCommitment, FleetState]:
+        """The next link of the chain."""
+        return commit_day(self.market, self.scene.world, day, state)
+
+    def rows(self, day: int, commitment: DayCommitment) -> dict[str, pl.DataFrame]:
+        """All rows of a day by part; depends on the day and its commitment alone."""
+        scene, minutes = self.scene, self.profile.minutes(self.profile.date_of(day))
+        result = clear_day(self.market, scene.world, day, commitment, minutes=minutes)
+        capability = day_actual(scene.fleet, scene.world, day, minutes).available_mw
+        parts = market_rows(scene, day, commitment, result, capability)
+        parts |= world_rows(scene, day, result.rt)
+        parts |= truth_rows(scene, day, commitment, result)
+        return parts | garbled_rows(self.profile, day, parts)
+
+
+def _case(name: str) -> Network:
+    return load_pypower_case(name) if name in PYPOWER else load_matpower_case(name)
