@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numba
@@ -13,8 +15,22 @@ from models._kernel.grid.network import Floats, Ints
 Marks = np.ndarray[tuple[int, ...], np.dtype[np.int8]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Machine code is kept between runs only where the environment names a folder for it (NUMBA_CACHE_DIR).
-compiled: Callable[[Function], Function] = numba.njit(cache=bool(numba.config.CACHE_DIR), error_model="numpy")
+
+def _keep_machine_code() -> bool:
+    """True where the environment names a folder for machine code (NUMBA_CACHE_DIR).
+
+    numba tracks changes of a function's own file only, not of the compiled functions it calls in others: each version of this
+    package's source gets a folder of its own below the named one.
+    """
+    if not numba.config.CACHE_DIR:
+        return False
+    digest = hashlib.sha256(b"".join(f.read_bytes() for f in sorted(Path(__file__).parent.glob("active_set*.py")))).hexdigest()[:12]
+    if Path(numba.config.CACHE_DIR).name != digest:
+        numba.config.CACHE_DIR = str(Path(numba.config.CACHE_DIR) / digest)
+    return True
+
+
+compiled: Callable[[Function], Function] = numba.njit(cache=_keep_machine_code(), error_model="numpy")
 
 AT_LOWER, AT_UPPER, FREE = 0, 1, 2
 IDLE, ON_LOWER, ON_UPPER, EQUALITY = 0, 1, 2, 3
