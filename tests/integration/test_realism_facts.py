@@ -377,7 +377,7 @@ def test_forecast_errors_take_the_vintage_that_stood_when_the_day_began(warehous
 # ---- units and reserves ----------------------------------------------------------------------------------------------------------
 PLANT = MARKET.model_copy(update={"key": "realism_units", "hubs": ("A",)})
 OUTPUTS = {
-    ("steady", "NUCLEAR"): [900, 900, 900, 900, 900, 900, 900, 900, 900, 880],
+    ("steady", "URANIUM"): [900, 900, 900, 900, 900, 900, 900, 900, 900, 880],
     ("daily", "GAS"): [0, 0, 100, 100, 0, 0, 100, 100, 0, 0],  # two starts
     ("peaker", "GAS"): [0, 0, 0, 0, 50, 0, 0, 0, 0, 0],  # one start
     ("rattle", "GAS"): [2, 4, 0, 4, 0, 4, 0, 100, 0, 4],  # 5 % of 100 MW is the threshold: one start
@@ -423,8 +423,9 @@ def test_starts_by_class_and_fuel(unit_facts: pl.DataFrame) -> None:
     assert _value(unit_facts, "unit_starts", "thermal") == pytest.approx(per_year * 5 / 49)  # without wind
     assert _value(unit_facts, "unit_starts", "fuel wind") == pytest.approx(per_year * 5 / 10)
     assert _value(unit_facts, "unit_hours_per_start", "thermal peak") == pytest.approx(2 / 2)
-    assert _value(unit_facts, "unit_utilisation", "thermal base") == pytest.approx(np.mean(OUTPUTS["steady", "NUCLEAR"]) / 900)
+    assert _value(unit_facts, "unit_utilisation", "thermal base") == pytest.approx(np.mean(OUTPUTS["steady", "URANIUM"]) / 900)
     assert _value(unit_facts, "unit_count", "thermal") == 5
+    assert _value(unit_facts, "unit_count", "fuel nuclear") == 1  # by the name that other markets use
 
 
 def test_reserve_prices_beside_energy(unit_facts: pl.DataFrame) -> None:

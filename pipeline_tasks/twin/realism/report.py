@@ -46,7 +46,7 @@ def data_sets(facts: pl.DataFrame) -> list[str]:
     """Data sets of stored facts: the twin first (even where it has none), then real markets in the order of config/realism.yaml."""
     rules = load_rules()
     found = facts.filter(pl.col("data_class") == "real")["data_set"].unique().sort().to_list()
-    order = list(rules.data_sets)
+    order = [name for name in rules.data_sets if name != rules.twin]
     return [rules.twin, *sorted(found, key=lambda name: order.index(name) if name in order else len(order))]
 
 

@@ -53,6 +53,7 @@ class Rules(_Strict):
     base_utilisation: float = Field(gt=0, lt=1)
     peak_utilisation: float = Field(gt=0, lt=1)
     free_running: tuple[str, ...]
+    fuel_names: dict[str, str] = Field(default_factory=dict)
     reserve_classes: dict[str, tuple[str, ...]]
     twin: str
     data_sets: dict[str, DataSetRule] = Field(default_factory=dict)
@@ -77,6 +78,8 @@ class Rules(_Strict):
             "reserve_products": [product for product, _ in classes],
             "reserve_classes": [name for _, name in classes],
             "free_running": list(self.free_running),
+            "fuel_aliases": list(self.fuel_names),
+            "fuel_names": list(self.fuel_names.values()),
             **{
                 name: getattr(self, name)
                 for name in (

@@ -7,7 +7,7 @@ outputs as (
     select
         unit_id,
         delivery_ts,
-        any(lower(fuel)) as fuel,
+        any(lower(toString(fuel))) as said_fuel,
         argMax(output_mw, (known_ts, ingested_ts)) as output
     from raw.units
     where market = {market:String} and delivery_ts >= {from:DateTime64(3, 'UTC')} and resolution_min = 60
@@ -17,7 +17,7 @@ outputs as (
 sized as (
     select
         unit_id,
-        fuel,
+        transform(said_fuel, {fuel_aliases:Array(String)}, {fuel_names:Array(String)}, said_fuel) as fuel,
         output,
         intDiv(toUnixTimestamp(delivery_ts), 3600) as hour_no,
         max(output) over (partition by unit_id) as largest,
