@@ -69,7 +69,10 @@ def test_flows_are_those_of_the_injections_and_keep_limits_or_are_priced(run):
     for _, _, r in days:
         forecast = day_forecast(market.fleet, market.market, world, r.day)
         actual = day_actual(market.fleet, world, r.day, 60)
-        for product, load, out in ((r.da, forecast.load_mw * 1.008, forecast.branch_out), (r.rt, actual.load_mw, actual.branch_out)):
+        for product, load, out in (
+            (r.da, forecast.load_mw * (1 + market.rules.config.dayahead.load_premium), forecast.branch_out),
+            (r.rt, actual.load_mw, actual.branch_out),
+        ):
             for step in range(len(product.energy)):
                 injection = -load[step] - network.buses.shunt_mw
                 np.add.at(injection, network.generators.bus, product.generation_mw[step])
