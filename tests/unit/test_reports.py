@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from config.markets import resolve_market
 from models._kernel.spec import Kind, ModelSpec
 from pipeline_tasks.contracts import FEATURE_TABLES
 from pipeline_tasks.contracts.columns import number
-from pipeline_tasks.contracts.ops import CHECK_RESULTS, LOADS, MODEL_METRICS, SCORECARD, TRAINING_RUNS
+from pipeline_tasks.contracts.ops import CHECK_RESULTS, LOADS, MODEL_METRICS, SCORECARD, STYLISED_FACTS, TRAINING_RUNS
 from pipeline_tasks.reports.collect import ModelData, SiteData
 from pipeline_tasks.reports.site import render
 
@@ -150,3 +151,19 @@ def test_lineage_names_every_hash(tmp_path: Path) -> None:
     assert "aaaaaaaaaaaa…" in text
     assert "bbbbbbbbbbbb…" in text
     assert "cccccccccccc…" in text
+
+
+def test_stylised_facts_bring_a_page_that_every_page_links(tmp_path: Path) -> None:
+    common = {
+        "run_id": "r", "fact": "spike_hours", "slice": "rt", "span": "whole", "unit": "1/year", "n": 8760, "window_from": date(2025, 1, 1),
+        "window_to": date(2025, 12, 31), "code_sha": "c", "at_ts": datetime(2026, 1, 1, tzinfo=UTC),
+    }  # fmt: skip
+    rows = [
+        {**common, "data_set": n, "data_class": c, "value": v, "hub_low": v, "hub_high": v}
+        for n, c, v in (("twin", "twin", 5.0), ("nyiso", "real", 300.0), ("ieso", "real", 120.0))
+    ]
+    render(replace(_site(degraded=False), stylised_facts=pl.DataFrame(rows, schema=STYLISED_FACTS.polars_schema())), tmp_path)
+    text = (tmp_path / "realism.html").read_text(encoding="utf-8")
+    assert "twin (synthetic)" in text
+    assert re.search(r"Spike hours a year.*5\.0.*300.*120.*120 to 300.*below", text)
+    assert all('href="realism.html"' in p.read_text(encoding="utf-8") for p in tmp_path.iterdir())
