@@ -90,16 +90,17 @@ def typical(facts: pl.DataFrame) -> pl.DataFrame:
         facts: rows of ops.stylised_facts.
 
     Returns:
-        data_set, data_class, fact, slice, unit, value, wide_low, wide_high (smallest and largest hub of any year or of the whole
-        window), n, window_from, window_to (of the whole window).
+        data_set, data_class, fact, slice, unit, value, wide_low, wide_high (smallest and largest hub of any year; of the whole
+        window as well where there are not two whole years), n, window_from, window_to (of the whole window).
     """
     whole, year = pl.col("span") == "whole", pl.col("span") == "year"
+    several = (year.sum() >= 2) & year | (year.sum() < 2)  # two whole years say how years differ; else the whole window counts, too
     return (
         facts.group_by("data_set", "data_class", "fact", "slice", "unit", maintain_order=True)
         .agg(
             value=pl.coalesce(pl.col("value").filter(year).median(), pl.col("value").filter(whole).first()),
-            wide_low=pl.col("hub_low").min(),
-            wide_high=pl.col("hub_high").max(),
+            wide_low=pl.col("hub_low").filter(several).min(),
+            wide_high=pl.col("hub_high").filter(several).max(),
             n=pl.col("n").filter(whole).first(),
             window_from=pl.col("window_from").filter(whole).first(),
             window_to=pl.col("window_to").filter(whole).first(),
