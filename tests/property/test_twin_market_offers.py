@@ -35,7 +35,7 @@ def _built():
     recent=st.floats(-50.0, 900.0),
     cap=st.floats(50.0, 4000.0),
 )
-def test_offers_are_consistent_on_any_day(seed, level, gas, co2, stress, fill, recent, cap):
+def test_offers_are_consistent_on_any_day(*, seed, level, gas, co2, stress, fill, recent, cap):
     fleet, config = _built()
     units, rng = fleet.units, np.random.default_rng(seed)
     load = np.maximum(fleet.network.buses.load_mw, 0)
