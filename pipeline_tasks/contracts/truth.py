@@ -125,7 +125,7 @@ PRICE_SAMPLES = _truth(
         _price("price_ccy_per_mwh", "Price in this draw."),
     ),
     ("market", "hub", "product", "delivery_ts", "resolution_min", "sample"),
-    "The law of the real-time prices of chosen days: the day cleared again with fresh errors and outages, given what was known day-ahead.",
+    "The law of real-time prices of chosen days: the day cleared again with fresh forecast errors, given all that forecasts can know.",
 )
 
 TRUTH_TABLES: tuple[Table, ...] = (PTDF, SHADOW_PRICES, UNIT_COSTS, LNG_EFFECT, REGIMES, PRICE_SAMPLES)

@@ -34,11 +34,11 @@ def simulate_demand(
         load_error: (n_hours,) multiplies the own error of forecasts (regime).
     """
     numbers, n = config.demand, len(geography.hubs)
-    noise = Noise(config.seed, calendar)
+    noise = Noise(config.seed, calendar, config.redraw)
     shape = calendar_shape(config, calendar)
     mean = geography.hub_load_mw[:, None]
     wander = numbers.wander * autoregressive(noise.hourly_block("demand", n + 1), float(np.exp(-1 / 90)))
-    error = autoregressive(noise.hourly_block("demand_error", n + 1), float(np.exp(-1 / numbers.own_error_memory_h)))
+    error = autoregressive(noise.hourly_block("demand_error", n + 1, news=slice(None)), float(np.exp(-1 / numbers.own_error_memory_h)))
     seen = shape + wander[:1] + wander[1:]
     explained, ahead = (seen + weather_response(config, calendar, c) for c in weather)
     # a regime makes forecasts worse, not the load: the usual surprise moves the load, what a regime adds moves the forecast

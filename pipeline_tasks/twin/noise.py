@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from scipy.signal import lfilter
 
+FRESH = 0x9E3779B97F4A7C15  # odd, so that draws have seeds of their own
 HOURS = 25  # drawn for every day; days of 23 and 24 hours use the first ones
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 STREAMS = (
@@ -92,11 +93,25 @@ class Calendar:
 
 
 @dataclass(frozen=True)
+class Redraw:
+    """Another draw of what no forecast can know of some days; all other draws stay as they are.
+
+    Attributes:
+        draw: number of the draw.
+        ordinals: proleptic ordinals of the days.
+    """
+
+    draw: int
+    ordinals: frozenset[int]
+
+
+@dataclass(frozen=True)
 class Noise:
     """Standard normals and uniforms, reproducible per day and stream."""
 
     seed: int
     calendar: Calendar
+    redraw: Redraw | None = None
 
     def _generator(self, stream: str, unit: int, day: int) -> np.random.Generator:
         """Generator of a day (index from the calendar's start, may be negative)."""
@@ -115,9 +130,21 @@ class Noise:
         """Independent uniforms on [0, 1), one per hour; take a unit that `hourly` does not use."""
         return self._by_hour(np.stack([self._generator(stream, unit, d).random(HOURS) for d in range(self.calendar.days)]))
 
-    def hourly_block(self, stream: str, columns: int, unit: int = 0) -> FloatArray:
-        """Independent standard normals, (columns, hours), from one generator per day."""
+    def hourly_block(self, stream: str, columns: int, unit: int = 0, news: slice | None = None) -> FloatArray:
+        """Independent standard normals, (columns, hours), from one generator per day.
+
+        Args:
+            stream: name of the stream.
+            columns: number of series.
+            unit: as in `hourly`.
+            news: columns that no forecast knows; a redraw replaces them on its days.
+        """
         block = np.stack([self._generator(stream, unit, d).standard_normal((HOURS, columns)) for d in range(self.calendar.days)])
+        if self.redraw is not None and news is not None:
+            other = Noise((self.seed + (self.redraw.draw + 1) * FRESH) % 2**64, self.calendar)
+            for day in sorted(o - self.calendar.start.toordinal() for o in self.redraw.ordinals):
+                if 0 <= day < self.calendar.days:
+                    block[day, :, news] = other._generator(stream, unit, day).standard_normal((HOURS, columns))[:, news]
         return np.ascontiguousarray(self._by_hour(block).T)
 
     def daily_block(self, stream: str, columns: int, unit: int = 0) -> FloatArray:

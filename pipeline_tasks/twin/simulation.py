@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 
@@ -10,21 +10,24 @@ import polars as pl
 
 from config.markets import load_markets
 from models._kernel.grid.cases import load_matpower_case, load_pypower_case
-from models._kernel.grid.network import Network
+from models._kernel.grid.network import Floats, Network
+from pipeline_tasks.twin.dials import ScenarioDials
 from pipeline_tasks.twin.fleet_config import load_trading
 from pipeline_tasks.twin.garbled import garbled_rows
 from pipeline_tasks.twin.geography import build_geography
 from pipeline_tasks.twin.market import TwinMarket, build_market, clear_day, commit_day, initial_state
-from pipeline_tasks.twin.market_types import DayCommitment, FleetState
-from pipeline_tasks.twin.noise import Calendar
+from pipeline_tasks.twin.market_types import DayCommitment, DayResult, FleetState
+from pipeline_tasks.twin.noise import Calendar, Redraw
 from pipeline_tasks.twin.profiles import MARKET, TwinProfile
+from pipeline_tasks.twin.realtime import clear_realtime
 from pipeline_tasks.twin.rows import market_rows
 from pipeline_tasks.twin.scene import Scene
-from pipeline_tasks.twin.truth_rows import truth_rows
-from pipeline_tasks.twin.views import day_actual
+from pipeline_tasks.twin.truth_rows import sample_rows, truth_rows
+from pipeline_tasks.twin.views import day_actual, day_forecast
 from pipeline_tasks.twin.world import simulate_world
 from pipeline_tasks.twin.world_config import load_world
 from pipeline_tasks.twin.world_rows import world_rows
+from pipeline_tasks.twin.world_types import Series
 
 PYPOWER = ("case24_ieee_rts", "case118", "case300")
 AHEAD = timedelta(days=2)  # the commitment looks beyond its day
@@ -78,7 +81,50 @@ class Simulation:
         parts = market_rows(scene, day, commitment, result, capability)
         parts |= world_rows(scene, day, result.rt)
         parts |= truth_rows(scene, day, commitment, result)
+        if self.profile.samples.on(day):
+            parts["truth_price_samples"] = sample_rows(scene, day, self._samples(day, commitment, result))
         return parts | garbled_rows(self.profile, day, parts)
+
+    def _samples(self, day: int, commitment: DayCommitment, result: DayResult) -> list[Floats]:
+        """Hourly real-time prices (hour, hub) of each draw: commitment, offers and outages as they were, fresh errors of the forecasts."""
+        market, world, hours = self.market, self.scene.world, self.scene.world.hours_of(day)
+        forecast = day_forecast(market.fleet, market.market, world, day)
+        prices = []
+        for load, sites in self._redrawn[day]:
+            happens = replace(world, load=_happening(world.load, hours, load), sites=_happening(world.sites, hours, sites))
+            seen = (day_actual(market.fleet, happens, day, 60), result.da.energy)
+            prices.append(clear_realtime(market.solver, market.fleet, market.rules, forecast, commitment, seen).hub_price)
+        return prices
+
+    @cached_property
+    def _redrawn(self) -> dict[int, list[tuple[Floats, Floats]]]:
+        """Actual load (hub, hour) and output of sites (site, hour) of each draw, for all sampled days; one world per draw serves them all.
+
+        Sampled days are far apart: what is drawn afresh for one is forgotten before the next.
+        """
+        world = self.scene.world
+        days = [d for d in range(world.calendar.days) if self.profile.samples.on(d)]
+        ordinals = frozenset(self.profile.date_of(d).toordinal() for d in days)
+        found: dict[int, list[tuple[Floats, Floats]]] = {d: [] for d in days}
+        for draw in range(self.profile.samples.draws):
+            config = world.config.model_copy(update={"redraw": Redraw(draw, ordinals)})
+            other = simulate_world(config, world.geography, (), world.calendar, self._weather_dials)
+            for d in days:
+                hours = world.hours_of(d)
+                found[d].append((other.load.actual_mw[:, hours].copy(), other.sites.actual_mw[:, hours].copy()))
+        return found
+
+    @property
+    def _weather_dials(self) -> ScenarioDials:
+        """Dials that move load and renewables; outages of elements are those of the world itself."""
+        return self.profile.dials.model_copy(update={"outages": ()})
+
+
+def _happening(series: Series, hours: slice, actual_mw: Floats) -> Series:
+    """The series with other actual values in some hours."""
+    values = series.actual_mw.copy()
+    values[:, hours] = actual_mw
+    return replace(series, actual_mw=values)
 
 
 def _case(name: str) -> Network:

@@ -94,7 +94,7 @@ def simulate_weather(
         dials: heat waves and wind droughts are applied to weather and forecast alike.
     """
     places = Places.of(config, geography, dials)
-    noise = Noise(config.seed, calendar)
+    noise = Noise(config.seed, calendar, config.redraw)
     hours = calendar.frame.get_column("delivery_ts").dt.epoch("s").to_numpy() / 3600.0
     size = (config.geography.width_km, config.geography.height_km)
     fronts, extremes = draw_fronts(noise, calendar, config.weather), draw_extremes(noise, calendar, config.weather, size)
@@ -118,7 +118,7 @@ def _field(
     weather = config.weather
     mix = _carry(config, points, float(getattr(weather.reach_km, name)))
     n = mix.shape[1]
-    shocks = noise.hourly_block(f"{name}_field", 4 * n)
+    shocks = noise.hourly_block(f"{name}_field", 4 * n, news=slice(n, 2 * n))
     memory = (float(getattr(weather.memory_h, name)), *weather.news_memory_h, weather.news_memory_h[1])
     slow, never, later, extra = (
         combined(mix, autoregressive(shocks[k * n : (k + 1) * n], float(np.exp(-1 / m)))) for k, m in enumerate(memory)

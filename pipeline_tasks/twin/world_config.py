@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config.settings import REPO_ROOT
+from pipeline_tasks.twin.noise import Redraw
 
 WORLD_FILE = REPO_ROOT / "config" / "twin" / "world.yaml"
 
@@ -269,8 +270,12 @@ class OutageConfig(_Section):
 
 
 class WorldConfig(_Section):
-    """The exogenous world of one profile; meanings and units stand in config/twin/world.yaml."""
+    """The exogenous world of one profile; meanings and units stand in config/twin/world.yaml.
 
+    `redraw` is no number of the file: it gives another draw of what no forecast knows of some days.
+    """
+
+    redraw: Redraw | None = None
     seed: int = Field(ge=0)
     case: str
     load_scale: float = Field(gt=0)

@@ -18,4 +18,4 @@ engine = MergeTree
 partition by (market, toYear(delivery_ts))
 order by (market, hub, product, delivery_ts, resolution_min, sample)
 settings non_replicated_deduplication_window = 100000
-comment 'The law of the real-time prices of chosen days: the day cleared again with fresh errors and outages, given what was known day-ahead.';
+comment 'The law of real-time prices of chosen days: the day cleared again with fresh forecast errors, given all that forecasts can know.';
