@@ -47,7 +47,7 @@ def test_a_killed_generation_goes_on_where_it_stopped(tmp_path: Path) -> None:
         deadline = time.monotonic() + 240
         while not store.has(PROFILE.date_of(2)) and running.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert store.has(PROFILE.date_of(2)), "the generation did not get that far"
+        assert store.has(PROFILE.date_of(2)), f"the generation did not get that far (exit code {running.poll()})"
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
         assert not store.has(LAST), "it was killed too late to show anything"

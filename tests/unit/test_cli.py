@@ -35,6 +35,7 @@ def test_all_promised_commands_exist() -> None:
         "new-model", "kill-switch",
     }  # fmt: skip
     assert promised <= {path[0] for path, _ in LEAVES}
+    assert {("twin", "generate"), ("twin", "hash"), ("twin", "report")} <= {path for path, _ in LEAVES}
 
 
 @pytest.mark.parametrize(("path", "command"), LEAVES, ids=[" ".join(p) for p, _ in LEAVES])
