@@ -10,10 +10,13 @@ import polars as pl
 
 from config.markets import MarketSelection
 from pipeline_tasks.contracts import Table
+from pipeline_tasks.contracts.grid import GRID_TABLES
+from pipeline_tasks.contracts.raw import UNITS
 from pipeline_tasks.generation.suites import RULE_PREFIX, suite_of
 from pipeline_tasks.warehouse import Warehouse
 
 ROW_BUDGET = 200_000  # rows of one table held in memory; the latest days are kept
+ELEMENT_BUDGET = 40_000  # the same where every node, unit or branch has rows: the loader judged each of them by the same contract
 FIRST_DATE = date(1990, 1, 1)
 
 
@@ -72,14 +75,19 @@ def last_delivery_date(wh: Warehouse, selection: MarketSelection) -> date | None
     return (last if last.tzinfo else last.replace(tzinfo=UTC)).astimezone(selection.market.zone).date()
 
 
-def read_rows(wh: Warehouse, table: Table, window: Window, *, budget: int = ROW_BUDGET) -> tuple[pl.DataFrame, Window]:
+def budget_of(table: Table) -> int:
+    """Rows of a table that a gate looks at."""
+    return ELEMENT_BUDGET if table in (*GRID_TABLES, UNITS) else ROW_BUDGET
+
+
+def read_rows(wh: Warehouse, table: Table, window: Window, *, budget: int | None = None) -> tuple[pl.DataFrame, Window]:
     """Rows of a table in the window, only the columns its suite looks at, one flag column per row rule.
 
     Args:
         wh: warehouse.
         table: a table with a market and a delivery time.
         window: what to look at.
-        budget: most rows held; beyond it the earliest days are left out.
+        budget: most rows held; beyond it the earliest days are left out. `budget_of(table)` when None.
 
     Returns:
         The rows, and the window they cover (a later start when the budget cut days off).
@@ -87,7 +95,8 @@ def read_rows(wh: Warehouse, table: Table, window: Window, *, budget: int = ROW_
     condition, params = _condition(table, window)
     day = "delivery_date" if "delivery_date" in table.column_names else "toDate(delivery_ts)"
     days = wh.query(f"select {day} as day, count() as n from {table.full_name} where {condition} group by day order by day desc", params)
-    kept = days.filter(pl.col("n").cum_sum() <= budget) if days.height else days
+    most = budget_of(table) if budget is None else budget
+    kept = days.filter(pl.col("n").cum_sum() <= most) if days.height else days
     if kept.height < days.height:
         first = kept["day"].min() if kept.height else days["day"].max()
         if not isinstance(first, date):
