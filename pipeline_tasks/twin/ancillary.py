@@ -14,7 +14,7 @@ from models._kernel.grid.network import Floats
 from models._kernel.grid.opf_types import ReserveProduct, ReserveRequirement
 from pipeline_tasks.twin.fleet import Fleet
 from pipeline_tasks.twin.fleet_config import DayAheadConfig
-from pipeline_tasks.twin.market_types import RESERVES, Bools, Reserve
+from pipeline_tasks.twin.market_types import RESERVES, Bools, Offers, Reserve
 
 COUNTS: dict[Reserve, tuple[Reserve, ...]] = {
     Reserve.REGULATION_UP: (Reserve.REGULATION_UP,),
@@ -23,10 +23,6 @@ COUNTS: dict[Reserve, tuple[Reserve, ...]] = {
     Reserve.NON_SPINNING: (Reserve.REGULATION_UP, Reserve.SPINNING, Reserve.NON_SPINNING),
 }
 """Products that count towards the requirement of each; its size is the sum of their own needs."""
-
-
-TRACE_MW = 1e-6
-"""Capability of units that rest: the dispatch keeps the same rows from hour to hour."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +64,25 @@ def reserve_products(fleet: Fleet, on: Bools, available_mw: Floats, config: DayA
         able = spinning | standing if reserve is Reserve.NON_SPINNING else spinning
         offer = config.reserve_offer[reserve] * (1 + 0.3 * (1 - units.reserve_share))
         capability = np.where(able, np.minimum(within, np.maximum(available_mw, 0.0)), 0.0)
-        capability = np.maximum(capability, np.where(within > 0, TRACE_MW, 0.0))
         products.append(ReserveProduct(reserve.value, capability, offer, upward=reserve is not Reserve.REGULATION_DOWN))
     return tuple(products)
 
 
-def reserve_requirements(sizes_mw: Floats, config: DayAheadConfig) -> tuple[ReserveRequirement, ...]:
-    """Demand curves of one hour from the nested sizes (reserve,)."""
+def reserve_requirements(sizes_mw: Floats, config: DayAheadConfig, worth: float = 1.0) -> tuple[ReserveRequirement, ...]:
+    """Demand curves of one hour from the nested sizes (reserve,); `worth` of `scarcity_worth` scales their prices."""
     shares = np.array(config.curve_share)
     return tuple(
-        ReserveRequirement(r.value, tuple(c.value for c in COUNTS[r]), shares * sizes_mw[k], np.array(config.curve_price[r]))
+        ReserveRequirement(r.value, tuple(c.value for c in COUNTS[r]), shares * sizes_mw[k], worth * np.array(config.curve_price[r]))
         for k, r in enumerate(RESERVES)
     )
+
+
+def scarcity_worth(config: DayAheadConfig, offers: Offers, price_cap: float) -> float:
+    """Share of the curves' prices that fits between the dearest offer of the day and the cap.
+
+    One MW of energy may cost an offer and the reserve that it displaces, all nested products at once. Were that dearer than the cap,
+    load would be given up while there is reserve.
+    """
+    most = sum(max(config.curve_price[r]) for r in COUNTS[Reserve.NON_SPINNING])
+    dearest = float(offers.price.max(initial=0.0))
+    return float(np.clip((price_cap - dearest) / most, 0.0, 1.0))

@@ -21,7 +21,7 @@ from models._kernel.grid.commitment_types import (
     UnitState,
 )
 from models._kernel.grid.network import Floats, Ints
-from pipeline_tasks.twin.ancillary import ReserveNeeds
+from pipeline_tasks.twin.ancillary import ReserveNeeds, scarcity_worth
 from pipeline_tasks.twin.fleet import Fleet
 from pipeline_tasks.twin.fleet_config import TradingConfig
 from pipeline_tasks.twin.market_types import RESERVES, WINDOWS, DayForecast, FleetState, Offers, Reserve, window_of
@@ -103,7 +103,7 @@ def commitment_problem(
         demand_mw=bid[span],
         units=tuple(_thermal_unit(fleet, config, forecast, prices[u], int(u)) for u in thermal),
         state=tuple(_unit_state(fleet, state, int(u)) for u in thermal),
-        reserve_mw=spinning[span],
+        reserve_mw=spinning[span] * sum(config.dayahead.curve_share),
         renewables=tuple(_renewable(fleet, available, prices, group) for group in pools.renewables),
         storage=tuple(_storage(fleet, available, state, group) for group in pools.storage),
         hydro=tuple(_reservoir(fleet, available, (state, values, forecast), group) for group in pools.hydro),
@@ -111,7 +111,7 @@ def commitment_problem(
         penalties=Penalties(
             unserved_energy=forecast.price_cap,
             oversupply=-forecast.price_floor,
-            reserve_shortfall=_shortfall(config, float(spinning.mean())),
+            reserve_shortfall=_shortfall(config, float(spinning.mean()), scarcity_worth(config.dayahead, offers, forecast.price_cap)),
         ),
     )
 
@@ -206,10 +206,10 @@ def _reservoir(fleet: Fleet, available: Floats, seen: tuple[FleetState, Floats, 
     return EnergyLimited("reservoir", np.zeros(len(limit)), limit, budget, 0.0, value)
 
 
-def _shortfall(config: TradingConfig, size: float) -> tuple[tuple[float, float], ...]:
+def _shortfall(config: TradingConfig, size: float, worth: float) -> tuple[tuple[float, float], ...]:
     shares = config.dayahead.curve_share[::-1]
     prices = config.dayahead.curve_price[Reserve.SPINNING][::-1]
-    steps = [(share * size, price) for share, price in zip(shares, prices, strict=True)]
+    steps = [(share * size, worth * price) for share, price in zip(shares, prices, strict=True)]
     return (*steps[:-1], (float("inf"), steps[-1][1]))
 
 

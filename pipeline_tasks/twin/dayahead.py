@@ -15,7 +15,7 @@ from models._kernel.grid.commitment_types import Commitment
 from models._kernel.grid.dcopf import DcOpf
 from models._kernel.grid.network import CostCurves, Floats, Ints
 from models._kernel.grid.opf_types import LossModel, OpfCase
-from pipeline_tasks.twin.ancillary import ReserveNeeds, reserve_needs, reserve_products, reserve_requirements
+from pipeline_tasks.twin.ancillary import ReserveNeeds, reserve_needs, reserve_products, reserve_requirements, scarcity_worth
 from pipeline_tasks.twin.commitment_day import Pools, commitment_problem, start_cost, unit_schedule
 from pipeline_tasks.twin.dispatch import Step, anchored_curves, clear_product, offer_curves
 from pipeline_tasks.twin.fleet import Fleet
@@ -154,6 +154,7 @@ def dayahead_steps(fleet: Fleet, rules: Rules, forecast: DayForecast, commitment
     needed = needs_of(fleet, rules, forecast).nested()
     bid = forecast.load_mw * (1 + config.dayahead.load_premium)
     adder = start_adders(fleet, rules, forecast)
+    worth = scarcity_worth(config.dayahead, commitment.offers, forecast.price_cap)
 
     def build(hour: int, previous_mw: Floats) -> Step:
         limits = output_limits(fleet, commitment.on[hour], forecast.available_mw[hour])
@@ -176,7 +177,7 @@ def dayahead_steps(fleet: Fleet, rules: Rules, forecast: DayForecast, commitment
             outages=tuple(np.flatnonzero(forecast.branch_out[hour]).tolist()),
             contingencies=rules.contingencies,
             reserves=reserve_products(fleet, running, forecast.available_mw[hour], config.dayahead),
-            requirements=reserve_requirements(needed[hour], config.dayahead),
+            requirements=reserve_requirements(needed[hour], config.dayahead, worth),
             capacity_mw=np.where(fleet.units.renewable, high, np.maximum(forecast.available_mw[hour], high)),
             floor_mw=np.minimum(limits[0], low),
             losses=rules.losses,

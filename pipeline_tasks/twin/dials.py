@@ -62,16 +62,20 @@ class ElementOutage(Dial):
 
 
 class NewPlant(Dial):
-    """A plant that exists within the window; the fleet builds it."""
+    """A plant of a class of the fleet, or of a fuel, that exists within the window.
+
+    It stands at `bus`, or where the lines of its hub can carry most.
+    """
 
     name: str
     hub: str
+    bus: str | None = None
     fuel: str
     capacity_mw: float = Field(gt=0)
 
 
 class PriceCap(Dial):
-    """Another price cap, EUR/MWh; the market applies it."""
+    """A lower price cap, EUR/MWh: of offers, prices, and what the market pays for load and reserve that it cannot have."""
 
     cap_eur_per_mwh: float = Field(gt=0)
 

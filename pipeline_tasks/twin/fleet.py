@@ -8,7 +8,10 @@ fleet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -82,6 +85,14 @@ class Units:
     site: Ints
     committed: Bools
     must_run: Bools
+
+    def take(self, positions: Sequence[int]) -> Units:
+        """The units at these positions."""
+        values: dict[str, Any] = {}
+        for each in fields(self):
+            column = getattr(self, each.name)
+            values[each.name] = tuple(column[k] for k in positions) if isinstance(column, tuple) else column[list(positions)]
+        return Units(**values)
 
     def of(self, *technologies: str) -> Bools:
         """Mask of the units of these technologies."""
@@ -168,9 +179,8 @@ def build_fleet(network: Network, geography: Geography, config: FleetConfig, off
     capacity = _capacities(network.generators.p_max_mw[usable], dealt, config, peak)
     order = np.lexsort((usable, dealt))
     units = _units(network, geography, config, offers, (usable[order], dealt[order], capacity[order], peak))
-    generators = Generators(units.names, units.bus, units.p_min_mw, units.p_max_mw, units.ramp_mw_per_min, _no_cost(len(units.names)))
     return Fleet(
-        replace(network, generators=generators),
+        replace(network, generators=generators_of(units)),
         units,
         geography.hubs,
         geography.hub_of_bus,
@@ -178,10 +188,6 @@ def build_fleet(network: Network, geography: Geography, config: FleetConfig, off
         float(geography.hub_load_mw.sum()),
         peak,
     )
-
-
-def _no_cost(count: int) -> CostCurves:
-    return CostCurves(np.zeros(count), np.zeros(count), np.zeros(count))
 
 
 def _sequence(count: int, offset: float = 0.0) -> Floats:
@@ -220,54 +226,131 @@ def _units(
     placed: tuple[Ints, Ints, Floats, float],
 ) -> Units:
     position, dealt, capacity, peak = placed
-    keys, kinds = list(config.technologies), [list(config.technologies.values())[k] for k in dealt]
-    sites = geography.sites
-    n, m = len(position), len(sites.names)
-    bus = np.concatenate([network.generators.bus[position], sites.bus])
-    hub = geography.hub_of_bus[bus]
-    p_max = np.concatenate([capacity, np.round(sites.capacity_mw, 1)])
-    p_min = np.concatenate([np.round([t.minimum for t in kinds] * capacity, 1), np.zeros(m)])
-    technology = (*(keys[k] for k in dealt), *("solar" if k == "solar" else "wind" for k in sites.kind))
-    committed = np.array([t.efficiency is not None for t in kinds] + [False] * m)
-    committed &= p_max >= config.commit_share * peak
-    p_min[:n][np.array([t.efficiency is not None for t in kinds]) & ~committed[:n]] = 0.0
-    start, size, heat = _blocks(kinds, p_min, p_max, offers.blocks, config.spread)
+    keys, sites = list(config.technologies), geography.sites
+    classes = tuple(keys[k] for k in dealt)
+    bus, n, m = network.generators.bus[position], len(position), len(sites.names)
+    hub, owners = geography.hub_of_bus[bus], unit_owners(n + m, config)
+    case = class_units((tuple(_names(classes, hub, geography.hubs)), classes, owners[:n]), (bus, hub), capacity, config, offers, peak)
+    return joined(case, _site_units(geography, owners[n:], config, offers))
 
-    def each(name: str, site_value: float) -> Floats:
-        return np.array([getattr(t, name) for t in kinds] + [site_value] * m, dtype=np.float64)
+
+def class_units(
+    labels: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
+    places: tuple[Ints, Ints],
+    capacity: Floats,
+    config: FleetConfig,
+    offers: OffersConfig,
+    peak: float,
+) -> Units:
+    """Units of the configured classes.
+
+    Args:
+        labels: name, class and owner of each.
+        places: bus and hub of each.
+        capacity: MW.
+        config: the classes.
+        offers: number of blocks.
+        peak: load that decides which units are large enough to be committed.
+    """
+    names, classes, owners = labels
+    kinds = [config.technologies[k] for k in classes]
+    fuelled = np.array([t.efficiency is not None for t in kinds])
+    committed = fuelled & (capacity >= config.commit_share * peak)
+    p_min = np.round([t.minimum for t in kinds] * capacity, 1)
+    p_min[fuelled & ~committed] = 0.0
+    start, size, heat = _blocks(kinds, p_min, capacity, offers.blocks, config.spread)
+
+    def each(name: str) -> Floats:
+        return np.array([getattr(t, name) for t in kinds], dtype=np.float64)
 
     return Units(
-        names=(*_names(technology[:n], hub[:n], geography.hubs), *sites.names),
-        technology=technology,
-        fuel=(*(t.fuel for t in kinds), *technology[n:]),
-        owner=_owners(n + m, config),
-        bus=bus,
-        hub=hub,
+        names=names,
+        technology=classes,
+        fuel=tuple(t.fuel for t in kinds),
+        owner=owners,
+        bus=places[0],
+        hub=places[1],
         p_min_mw=p_min,
-        p_max_mw=p_max,
-        ramp_mw_per_min=np.where(each("ramp", 1.0) >= 1.0, np.inf, each("ramp", 1.0) * p_max),
+        p_max_mw=capacity,
+        ramp_mw_per_min=np.where(each("ramp") >= 1.0, np.inf, each("ramp") * capacity),
         block_start_mw=start,
         block_mw=size,
         block_heat=heat,
-        vom=each("vom", 0.0),
-        emission=np.array([config.fuels.emissions[t.fuel] for t in kinds] + [0.0] * m),
-        start_wear=each("start_wear", 0.0) * p_max,
-        start_heat=each("start_heat", 0.0) * p_max,
-        up_h=each("up_h", 1).astype(np.int64),
-        down_h=each("down_h", 1).astype(np.int64),
-        cool_h=np.array([t.cool_h for t in kinds] + [(1, 2)] * m, dtype=np.int64),
-        reserve_share=each("reserve", 0.0),
-        forced_rate=each("forced_rate", 0.0),
-        repair_h=each("repair_h", 1.0),
-        planned_weeks=each("planned_weeks", 0.0),
-        support=np.concatenate([each("negative", 0.0)[:n], _support(sites.is_wind, config)]),
-        store_mwh=each("store_h", 0.0) * p_max,
-        round_trip=each("round_trip", 1.0),
-        capacity_factor=each("capacity_factor", 0.0),
-        site=np.concatenate([np.full(n, -1), np.arange(m)]),
+        vom=each("vom"),
+        emission=np.array([config.fuels.emissions[t.fuel] for t in kinds]),
+        start_wear=each("start_wear") * capacity,
+        start_heat=each("start_heat") * capacity,
+        up_h=each("up_h").astype(np.int64),
+        down_h=each("down_h").astype(np.int64),
+        cool_h=np.array([t.cool_h for t in kinds], dtype=np.int64).reshape(-1, 2),
+        reserve_share=each("reserve"),
+        forced_rate=each("forced_rate"),
+        repair_h=each("repair_h"),
+        planned_weeks=each("planned_weeks"),
+        support=each("negative"),
+        store_mwh=each("store_h") * capacity,
+        round_trip=each("round_trip"),
+        capacity_factor=each("capacity_factor"),
+        site=np.full(len(names), -1),
         committed=committed,
-        must_run=each("must_run", 0.0).astype(bool) & committed,
+        must_run=each("must_run").astype(bool) & committed,
     )
+
+
+def _site_units(geography: Geography, owners: tuple[str, ...], config: FleetConfig, offers: OffersConfig) -> Units:
+    """One unit for each site of wind and sun."""
+    sites = geography.sites
+    m, capacity = len(sites.names), np.round(sites.capacity_mw, 1)
+    kind = tuple("solar" if k == "solar" else "wind" for k in sites.kind)
+    start, size, heat = _blocks([None] * m, np.zeros(m), capacity, offers.blocks, config.spread)
+    zero, one = np.zeros(m), np.ones(m, dtype=np.int64)
+    return Units(
+        names=tuple(sites.names),
+        technology=kind,
+        fuel=kind,
+        owner=owners,
+        bus=sites.bus,
+        hub=geography.hub_of_bus[sites.bus],
+        p_min_mw=zero,
+        p_max_mw=capacity,
+        ramp_mw_per_min=np.full(m, np.inf),
+        block_start_mw=start,
+        block_mw=size,
+        block_heat=heat,
+        vom=zero,
+        emission=zero,
+        start_wear=zero,
+        start_heat=zero,
+        up_h=one,
+        down_h=one,
+        cool_h=np.tile(np.array([1, 2]), (m, 1)),
+        reserve_share=zero,
+        forced_rate=zero,
+        repair_h=np.ones(m),
+        planned_weeks=zero,
+        support=_support(sites.is_wind, config),
+        store_mwh=zero,
+        round_trip=np.ones(m),
+        capacity_factor=zero,
+        site=np.arange(m),
+        committed=zero.astype(bool),
+        must_run=zero.astype(bool),
+    )
+
+
+def joined(*parts: Units) -> Units:
+    """Units of several tables in one, in order."""
+    values: dict[str, Any] = {}
+    for field in fields(Units):
+        columns = [getattr(p, field.name) for p in parts]
+        values[field.name] = tuple(chain(*columns)) if isinstance(columns[0], tuple) else np.concatenate(columns)
+    return Units(**values)
+
+
+def generators_of(units: Units) -> Generators:
+    """The units as generators of a network, without costs: offers bring them."""
+    zero = np.zeros(len(units.names))
+    return Generators(units.names, units.bus, units.p_min_mw, units.p_max_mw, units.ramp_mw_per_min, CostCurves(zero, zero, zero))
 
 
 def _names(technology: tuple[str, ...], hub: Ints, hubs: tuple[str, ...]) -> list[str]:
@@ -280,7 +363,8 @@ def _names(technology: tuple[str, ...], hub: Ints, hubs: tuple[str, ...]) -> lis
     return names
 
 
-def _owners(count: int, config: FleetConfig) -> tuple[str, ...]:
+def unit_owners(count: int, config: FleetConfig) -> tuple[str, ...]:
+    """Owner of each unit; a longer list begins with the shorter one."""
     edges = np.cumsum(list(config.owners.values())) / sum(config.owners.values())
     chosen = np.searchsorted(edges, _sequence(count, 0.17), side="right")
     return tuple(list(config.owners)[min(int(k), len(edges) - 1)] for k in chosen)
@@ -294,7 +378,7 @@ def _support(is_wind: Bools, config: FleetConfig) -> Floats:
     return np.where(draw < share, np.round(low + (high - low) * level**2, 1), 0.0)
 
 
-def _blocks(kinds: list[Technology], p_min: Floats, p_max: Floats, blocks: int, spread: float) -> tuple[Floats, Floats, Floats]:
+def _blocks(kinds: Sequence[Technology | None], p_min: Floats, p_max: Floats, blocks: int, spread: float) -> tuple[Floats, Floats, Floats]:
     """Start, size and incremental heat of (unit, block): up to minimum, then equal blocks with rising heat rate.
 
     Fuel at minimum and at full output follow from the two efficiencies; between them the incremental heat rate rises by CURVATURE
@@ -305,7 +389,7 @@ def _blocks(kinds: list[Technology], p_min: Floats, p_max: Floats, blocks: int, 
     luck = 1 + 0.35 * spread * (2 * _sequence(n, 0.57) - 1)
     tilt = 1 + CURVATURE * (2 * (np.arange(blocks) + 0.5) / blocks - 1)
     for u in range(n):
-        kind = kinds[u] if u < len(kinds) else None
+        kind = kinds[u]
         step = (p_max[u] - max(p_min[u], 0.0)) / blocks
         if kind is None or kind.efficiency is None:
             parts = 1 if kind is None or not kind.store_h else 2

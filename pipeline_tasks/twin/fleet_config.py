@@ -101,6 +101,7 @@ class OffersConfig(_Section):
     stress: tuple[float, float, float]
     window: tuple[float, float, float]
     last_block: float = Field(ge=1)
+    peaker: float = Field(ge=1)
     storage_spread: float = Field(ge=0, lt=1)
     store_response: float = Field(ge=0)
     price_memory: float = Field(ge=0, lt=1)
@@ -128,8 +129,10 @@ class DayAheadConfig(_Section):
             missing = sorted(set(RESERVES) - set(getattr(self, name)))
             if missing:
                 raise ValueError(f"dayahead.{name}: no value for {missing}; add it")
-        if abs(sum(self.curve_share) - 1) > 1e-6:
-            raise ValueError(f"dayahead.curve_share adds up to {sum(self.curve_share):.4f}; make it 1")
+        if not 1 <= sum(self.curve_share) <= 4:
+            raise ValueError(f"dayahead.curve_share adds up to {sum(self.curve_share):.4f} requirements; make it 1 to 4")
+        if any(list(p) != sorted(p, reverse=True) for p in self.curve_price.values()):
+            raise ValueError("dayahead.curve_price: a curve's prices rise; list them falling")
         if any(len(p) != len(self.curve_share) for p in self.curve_price.values()):
             raise ValueError("dayahead.curve_price: a curve has not one price per entry of curve_share")
         return self
@@ -139,6 +142,7 @@ class RealTimeConfig(_Section):
     """Real time and imbalance settlement."""
 
     fast_start_h: float = Field(gt=0)
+    lead_min: float = Field(ge=0)
     reserve_share: float = Field(ge=0, le=1)
     imbalance_spread: tuple[float, float]
 

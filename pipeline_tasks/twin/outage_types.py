@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +28,7 @@ class OutageElement:
         mean_repair_h: mean length of a forced outage.
         planned_days_per_year: mean days of planned outage per year.
         hub: position of the hub whose weather it feels; None for the average of the hubs.
+        window: first and last market-local date on which it exists; None for always. Outages begin and are announced within it.
     """
 
     kind: ElementKind
@@ -37,6 +38,7 @@ class OutageElement:
     mean_repair_h: float
     planned_days_per_year: float
     hub: int | None = None
+    window: tuple[date, date] | None = None
 
 
 @dataclass(frozen=True)

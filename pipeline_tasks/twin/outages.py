@@ -7,9 +7,11 @@ the season, announced weeks ahead. Every element draws from its own streams, key
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -84,8 +86,8 @@ def simulate_outages(
     for element in elements:
         row = -1 if element.hub is None else element.hub
         clock = clocks[element.kind, row % len(rates.speed[element.kind])]
-        found += _forced(config.outages, noise, element, clock, rates.first_h)
-        found += _planned(config.outages, noise, element, calendar)
+        both = chain(_forced(config.outages, noise, element, clock, rates.first_h), _planned(config.outages, noise, element, calendar))
+        found += both if element.window is None else _within(both, _span(calendar, *element.window))
     found += _dialled(calendar, names, dials)
     return _frames(found)
 
@@ -167,10 +169,26 @@ def _dialled(calendar: Calendar, names: dict[tuple[ElementKind, str], OutageElem
             raise ValueError(
                 f"outage of {dial.element_kind} {dial.element!r}, which does not exist; names are those of the fleet and network"
             )
-        days = pl.Series([dial.first, dial.last]).dt.offset_by(pl.Series(["0d", "1d"]))
-        start, end = days.cast(pl.Datetime("ms")).dt.replace_time_zone(calendar.zone).dt.epoch("s").to_numpy() / 3600.0
-        announced = float(start) - 24 * dial.notice_days
-        yield _Outage(names[key], "scenario", float(start), float(end), 1.0, ((announced, float(end)), (float(end), float(end))))
+        start, end = _span(calendar, dial.first, dial.last)
+        announced = start - 24 * dial.notice_days
+        yield _Outage(names[key], "scenario", start, end, 1.0, ((announced, end), (end, end)))
+
+
+def _span(calendar: Calendar, first: date, last: date) -> tuple[float, float]:
+    """First instant of the first and end of the last market-local date, epoch hours."""
+    days = pl.Series([first, last]).dt.offset_by(pl.Series(["0d", "1d"]))
+    start, end = days.cast(pl.Datetime("ms")).dt.replace_time_zone(calendar.zone).dt.epoch("s").to_numpy() / 3600.0
+    return float(start), float(end)
+
+
+def _within(found: Iterable[_Outage], span: tuple[float, float]) -> Iterator[_Outage]:
+    """Outages that begin in the span: announced in it at the earliest, over with it at the latest."""
+    first, last = span
+    for o in found:
+        if first <= o.start < last:
+            end = min(o.end, last)
+            said = [(max(known, first), min(expected, last)) for known, expected in o.said if known < end]
+            yield replace(o, end=end, said=(*said, (end, end)))
 
 
 def _grid(hours: float) -> float:

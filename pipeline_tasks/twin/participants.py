@@ -2,9 +2,9 @@
 
 Cost = incremental heat * (fuel + emission * carbon) + maintenance. The markup has a margin of the owner, a scarcity part that rises as
 the residual demand comes near to the available capacity, parts for the rivals' outages (less competition) and the owner's own (more to
-buy back), and a small idiosyncratic error; it is larger in the evening, in stressed regimes, and on a unit's last block. Inflexible
-units offer their minimum output below cost to stay on, supported wind and sun bid minus their support, stores their expected
-opportunity.
+buy back), and a small idiosyncratic error; it is larger in the evening, in stressed regimes, on a unit's last block, and on peakers,
+which earn in few hours. Inflexible units offer their minimum output below cost to stay on, supported wind and sun bid minus their
+support, stores their expected opportunity.
 """
 
 from __future__ import annotations
@@ -115,6 +115,7 @@ def _markup(fleet: Fleet, config: OffersConfig, forecast: DayForecast, cost: Flo
     mood = config.stress[forecast.stress] * config.window[window]
     last = np.where(np.arange(cost.shape[1]) == cost.shape[1] - 1, config.last_block, 1.0)
     base = np.maximum(margin + config.outage[0] * rivals + config.outage[1] * own, 0.0) * mood + noise
+    greed = greed * np.where(units.fast, config.peaker, 1.0)
     share: Floats = base[:, None] + (greed * tight * mood)[:, None] * last
     return np.where(thermal[:, None], share * cost, 0.0)
 

@@ -1,6 +1,7 @@
 """The real-time market: dispatch on what happened, with the day-ahead commitment, fast starts and reserve scarcity.
 
-A unit on outage delivers nothing; a fast unit may start at any step at its offer plus its start spread over a few hours of full output;
+A unit on outage delivers nothing; a fast unit may start at any step at its offer plus its start spread over a few hours of full output,
+but what it delivers grows over a lead time, so that others set the price until then;
 stores leave their day-ahead schedule within a band, at a price around the day-ahead price of the hour.
 """
 
@@ -13,7 +14,7 @@ import numpy as np
 from models._kernel.grid.dcopf import DcOpf
 from models._kernel.grid.network import CostCurves, Floats, Ints
 from models._kernel.grid.opf_types import OpfCase
-from pipeline_tasks.twin.ancillary import reserve_products, reserve_requirements
+from pipeline_tasks.twin.ancillary import reserve_products, reserve_requirements, scarcity_worth
 from pipeline_tasks.twin.dayahead import Rules, needs_of, output_limits, start_adders, store_band, with_starts
 from pipeline_tasks.twin.dispatch import Step, anchored_curves, clear_product, offer_curves
 from pipeline_tasks.twin.fleet import Fleet
@@ -42,6 +43,9 @@ def realtime_steps(
     needed = needs_of(fleet, rules, forecast).nested() * config.realtime.reserve_share
     curves = [offer_curves(fleet, commitment.offers, w) for w in range(len(WINDOWS))]
     adder = start_adders(fleet, rules, forecast)
+    worth = scarcity_worth(config.dayahead, commitment.offers, forecast.price_cap)
+    lead = config.realtime.lead_min
+    first = actual.minutes / (actual.minutes + lead) * units.p_max_mw
     kept: dict[int, tuple[CostCurves, Floats]] = {}
 
     def build(position: int, previous_mw: Floats) -> Step:
@@ -49,6 +53,7 @@ def realtime_steps(
         available = actual.available_mw[position]
         limits = output_limits(fleet, commitment.on[hour], available)
         low, middle, high = store_band(fleet, commitment.schedule_mw[hour], limits, config.dayahead.store_band[1])
+        high = np.where(units.fast & ~commitment.on[hour], np.minimum(high, previous_mw + first), high)
         key = (low[units.store_mwh > 0], high[units.store_mwh > 0])
         if hour not in kept or not np.array_equal(kept[hour][1], np.concatenate(key)):
             base = with_starts(curves[window[hour]], np.where(commitment.on[hour], 0.0, adder))
@@ -67,7 +72,7 @@ def realtime_steps(
             outages=tuple(np.flatnonzero(actual.branch_out[position]).tolist()),
             contingencies=rules.contingencies,
             reserves=reserve_products(fleet, running, available, config.dayahead),
-            requirements=reserve_requirements(needed[hour], config.dayahead),
+            requirements=reserve_requirements(needed[hour], config.dayahead, worth),
             capacity_mw=np.where(units.renewable, high, np.maximum(available, high)),
             floor_mw=np.minimum(limits[0], low),
             losses=rules.losses,
