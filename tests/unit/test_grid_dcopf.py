@@ -159,10 +159,86 @@ def test_tangents_replace_the_quadratic_program_where_the_reference_fails(monkey
     network = congested(load_pypower_case("case24_ieee_rts"))
     expected = DcOpf(network).solve(OpfCase())
     monkeypatch.setattr(solver, "settle", lambda *_: EXHAUSTED)
-    monkeypatch.setattr(solver, "solve_by_highs", reference._by_tangents)
+    monkeypatch.setattr(reference, "_direct", lambda *_: "Iteration limit")
     by_tangents = DcOpf(network).solve(OpfCase())
     assert by_tangents.objective == pytest.approx(expected.objective, rel=1e-6)
     np.testing.assert_allclose(by_tangents.p_mw, expected.p_mw, atol=1e-1)
+    assert by_tangents.certified == (by_tangents.residual.worst <= OpfOptions().certificate)
+
+
+def spoilt(answer, by):
+    def act(problem, cost):
+        point, columns, rows = answer(problem, cost)
+        return point._replace(x=point.x + by), columns, rows
+
+    return act
+
+
+def test_answers_of_the_reference_are_taken_for_what_their_residual_proves(monkeypatch):
+    network = congested(load_pypower_case("case24_ieee_rts"))
+    expected = DcOpf(network).solve(OpfCase())
+    assert expected.certified
+    monkeypatch.setattr(solver, "settle", lambda *_: EXHAUSTED)
+    tangents = reference._by_tangents
+    monkeypatch.setattr(reference, "_direct", spoilt(tangents, 0.5))
+    mended = DcOpf(network).solve(OpfCase())
+    assert mended.objective == pytest.approx(expected.objective, rel=1e-6)
+    monkeypatch.setattr(reference, "_by_tangents", spoilt(tangents, 0.2))
+    neither = DcOpf(network).solve(OpfCase())
+    assert not neither.certified
+    assert neither.residual.worst > 0.1
+    monkeypatch.setattr(reference, "_direct", spoilt(tangents, np.nan))
+    monkeypatch.setattr(reference, "_by_tangents", spoilt(tangents, np.nan))
+    faulty = DcOpf(network)
+    with pytest.raises(GridError, match="no finite optimum"):
+        faulty.solve(OpfCase())
+    monkeypatch.setattr(reference, "_direct", lambda *_: "Infeasible")
+    monkeypatch.setattr(reference, "_by_tangents", lambda *_: "Time limit reached")
+    with pytest.raises(GridError, match=r"no optimum \(Infeasible; by tangents: Time limit reached\)"):
+        faulty.solve(OpfCase())
+    monkeypatch.undo()
+    again = faulty.solve(OpfCase())
+    assert not again.counters.warm
+    assert again.p_mw.tobytes() == expected.p_mw.tobytes()
+
+
+def test_tangents_stop_where_a_program_has_no_optimum():
+    network = load_pypower_case("case24_ieee_rts")
+    opf = DcOpf(network)
+    opf.solve(OpfCase())
+    program = opf._program
+    problem = program.problem(np.zeros(network.n_branches), network.branches.rating_mw, network.branches.rating_mw, {-1})
+    broken = problem._replace(row_lower=problem.row_lower + 1e9, upper=np.where(np.isinf(problem.upper), 1.0, problem.upper))
+    assert reference._by_tangents(broken, problem.cost) == "Infeasible"
+
+
+def test_large_linear_programs_by_simplex_equal_the_active_set_warm_and_after_reset():
+    network = load_pypower_case("case118")
+    curves = network.generators.cost
+    linear = replace(curves, quadratic=0 * curves.quadratic, linear=curves.linear + np.random.default_rng(4).uniform(0, 9, 54))
+    network = congested(replace(network, generators=replace(network.generators, cost=linear)))
+    products, requirements = nested_reserves(network, 1.3)
+    sparse, dense = DcOpf(network, OpfOptions(simplex_columns=0, keep_rows=6)), DcOpf(network)
+    rng = np.random.default_rng(6)
+    cases = [
+        OpfCase(
+            load_mw=network.buses.load_mw * rng.uniform(0.97, 1.03, 118) * level, reserves=products, requirements=requirements, outages=out
+        )
+        for level, out in ((1.0, ()), (1.05, ()), (1.08, (20,)), (0.9, ()), (0.93, (90,)))
+    ]
+    found = [proven(sparse.solve(case)) for case in cases]
+    for case, ours in zip(cases, found, strict=True):
+        theirs = proven(dense.solve(case))
+        assert (ours.counters.method, theirs.counters.method) == ("simplex", "active_set")
+        assert ours.certified
+        assert ours.objective == pytest.approx(theirs.objective, rel=1e-9)
+        np.testing.assert_allclose(ours.lmp, theirs.lmp, atol=1e-5)
+        np.testing.assert_allclose(ours.p_mw, theirs.p_mw, atol=1e-5)
+    assert len(found[0].binding.branch) >= 3
+    assert found[1].counters.warm
+    assert sparse.solve(cases[-1]).counters.pivots == 0
+    sparse.reset()
+    assert sparse.solve(cases[0]).lmp.tobytes() == found[0].lmp.tobytes()
 
 
 def test_secured_dispatch_survives_every_contingency():
@@ -315,6 +391,30 @@ def test_reserves_equal_the_program_written_out(level):
     held_up = result.reserve_mw[:3].sum(axis=0)
     assert (result.p_mw + held_up <= network.generators.p_max_mw + 1e-6).all()
     assert (result.p_mw - result.reserve_mw[3] >= network.generators.p_min_mw - 1e-6).all()
+
+
+def test_rules_that_lose_their_limit_leave_the_working_set():
+    network = load_pypower_case("case24_ieee_rts")
+    products, requirements = nested_reserves(network, 1.5)
+    load, p_max = network.buses.load_mw * 1.12, network.generators.p_max_mw
+    warm = DcOpf(network)
+    everything = OpfCase(load_mw=load, reserves=products, requirements=requirements)
+    full = proven(warm.solve(everything))
+    used = full.p_mw + full.reserve_mw[:3].sum(axis=0) > p_max - 1e-6
+    assert used.sum() >= 5
+    for gone in np.flatnonzero(used):
+        able = np.where(np.arange(network.n_generators) == gone, 0.0, 1.0)
+        rest = tuple(replace(product, capability_mw=product.capability_mw * able) for product in products)
+        case = replace(everything, reserves=rest)
+        along, alone = proven(warm.solve(case)), DcOpf(network).solve(case)
+        assert along.objective == pytest.approx(alone.objective, rel=1e-9)
+        np.testing.assert_allclose(along.lmp, alone.lmp, atol=1e-6)
+        warm.solve(everything)
+    none = tuple(replace(product, capability_mw=0 * p_max) for product in products)
+    assert proven(warm.solve(replace(everything, reserves=none))).reserve_mw.max() == 0
+    unlimited = replace(everything, p_max_mw=np.full(network.n_generators, np.inf), capacity_mw=np.full(network.n_generators, np.inf))
+    warm.solve(everything)
+    assert proven(warm.solve(unlimited)).unserved_mw.sum() == 0
 
 
 def test_blocks_equal_the_same_cost_as_units_of_their_own():

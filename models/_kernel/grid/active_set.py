@@ -30,7 +30,7 @@ from models._kernel.grid.active_set_types import (
 )
 from models._kernel.grid.network import Floats
 
-SINGULAR, BLOCKED, EXHAUSTED, STALLED = -1, -2, -3, -4
+SINGULAR, BLOCKED, EXHAUSTED, STALLED, NOT_FINITE = -1, -2, -3, -4, -5
 STALL, RESTARTS = 40, 12
 CURVATURE, RESPONSE = 1e-9, 1e-8
 
@@ -248,24 +248,40 @@ def _regular(problem: Problem, columns: Marks, rows: Marks) -> Basis:
             elif not _free_one(problem, columns, row):
                 break
         else:
-            columns[basis.free[basis.fault - len(basis.rows)]] = AT_LOWER
+            column = basis.free[basis.fault - len(basis.rows)]
+            if problem.lower[column] == -np.inf and problem.upper[column] == np.inf:
+                break
+            columns[column] = AT_LOWER if problem.lower[column] > -np.inf else AT_UPPER
         basis = factorise(problem, columns, rows)
     return basis
 
 
 @compiled
 def _tidy(problem: Problem, columns: Marks, rows: Marks) -> None:
-    """Nothing stands at a bound that is not there, and equalities are always active."""
+    """Nothing stands at a bound that is not there (any more), and equalities are always active."""
     for j in range(len(columns)):
         if columns[j] == AT_LOWER and problem.lower[j] == -np.inf:
             columns[j] = AT_UPPER
-        elif columns[j] == AT_UPPER and problem.upper[j] == np.inf:
-            columns[j] = AT_LOWER
+        if columns[j] == AT_UPPER and problem.upper[j] == np.inf:
+            columns[j] = FREE if problem.lower[j] == -np.inf else AT_LOWER
     for i in range(len(rows)):
         if problem.row_lower[i] == problem.row_upper[i]:
             rows[i] = EQUALITY
-        elif rows[i] == EQUALITY:
+        elif (
+            rows[i] == EQUALITY
+            or (rows[i] == ON_LOWER and problem.row_lower[i] == -np.inf)
+            or (rows[i] == ON_UPPER and problem.row_upper[i] == np.inf)
+        ):
             rows[i] = IDLE
+
+
+@compiled
+def _finite(point: Point) -> bool:
+    for values in (point.x, point.d, point.y, point.a):
+        for value in values:
+            if not np.isfinite(value):
+                return False
+    return True
 
 
 @compiled
@@ -283,7 +299,7 @@ def settle(
         limits: tolerance in MW, tolerance in price, pivots allowed.
 
     Returns:
-        Pivots done, or SINGULAR, BLOCKED, EXHAUSTED, STALLED.
+        Pivots done, or SINGULAR, BLOCKED, EXHAUSTED, STALLED, NOT_FINITE.
     """
     total, attempts = 0, 0
     _tidy(problem, columns, rows)
@@ -296,9 +312,11 @@ def settle(
         strict = 0.01 if attempts <= 2 else 1.0
         tolerances = (limits[0] * strict, limits[1] * strict)
         shift, moved = shift_to_optimal(problem, columns, rows, point, tolerances)
+        if not _finite(point):
+            return NOT_FINITE
         if not moved:
             solve_true(problem, columns, rows, costs[1], basis, point)
-            return total
+            return total if _finite(point) else NOT_FINITE
         pivots = _walk(problem, columns, rows, (point, shift, basis), limits[2] - total)
         if pivots < 0 and attempts > RESTARTS:
             return pivots

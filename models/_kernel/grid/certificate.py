@@ -8,6 +8,8 @@ from models._kernel.grid.active_set_kkt import reduced_costs, row_values
 from models._kernel.grid.active_set_types import Point, Problem, compiled
 from models._kernel.grid.opf_types import OpfResidual
 
+NOT_FINITE = OpfResidual(np.inf, np.inf, np.inf, np.inf, np.inf)
+
 
 @compiled
 def _conditions(problem: Problem, point: Point, tolerance: float) -> tuple[float, float, float, float, float, float]:
@@ -52,6 +54,7 @@ def certify(problem: Problem, point: Point, constant: float, unadded: float, tol
     """Residuals of a point, and its objective.
 
     Guarantee: the program is convex, so residuals of zero prove that no dispatch is cheaper; the gap bounds what a cheaper one could save.
+    Residuals are numbers: all are inf where a value of the point is not finite.
 
     Args:
         problem: program with all kept limits and true costs.
@@ -60,7 +63,11 @@ def certify(problem: Problem, point: Point, constant: float, unadded: float, tol
         unadded: largest violation of the limits that are not in the program, MW.
         tolerance: distance from a bound that counts as at it, MW.
     """
+    if not (np.isfinite(point.x).all() and np.isfinite(point.y).all()):
+        return NOT_FINITE, np.inf
     equality, bound, sign, product, objective, gap = _conditions(problem, point, tolerance)
     total = float(objective) + constant
+    if not np.isfinite([total, equality, bound, sign, product, gap]).all():
+        return NOT_FINITE, np.inf
     scale = 1.0 + abs(total)
     return OpfResidual(equality, max(bound, unadded, 0.0), sign, product / scale, abs(gap) / scale), total

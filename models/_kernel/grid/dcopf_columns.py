@@ -185,31 +185,30 @@ def static_entries(layout: Layout, owner: Ints, balance: list[list[tuple[int, fl
         owner: generator of each segment.
         balance: for each element its coefficients in the balance rows.
     """
-    g = layout.n_generators
-    entries: list[list[tuple[int, float]]] = [[] for _ in range(layout.n_columns)]
+    g, reserve = layout.n_generators, layout.reserve
     element = np.full(layout.n_columns, -1, dtype=np.int64)
     element[: layout.n_segments] = owner
-    element[layout.n_segments : layout.reserve] = np.arange(g, layout.n_elements)
-    for j in range(layout.reserve):
-        entries[j] += balance[element[j]]
-    for j in range(layout.n_segments):
-        if any(layout.upward):
-            entries[j].append((layout.up_row + int(owner[j]), 1.0))
-        if not all(layout.upward):
-            entries[j].append((layout.down_row + int(owner[j]), 1.0))
+    element[layout.n_segments : reserve] = np.arange(g, layout.n_elements)
+    sizes = np.array([len(pairs) for pairs in balance], dtype=np.int64)
+    flat = [pair for pairs in balance for pair in pairs]
+    many = sizes[element[:reserve]]
+    at = np.repeat(np.cumsum(sizes)[element[:reserve]] - np.cumsum(many), many) + np.arange(many.sum())
+    parts = [(np.repeat(np.arange(reserve), many), np.array([p[0] for p in flat])[at], np.array([p[1] for p in flat])[at])]
+    segments, units = np.arange(layout.n_segments), np.arange(g)
+    for first, present in ((layout.up_row, any(layout.upward)), (layout.down_row, not all(layout.upward))):
+        if present:
+            parts.append((segments, first + owner, np.ones(len(owner))))
     for p, upward in enumerate(layout.upward):
-        rules = [(layout.requirement_row + r, 1.0) for r, covers in enumerate(layout.covers) if p in covers]
-        for k in range(g):
-            rule = (layout.up_row + k, 1.0) if upward else (layout.down_row + k, -1.0)
-            entries[layout.reserve + p * g + k] += [rule, *rules]
-    j = layout.shortage
-    for r, blocks in enumerate(layout.blocks):
-        for _ in range(blocks):
-            entries[j].append((layout.requirement_row + r, 1.0))
-            j += 1
-    start = np.concatenate(([0], np.cumsum([len(e) for e in entries]))).astype(np.int64)
-    flat = [pair for e in entries for pair in e]
-    return start, np.array([p[0] for p in flat], dtype=np.int64), np.array([p[1] for p in flat]), element
+        columns = reserve + p * g + units
+        parts.append((columns, (layout.up_row if upward else layout.down_row) + units, np.full(g, 1.0 if upward else -1.0)))
+        rules = [layout.requirement_row + r for r, covers in enumerate(layout.covers) if p in covers]
+        parts += [(columns, np.full(g, rule), np.ones(g)) for rule in rules]
+    short = np.repeat(layout.requirement_row + np.arange(len(layout.blocks)), layout.blocks)
+    parts.append((layout.shortage + np.arange(len(short)), short, np.ones(len(short))))
+    column, row, value = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    order = np.argsort(column, kind="stable")
+    start = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=layout.n_columns)))).astype(np.int64)
+    return start, row[order].astype(np.int64), value[order].astype(np.float64), element
 
 
 def fill_reserves(

@@ -9,6 +9,7 @@ from models._kernel.grid.active_set_types import AT_LOWER, EQUALITY, FREE, IDLE,
 from models._kernel.grid.dcopf_columns import CostColumns, fill_reserves, layout_of, price_offsets, static_entries
 from models._kernel.grid.dcopf_input import link_range
 from models._kernel.grid.dcopf_rows import ElementMap, FlowMap, Pair, RowStore
+from models._kernel.grid.dcopf_simplex import HotSimplex
 from models._kernel.grid.network import Floats, Network
 from models._kernel.grid.opf_types import NO_CONTINGENCY, LossModel, OpfCase, OpfOptions
 from models._kernel.grid.topology import Flags
@@ -27,6 +28,7 @@ class Program:
         self.owner = costs.owner
         self.elements = ElementMap(network, flow_map.islands)
         self.store = RowStore(network.n_buses, self.elements.n_elements)
+        self.simplex = HotSimplex()
         self._losses = case.losses
         self._static()
         self._allocate()
@@ -99,6 +101,7 @@ class Program:
         n_core, n_rows = self.layout.n_columns, self.layout.n_rows
         columns, rows = self.columns[n_core:][np.repeat(mask, 2)], self.rows[n_rows:][mask]
         self.store.keep(mask)
+        self.simplex.keep(mask, n_core, n_rows)
         self._allocate()
         self.columns[n_core:], self.rows[n_rows:] = columns, rows
 
@@ -110,8 +113,14 @@ class Program:
         self._allocate()
         self.columns[n_core : n_core + len(columns)], self.rows[n_rows : n_rows + len(rows)] = columns, rows
 
+    @property
+    def large(self) -> bool:
+        """Whether a sparse simplex code is quicker than the active set: many columns, all linear."""
+        return self.layout.n_columns > self.options.simplex_columns and not (self.quad > 0.0).any()
+
     def start(self) -> None:
         """The working set of a cold start: everything at its lower bound, shed load serves all."""
+        self.simplex.forget()
         self.columns[:] = AT_LOWER
         self.rows[:] = IDLE
         n = self.layout.n_islands

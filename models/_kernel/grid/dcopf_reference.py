@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import highspy
 import numpy as np
 from scipy.sparse import coo_array, csc_array
@@ -11,6 +13,7 @@ from models._kernel.grid.active_set_types import AT_LOWER, AT_UPPER, EQUALITY, F
 from models._kernel.grid.network import Floats, GridError
 
 TANGENT_ROUNDS = 60
+Answer = tuple[Point, Marks, Marks]
 
 
 def matrix_of(problem: Problem) -> csc_array:
@@ -28,64 +31,87 @@ def matrix_of(problem: Problem) -> csc_array:
     return csc_array(coo_array((values, (rows, where)), shape=(len(problem.row_lower), len(problem.cost))))
 
 
-def solve_by_highs(problem: Problem, cost: Floats) -> tuple[Point, Marks, Marks]:
-    """Optimum by HiGHS, and the working set that its values suggest.
+def reference_answers(problem: Problem, cost: Floats) -> Iterator[Answer]:
+    """Optima by HiGHS with the working sets that their values suggest, from the quickest way to the most robust.
+
+    Nothing is known of how exact they are: the caller checks each, and asks for the next where one does not do.
 
     Raises:
-        GridError: HiGHS finds no optimum (the penalties make every case feasible and bounded, so the data are at fault).
+        GridError: HiGHS finds no optimum in any way (the penalties make every case feasible and bounded, so the data are at fault).
     """
-    solver = _solver(problem, cost)
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal and (problem.quad > 0.0).any():
-        return _by_tangents(problem, cost)
-    return _answer(problem, cost, solver)
+    answered = False
+    direct = _direct(problem, cost)
+    if isinstance(direct, tuple):
+        answered = True
+        yield direct
+    if not (problem.quad > 0.0).any():
+        by_tangents: Answer | str = direct
+    else:
+        by_tangents = _by_tangents(problem, cost)
+        if isinstance(by_tangents, tuple):
+            answered = True
+            yield by_tangents
+    if not answered:
+        raise GridError(f"no optimum ({direct}; by tangents: {by_tangents}); check costs and limits for values that are not finite")
 
 
-def _solver(problem: Problem, cost: Floats) -> highspy.Highs:
+def solver_of(problem: Problem, cost: Floats) -> highspy.Highs:
+    """HiGHS with the program, one thread, tight tolerances; not run yet."""
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("primal_feasibility_tolerance", 1e-9)
     solver.setOptionValue("dual_feasibility_tolerance", 1e-9)
     solver.passModel(_model(problem, cost))
-    solver.run()
     return solver
 
 
-def _answer(problem: Problem, cost: Floats, solver: highspy.Highs) -> tuple[Point, Marks, Marks]:
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        raise GridError(
-            f"no optimum ({solver.modelStatusToString(solver.getModelStatus())}); check costs and limits for values that are not finite"
-        )
-    solution = solver.getSolution()
-    x, y = np.array(solution.col_value), np.array(solution.row_dual)
-    point = Point(x, np.empty(len(x)), y, np.empty(len(y)))
-    row_values(problem, x, point.a)
-    reduced_costs(problem, cost, x, y, point.d)
-    return point, *_marks(problem, point)
+def status_of(solver: highspy.Highs) -> str | None:
+    """None for an optimum, else what HiGHS says."""
+    status = solver.getModelStatus()
+    return None if status == highspy.HighsModelStatus.kOptimal else str(solver.modelStatusToString(status))
 
 
-def _by_tangents(problem: Problem, cost: Floats) -> tuple[Point, Marks, Marks]:
-    """Quadratic costs from below by tangents, added where the last optimum lies until they touch (Kelley 1960)."""
-    smooth, n, m = np.flatnonzero(problem.quad > 0.0), len(cost), len(problem.row_lower)
-    quad = problem.quad[smooth]
-    linear = problem._replace(quad=np.zeros(n))
-    solver = _solver(linear, cost)
-    for k in range(len(smooth)):
-        solver.addCol(1.0, 0.0, highspy.kHighsInf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
-        _tangent(solver, n + k, int(smooth[k]), float(quad[k]), float(max(problem.lower[smooth[k]], 0.0)))
-    for _ in range(TANGENT_ROUNDS):
-        solver.run()
-        x = np.array(solver.getSolution().col_value)
-        below = np.flatnonzero(quad * x[smooth] ** 2 - x[n:] > 1e-9 * (1.0 + quad * x[smooth] ** 2))
-        if not len(below):
-            break
-        for j in below.tolist():
-            _tangent(solver, n + j, int(smooth[j]), float(quad[j]), float(x[smooth[j]]))
-    solution = solver.getSolution()
+def _direct(problem: Problem, cost: Floats) -> Answer | str:
+    """The program as it is; a status where that finds no optimum."""
+    solver = solver_of(problem, cost)
+    solver.run()
+    return status_of(solver) or answer_of(problem, cost, solver)
+
+
+def answer_of(problem: Problem, cost: Floats, solver: highspy.Highs) -> Answer:
+    """The optimum that HiGHS has found; values for further columns and rows are left out."""
+    solution, n, m = solver.getSolution(), len(cost), len(problem.row_lower)
     point = Point(np.array(solution.col_value)[:n], np.empty(n), np.array(solution.row_dual)[:m], np.empty(m))
     row_values(problem, point.x, point.a)
     reduced_costs(problem, cost, point.x, point.y, point.d)
     return point, *_marks(problem, point)
+
+
+def _by_tangents(problem: Problem, cost: Floats) -> Answer | str:
+    """Quadratic costs from below by tangents, added where the last optimum lies until they touch (Kelley 1960).
+
+    A status where a program in between has no optimum. Where the rounds run out the last point is given: it keeps all limits, and its
+    residual says how far from optimal it is.
+    """
+    smooth, n = np.flatnonzero(problem.quad > 0.0), len(cost)
+    quad = problem.quad[smooth]
+    solver = solver_of(problem._replace(quad=np.zeros(n)), cost)
+    for k in range(len(smooth)):
+        solver.addCol(1.0, 0.0, highspy.kHighsInf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
+        _tangent(solver, n + k, int(smooth[k]), float(quad[k]), float(max(problem.lower[smooth[k]], 0.0)))
+    for count in range(TANGENT_ROUNDS):
+        solver.run()
+        failed = status_of(solver)
+        if failed:
+            return failed
+        x = np.array(solver.getSolution().col_value)
+        below = np.flatnonzero(quad * x[smooth] ** 2 - x[n:] > 1e-9 * (1.0 + quad * x[smooth] ** 2))
+        if not len(below) or count + 1 == TANGENT_ROUNDS:
+            break
+        for j in below.tolist():
+            _tangent(solver, n + j, int(smooth[j]), float(quad[j]), float(x[smooth[j]]))
+    return answer_of(problem, cost, solver)
 
 
 def _tangent(solver: highspy.Highs, height: int, column: int, quad: float, at: float) -> None:

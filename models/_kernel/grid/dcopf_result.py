@@ -46,6 +46,7 @@ def result_of(network: Network, case: OpfCase, program: Program, flow: Floats, f
         objective=objective,
         unsecured=unsecured,
         residual=residual,
+        certified=residual.worst <= program.options.certificate,
         counters=counters,
     )
 

@@ -22,9 +22,11 @@ class OpfOptions:
         relaxation_price: price of each MW beyond a branch or contingency limit; bounds the size of shadow prices.
         tolerance_mw: largest violation of a limit that counts as kept.
         tolerance_price: largest wrong sign of a reduced cost or shadow price that counts as right.
-        certificate: every KKT residual of an answer (see OpfResidual) is at most this, or the exact reference solver is asked.
+        certificate: every KKT residual of an answer (see OpfResidual) is at most this, or the reference solver is asked.
         max_rounds: rounds of adding violated limits.
         keep_rows: violated limits stay in the problem for the next case while at most this many are kept.
+        simplex_columns: linear programs of more columns than this (generators by cost segment and reserve product) go to a sparse simplex
+            code with hot starts in place of the active set.
         dense_buses: networks up to this size hold their sensitivities as dense matrices.
     """
 
@@ -36,6 +38,7 @@ class OpfOptions:
     certificate: float = 1e-6
     max_rounds: int = 60
     keep_rows: int = 400
+    simplex_columns: int = 5000
     dense_buses: int = 400
 
 
@@ -179,7 +182,8 @@ class SolveCounters:
     """What the solver did.
 
     Attributes:
-        method: "active_set", or "highs" where the active set did not settle.
+        method: "active_set"; "simplex" for large linear programs (see OpfOptions.simplex_columns); "highs" where the reference solver was
+            asked because the first method did not settle, or not exactly.
         warm: started from the previous optimum.
         pivots: changes of the active set.
         rounds: screenings of all limits.
@@ -217,6 +221,8 @@ class OpfResult:
         objective: cost of energy and reserve plus all penalties, currency/h.
         unsecured: contingencies left out because they split the network.
         residual: certificate.
+        certified: every residual is at most the option `certificate`. False is rare and means that the best answer of all methods falls
+            short by what `residual` says.
         counters: what the solver did.
     """
 
@@ -238,6 +244,7 @@ class OpfResult:
     objective: float
     unsecured: tuple[int, ...]
     residual: OpfResidual
+    certified: bool
     counters: SolveCounters
 
 
