@@ -50,7 +50,8 @@ class Simulation:
         config, settings = load_world(self.profile.name), load_markets()[MARKET]
         network = _case(config.case)
         geography = build_geography(network, config)
-        market = build_market(network, geography, load_trading(profile=self.profile.name), settings)
+        trading, plants = load_trading(profile=self.profile.name), self.profile.dials.new_plants
+        market = build_market(network, geography, trading, settings, plants)
         calendar = Calendar.build(self.profile.start_date, self.last + AHEAD, settings.time_zone)
         world = simulate_world(config, geography, market.elements, calendar, self.profile.dials)
         return market, Scene(settings, self.profile, market.network, market.fleet, world)
@@ -75,7 +76,7 @@ class Simulation:
 
     def rows(self, day: int, commitment: DayCommitment) -> dict[str, pl.DataFrame]:
         """All rows of a day by part; depends on the day and its commitment alone."""
-        scene, minutes = self.scene, self.profile.minutes(self.profile.date_of(day))
+        scene, minutes = self._scene_of(day), self.profile.minutes(self.profile.date_of(day))
         result = clear_day(self.market, scene.world, day, commitment, minutes=minutes)
         capability = day_actual(scene.fleet, scene.world, day, minutes).available_mw
         parts = market_rows(scene, day, commitment, result, capability)
@@ -85,9 +86,15 @@ class Simulation:
             parts["truth_price_samples"] = sample_rows(scene, day, self._samples(day, commitment, result))
         return parts | garbled_rows(self.profile, day, parts)
 
+    def _scene_of(self, day: int) -> Scene:
+        """The scene with the fleet of a day: new plants are there within their windows."""
+        fleet = self.market.at(self.scene.world, day).fleet
+        return self.scene if fleet is self.scene.fleet else replace(self.scene, fleet=fleet, network=fleet.network)
+
     def _samples(self, day: int, commitment: DayCommitment, result: DayResult) -> list[Floats]:
         """Hourly real-time prices (hour, hub) of each draw: commitment, offers and outages as they were, fresh errors of the forecasts."""
-        market, world, hours = self.market, self.scene.world, self.scene.world.hours_of(day)
+        world, hours = self.scene.world, self.scene.world.hours_of(day)
+        market = self.market.at(world, day)
         forecast = day_forecast(market.fleet, market.market, world, day)
         prices = []
         for load, sites in self._redrawn[day]:
