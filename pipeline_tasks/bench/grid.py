@@ -64,23 +64,28 @@ def _loads(network: Network, runs: int, *, contingencies: tuple[int, ...] = ()) 
 
 
 def _timed(network: Network, cases: Iterator[OpfCase], label: str, peer: tuple[str, float | None]) -> list[Figure]:
-    """Median and 95th percentile of warm solves; the first solve compiles and is not counted."""
+    """Median and 95th percentile of warm solves; the first solve compiles and is not counted.
+
+    The 95th percentile is also given in processor time, which leaves out waiting for a machine that others use too.
+    """
     from models._kernel.grid.dcopf import DcOpf
 
-    solver, taken, worst, methods, binding = DcOpf(network), [], 0.0, 0, []
+    solver, taken, busy, worst, methods, binding = DcOpf(network), [], [], 0.0, 0, []
     solver.solve(next(cases))
     for case in cases:
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         result = solver.solve(case)
         taken.append(1000 * (time.perf_counter() - began))
+        busy.append(1000 * (time.process_time() - spent))
         worst = max(worst, result.residual.worst)
-        methods += result.counters.method != "active_set"
+        methods += result.counters.method == "highs"
         binding.append(len(result.binding.branch))
     runs = len(taken)
     label = f"{label}, {statistics.mean(binding):.0f} binding"
     return [
         Figure(label, "resolve_median", statistics.median(taken), "ms", *peer, runs),
         Figure(label, "resolve_p95", float(np.quantile(taken, 0.95)), "ms", runs=runs),
+        Figure(label, "resolve_p95_processor", float(np.quantile(busy, 0.95)), "ms", runs=runs),
         Figure(label, "worst_residual", 1e9 * worst, "1e-9", runs=runs),
         Figure(label, "answered_by_reference", float(methods), "solves", runs=runs),
     ]

@@ -207,7 +207,7 @@ def test_tangents_stop_where_a_program_has_no_optimum():
     opf = DcOpf(network)
     opf.solve(OpfCase())
     program = opf._program
-    problem = program.problem(np.zeros(network.n_branches), network.branches.rating_mw, network.branches.rating_mw, {-1})
+    problem = program.problem(np.zeros(network.n_branches), network.branches.rating_mw, network.branches.rating_mw, np.ones(39, dtype=bool))
     broken = problem._replace(row_lower=problem.row_lower + 1e9, upper=np.where(np.isinf(problem.upper), 1.0, problem.upper))
     assert reference._by_tangents(broken, problem.cost) == "Infeasible"
 
@@ -239,6 +239,17 @@ def test_large_linear_programs_by_simplex_equal_the_active_set_warm_and_after_re
     assert sparse.solve(cases[-1]).counters.pivots == 0
     sparse.reset()
     assert sparse.solve(cases[0]).lmp.tobytes() == found[0].lmp.tobytes()
+
+
+@pytest.mark.parametrize("name", ["case118", "case300"])
+def test_a_start_from_linear_costs_changes_no_answer(name):
+    network = congested(load_pypower_case(name), squeeze=0.99)
+    secured = OpfCase(contingencies=(3, 8, 40)) if name == "case118" else OpfCase()
+    started, plain = DcOpf(network, OpfOptions(linear_start_columns=0)).solve(secured), DcOpf(network).solve(secured)
+    assert started.counters.method == "active_set"
+    assert started.objective == pytest.approx(plain.objective, rel=1e-9)
+    np.testing.assert_allclose(proven(started).lmp, plain.lmp, atol=1e-6)
+    np.testing.assert_allclose(started.p_mw, plain.p_mw, atol=1e-6)
 
 
 def test_secured_dispatch_survives_every_contingency():

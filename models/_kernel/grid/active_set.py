@@ -31,7 +31,8 @@ from models._kernel.grid.active_set_types import (
 from models._kernel.grid.network import Floats
 
 SINGULAR, BLOCKED, EXHAUSTED, STALLED, NOT_FINITE = -1, -2, -3, -4, -5
-STALL, RESTARTS = 40, 12
+STALL, TIES, RESTARTS = 40, 4, 12
+"""Steps without progress that count as cycling: some, and a share of the columns, since thousands of units have many equal prices."""
 CURVATURE, RESPONSE = 1e-9, 1e-8
 
 
@@ -220,7 +221,7 @@ def _walk(problem: Problem, columns: Marks, rows: Marks, bounds: tuple[Point, Sh
         if basis.fault >= 0:
             return SINGULAR
         idle_steps = idle_steps + 1 if step < 1e-13 else 0
-        if idle_steps > STALL:
+        if idle_steps > STALL + n // TIES:
             return STALLED
 
 

@@ -16,7 +16,7 @@ from models._kernel.grid.dcopf_reference import reference_answers
 from models._kernel.grid.dcopf_result import result_of
 from models._kernel.grid.dcopf_rows import FlowMap, screen
 from models._kernel.grid.network import CostCurves, Floats, GridError, Ints, Network
-from models._kernel.grid.opf_types import OpfCase, OpfOptions, OpfResidual, OpfResult, SolveCounters
+from models._kernel.grid.opf_types import NO_CONTINGENCY, OpfCase, OpfOptions, OpfResidual, OpfResult, SolveCounters
 from models._kernel.grid.sensitivities import Sensitivities
 
 TOPOLOGIES = 64
@@ -127,7 +127,8 @@ class _Run:
         self.flow = self.base_flow
         self.problem: Problem
         self._n = len(self.base_flow)
-        self._in_case = {-1, *(int(k) for k in self.lost)}
+        self._secured = np.zeros(self._n + 1, dtype=bool)
+        self._secured[self.lost] = self._secured[NO_CONTINGENCY] = True
 
     def warm(self) -> None:
         """From the last working set."""
@@ -136,6 +137,8 @@ class _Run:
     def cold(self) -> None:
         """From a working set that does not depend on earlier cases."""
         self.program.start()
+        if self.program.smooth:
+            self._rounds(self._by_linear)
         self._rounds(self._settle)
 
     def fall_back(self) -> None:
@@ -146,7 +149,7 @@ class _Run:
         """Rounds until no limit is broken."""
         for count in range(self.options.max_rounds):
             self.rounds += 1
-            self.problem = self.program.problem(self.base_flow, self.rating, self.emergency, self._in_case)
+            self.problem = self.program.problem(self.base_flow, self.rating, self.emergency, self._secured)
             act()
             if not self._screen(last=count + 1 == self.options.max_rounds):
                 return
@@ -159,12 +162,25 @@ class _Run:
         for fresh in (False, True):
             if fresh:
                 program.start()
+                if program.smooth:
+                    self._by_linear()
             walked = self.problem._replace(cost=self.problem.cost + program.offsets)
             done = settle(walked, program.columns, program.rows, (walked.cost, self.problem.cost), program.point, self._limits())
             if done >= 0:
                 self.pivots += int(done)
                 return
         self._by_highs()
+
+    def _by_linear(self) -> None:
+        """A start for many quadratic columns: the optimum of costs that are linear about the middle of each range."""
+        problem = self.problem
+        low = np.where(np.isfinite(problem.lower), problem.lower, 0.0)
+        middle = 0.5 * (low + np.where(np.isfinite(problem.upper), problem.upper, low))
+        linear = problem._replace(cost=problem.cost + 2.0 * problem.quad * middle, quad=np.zeros(len(problem.quad)))
+        answer, exchanges = self.program.simplex.solve(linear)
+        self.pivots += exchanges
+        if answer is not None:
+            self.program.point, self.program.columns, self.program.rows = answer
 
     def _by_simplex(self) -> None:
         answer, exchanges = self.program.simplex.solve(self.problem)

@@ -118,6 +118,11 @@ class Program:
         """Whether a sparse simplex code is quicker than the active set: many columns, all linear."""
         return self.layout.n_columns > self.options.simplex_columns and not (self.quad > 0.0).any()
 
+    @property
+    def smooth(self) -> bool:
+        """Whether a cold start is quicker from a linear program's optimum: many columns, some quadratic."""
+        return self.layout.n_columns > self.options.linear_start_columns and bool((self.quad > 0.0).any())
+
     def start(self) -> None:
         """The working set of a cold start: everything at its lower bound, shed load serves all."""
         self.simplex.forget()
@@ -144,14 +149,13 @@ class Program:
             fill_reserves(layout, case, (self.cost, self.lower, self.upper), rows, output)
         return constant
 
-    def problem(self, base_flow: Floats, rating: Floats, emergency: Floats, contingencies: set[int]) -> Problem:
-        """The program with the limits of a case."""
+    def problem(self, base_flow: Floats, rating: Floats, emergency: Floats, secured: Flags) -> Problem:
+        """The program with the limits of a case; `secured` marks its contingencies by branch, and the base case at NO_CONTINGENCY."""
         store, n_rows = self.store, self.layout.n_rows
         if len(store):
             base = store.flow(base_flow)
             limit = np.where(store.lost == NO_CONTINGENCY, rating[store.branch], emergency[store.branch])
-            foreign = np.array([k not in contingencies for k in store.lost.tolist()])
-            limit[foreign] = np.inf
+            limit[~secured[store.lost]] = np.inf
             # Parallel circuits have equal rows: which of them carries the price must not be left to rounding.
             limit = (
                 limit

@@ -27,6 +27,7 @@ class OpfOptions:
         keep_rows: violated limits stay in the problem for the next case while at most this many are kept.
         simplex_columns: linear programs of more columns than this (generators by cost segment and reserve product) go to a sparse simplex
             code with hot starts in place of the active set.
+        linear_start_columns: quadratic programs of more columns than this start cold from the optimum of linear costs.
         dense_buses: networks up to this size hold their sensitivities as dense matrices.
     """
 
@@ -39,6 +40,7 @@ class OpfOptions:
     max_rounds: int = 60
     keep_rows: int = 400
     simplex_columns: int = 5000
+    linear_start_columns: int = 1000
     dense_buses: int = 400
 
 
