@@ -253,7 +253,7 @@ def stop_server(settings: Settings) -> bool:
             return False
         from clickhouse_connect.driver.exceptions import ClickHouseError
 
-        with suppress(ClickHouseError, OSError):
+        with suppress(ClickHouseError, OSError, ValueError):  # ValueError: started before a role existed; the signals below stop it
             _kill_hold_query(paths, state)
         for sent in (None, signal.SIGTERM, signal.SIGKILL):
             if sent is not None:
