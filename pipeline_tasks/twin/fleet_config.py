@@ -102,6 +102,7 @@ class OffersConfig(_Section):
     window: tuple[float, float, float]
     last_block: float = Field(ge=1)
     peaker: float = Field(ge=1)
+    most: float = Field(gt=0)
     storage_spread: float = Field(ge=0, lt=1)
     store_response: float = Field(ge=0)
     price_memory: float = Field(ge=0, lt=1)

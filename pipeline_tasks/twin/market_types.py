@@ -136,7 +136,7 @@ class FleetState:
 
 @dataclass(frozen=True)
 class DayCommitment:
-    """The unit commitment of one day on the forecasts.
+    """The unit commitment of one day on the forecasts; units are those of the day's market.
 
     Attributes:
         day: index of the day.
@@ -206,7 +206,8 @@ class ProductResult:
         unserved_mw, surplus_mw: (step,) demand not met and generation that could not be used, system totals.
         constraints: binding limits.
         reserve_price: (step, reserve).
-        reserve_required_mw, reserve_mw: (step, reserve) full requirement and what was held.
+        reserve_required_mw, reserve_mw: (step, reserve) full requirement and what was held, which may be more: demand for reserve goes on
+            beyond the requirement, at lower prices.
         reserve_award_mw: (step, unit, reserve).
         balance_residual_mw: (step,) generation + unserved - surplus - load - losses: 0 up to the solver's tolerance.
     """

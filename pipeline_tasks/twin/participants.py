@@ -117,7 +117,7 @@ def _markup(fleet: Fleet, config: OffersConfig, forecast: DayForecast, cost: Flo
     base = np.maximum(margin + config.outage[0] * rivals + config.outage[1] * own, 0.0) * mood + noise
     greed = greed * np.where(units.fast, config.peaker, 1.0)
     share: Floats = base[:, None] + (greed * tight * mood)[:, None] * last
-    return np.where(thermal[:, None], share * cost, 0.0)
+    return np.where(thermal[:, None], np.minimum(share, config.most) * cost, 0.0)
 
 
 def _store_prices(fleet: Fleet, config: OffersConfig, values: Floats) -> Floats:

@@ -12,7 +12,7 @@ from models._kernel.grid.cases import load_pypower_case
 from models._kernel.grid.network import GridError
 from models._kernel.grid.topology import bridges
 from models._kernel.grid.validate import validate_network
-from pipeline_tasks.twin.ancillary import COUNTS, ReserveNeeds, reserve_products
+from pipeline_tasks.twin.ancillary import COUNTS, ReserveNeeds, reserve_products, reserve_requirements
 from pipeline_tasks.twin.fleet import build_fleet
 from pipeline_tasks.twin.fleet_config import TradingConfig, load_trading
 from pipeline_tasks.twin.geography import build_geography
@@ -227,6 +227,32 @@ def test_reserve_needs_nest():
     assert all(set(COUNTS[r]) <= set(RESERVES) for r in RESERVES)
 
 
+def test_reserve_is_wanted_beyond_the_requirement_at_falling_prices():
+    config = load_trading().dayahead
+    sizes = np.array([50.0, 50.0, 200.0, 350.0])
+    for k, requirement in enumerate(reserve_requirements(sizes, config, 0.5)):
+        assert requirement.block_mw.sum() == pytest.approx(sum(config.curve_share) * sizes[k])
+        assert requirement.block_mw.sum() >= 1.5 * sizes[k]
+        assert np.all(np.diff(requirement.block_price) <= 0)
+        assert requirement.block_price[0] == 0.5 * config.curve_price[requirement.name][0]
+
+
+def test_peakers_ask_more_than_others_when_it_is_tight_up_to_a_limit(built):
+    fleet, config = built
+    units, calm = fleet.units, _forecast(fleet)
+
+    def shares(level):
+        offers = _offers(fleet, config, replace(calm, load_mw=calm.load_mw * level))
+        share = offers.markup / np.maximum(offers.cost, 1.0)
+        above = (offers.block > 0) & units.thermal[offers.unit]
+        return share[above & units.fast[offers.unit]], share[above & ~units.fast[offers.unit]]
+
+    (ample_fast, ample_slow), (tight_fast, tight_slow) = shares(0.7), shares(1.35)
+    assert abs(ample_fast.mean() - ample_slow.mean()) < 0.02
+    assert tight_fast.mean() > 1.5 * tight_slow.mean()
+    assert shares(5.0)[0].max() == pytest.approx(config.offers.most, abs=0.01)
+
+
 def test_resting_units_offer_non_spinning_reserve_only_if_fast(built):
     fleet, config = built
     units = fleet.units
@@ -245,4 +271,8 @@ def test_numbers_that_do_not_fit_are_refused():
     raw = load_trading().model_dump()
     raw["fleet"]["technologies"]["ccgt"]["count"] = 0.5
     with pytest.raises(ValidationError, match="counts add up"):
+        TradingConfig.model_validate(raw)
+    raw = load_trading().model_dump()
+    raw["dayahead"]["curve_price"]["spinning"] = raw["dayahead"]["curve_price"]["spinning"][::-1]
+    with pytest.raises(ValidationError, match="list them falling"):
         TradingConfig.model_validate(raw)
