@@ -113,7 +113,7 @@ class DayAheadConfig(_Section):
 
     lookahead_h: int = Field(ge=0, le=24)
     gap: float = Field(ge=0, lt=0.1)
-    nodes: int = Field(ge=1)
+    nodes: int = Field(ge=0)
     load_premium: float = Field(ge=-0.1, le=0.1)
     store_band: tuple[float, float]
     contingencies: int = Field(ge=0, le=50)

@@ -17,7 +17,7 @@ from models._kernel.grid.network import Floats, GridError
 
 __all__ = ["roll", "solve_commitment", "startup_costs", "validate_commitment"]
 
-THRESHOLDS = (0.3, 0.5, 0.15, 0.05)
+THRESHOLDS = (0.3, 0.5, 0.15, 0.7, 0.05)
 
 
 def solve_commitment(
@@ -35,7 +35,7 @@ def solve_commitment(
     Args:
         problem: one horizon.
         relative_gap: gap at which the search stops.
-        node_limit: branch-and-bound nodes of one stage of the search; the answer then carries the gap reached.
+        node_limit: branch-and-bound nodes of one stage of the search; the answer then carries the gap reached. 0 for roundings alone.
         time_limit: seconds of one stage; for benches.
         start: on/off pattern to begin with, shape (units, T); ignored where it is not feasible.
 

@@ -24,7 +24,10 @@ Propose = Callable[[Floats], Iterator[Floats]]
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop: a proven relative gap, branch-and-bound nodes of a stage, seconds of a stage (benches only; not reproducible)."""
+    """When to stop: a proven relative gap, branch-and-bound nodes of a stage, seconds of a stage (benches only; not reproducible).
+
+    A node limit of 0 means no branch and bound: the best rounding is the answer, unless none is feasible.
+    """
 
     relative_gap: float
     node_limit: int | None = None
@@ -73,6 +76,8 @@ def search(programme: Programme, limits: Limits, propose: Propose) -> Search:
         state.take(float(programme.cost @ point), point)
         if state.gap <= limits.relative_gap:
             return state
+    if limits.node_limit == 0 and state.column is not None:
+        return state
     if state.column is not None:
         _around(programme, relaxed, limits, state)
     _prove(programme, relaxed, limits, state)
