@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -81,6 +82,9 @@ def clear_product(
     for position in range(count):
         step = build(position, previous_mw)
         answer = solver.solve(step.case)
+        if not answer.certified:
+            worst = answer.residual.worst
+            warnings.warn(f"step {position} of {minutes} minutes: dispatch proven to {worst:.1e} only; see opf_types.OpfResult", stacklevel=2)
         previous_mw = answer.p_mw
         taken.append((step, answer))
     return _product(fleet, taken, minutes=minutes, limits=limits)
