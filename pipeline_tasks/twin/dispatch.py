@@ -84,7 +84,9 @@ def clear_product(
         answer = solver.solve(step.case)
         if not answer.certified:
             worst = answer.residual.worst
-            warnings.warn(f"step {position} of {minutes} minutes: dispatch proven to {worst:.1e} only; see opf_types.OpfResult", stacklevel=2)
+            warnings.warn(
+                f"step {position} of {minutes} minutes: dispatch proven to {worst:.1e} only; see opf_types.OpfResult", stacklevel=2
+            )
         previous_mw = answer.p_mw
         taken.append((step, answer))
     return _product(fleet, taken, minutes=minutes, limits=limits)
