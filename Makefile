@@ -44,7 +44,7 @@ run: setup ## Run the nightly pipeline end to end (MARKET=, SOURCE=, DATE=)
 
 .PHONY: test
 test: setup ## Run the tests (fast subset of the fault tests)
-	@$(PYTEST) -n 2 --dist loadgroup -m "not slow" tests
+	@$(PYTEST) -n 2 --dist loadfile -m "not slow" tests
 
 .PHONY: test-all
 test-all: setup ## Run all tests, the slow fault and browser tests too

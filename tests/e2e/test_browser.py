@@ -15,7 +15,7 @@ import pytest
 from config.settings import REPO_ROOT
 from tests.e2e.test_stack import MARKET, _state, _trigger, _until, _waiting
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.slow
 Call = Callable[..., tuple[int, Any]]
 
 

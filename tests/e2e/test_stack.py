@@ -15,7 +15,7 @@ from pipeline_tasks.stack.processes import members, read_state
 
 MARKET = "twin_hub_north"
 PAGE = "/powerdesk-reports/index.html"
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.slow
 Call = Callable[..., tuple[int, Any]]
 
 

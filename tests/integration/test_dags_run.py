@@ -19,7 +19,7 @@ from pipeline_tasks.steps.pipeline import ended, execute_dag, failure_of, run_ni
 from pipeline_tasks.steps.schedules import load_schedules
 
 MARKET, DAY = "twin_hub_north", date(2026, 6, 15)
-pytestmark = pytest.mark.xdist_group("dags")
+pytestmark = pytest.mark.timeout(1500)  # the first test waits for the simulated market and a whole night
 
 
 @pytest.fixture(scope="module")
