@@ -97,6 +97,7 @@ def commitment_problem(
     out = len(forecast.local_hour)
     available[out:, thermal] = forecast.available_mw[-1, thermal]
     prices = mean_offers(fleet, offers, forecast)
+    free = prices + start_adders(fleet, config, forecast)[:, None]
     bid = forecast.load_mw.sum(axis=1) * (1 + config.losses.share) * (1 + config.dayahead.load_premium)
     spinning = needs.nested()[:, RESERVES.index(Reserve.SPINNING)]
     return CommitmentProblem(
@@ -104,7 +105,7 @@ def commitment_problem(
         units=tuple(_thermal_unit(fleet, config, forecast, prices[u], int(u)) for u in thermal),
         state=tuple(_unit_state(fleet, state, int(u)) for u in thermal),
         reserve_mw=spinning[span] * sum(config.dayahead.curve_share),
-        renewables=tuple(_renewable(fleet, available, prices, group) for group in pools.renewables),
+        renewables=tuple(_renewable(fleet, available, free, group) for group in pools.renewables),
         storage=tuple(_storage(fleet, available, state, group) for group in pools.storage),
         hydro=tuple(_reservoir(fleet, available, (state, values, forecast), group) for group in pools.hydro),
         availability_mw=np.ascontiguousarray(np.where(units.p_min_mw[thermal] > available[:, thermal], 0.0, available[:, thermal]).T),
@@ -155,6 +156,17 @@ def start_cost(fleet: Fleet, u: int, fuel_price: float, co2: float) -> float:
     """Cost of a warm start, EUR: wear, and fuel with its carbon."""
     units = fleet.units
     return float(units.start_wear[u] + units.start_heat[u] * (fuel_price + units.emission[u] * co2))
+
+
+def start_adders(fleet: Fleet, config: TradingConfig, forecast: DayForecast) -> Floats:
+    """EUR/MWh (unit,) that a start costs when spread over the configured hours of full output; 0 for units that are not fast."""
+    prices = config.fleet.fuels.prices
+    adder = np.zeros(len(fleet.units.names))
+    for u in np.flatnonzero(fleet.units.fast):
+        fuel = float(forecast.gas[u]) if fleet.units.fuel[u] == "gas" else prices.get(fleet.units.fuel[u], forecast.coal)
+        cost = start_cost(fleet, int(u), fuel, forecast.co2)
+        adder[u] = cost / (config.realtime.fast_start_h * fleet.units.p_max_mw[u])
+    return adder
 
 
 def _unit_state(fleet: Fleet, state: FleetState, u: int) -> UnitState:

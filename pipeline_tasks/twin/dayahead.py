@@ -16,12 +16,15 @@ from models._kernel.grid.dcopf import DcOpf
 from models._kernel.grid.network import CostCurves, Floats, Ints
 from models._kernel.grid.opf_types import LossModel, OpfCase
 from pipeline_tasks.twin.ancillary import ReserveNeeds, reserve_needs, reserve_products, reserve_requirements, scarcity_worth
-from pipeline_tasks.twin.commitment_day import Pools, commitment_problem, start_cost, unit_schedule
+from pipeline_tasks.twin.commitment_day import Pools, commitment_problem, start_adders, unit_schedule
 from pipeline_tasks.twin.dispatch import Step, anchored_curves, clear_product, offer_curves
 from pipeline_tasks.twin.fleet import Fleet
 from pipeline_tasks.twin.fleet_config import TradingConfig
 from pipeline_tasks.twin.market_types import WINDOWS, Bools, DayCommitment, DayForecast, FleetState, ProductResult, window_of
 from pipeline_tasks.twin.participants import make_offers, store_values
+
+LEAST_OUTPUT = 1e-3
+"""MW from which a peaker counts as planned to run."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,14 @@ def commit(fleet: Fleet, rules: Rules, forecast: DayForecast, state: FleetState)
     problem = commitment_problem(fleet, config, forecast, state, (offers, values, needs_of(fleet, rules, forecast), rules.pools))
     answer = solve_commitment(problem, relative_gap=config.dayahead.gap, node_limit=config.dayahead.nodes)
     hours = len(forecast.local_hour)
+    schedule = unit_schedule(rules.pools, answer, forecast.available_mw)
+    peakers = np.flatnonzero(fleet.units.peaker)
     on = np.ones((hours, len(fleet.units.names)), dtype=bool)
     on[:, rules.pools.thermal] = answer.on[:, :hours].T
-    schedule = unit_schedule(rules.pools, answer, forecast.available_mw)
+    on[:, peakers] = schedule[:, peakers] > LEAST_OUTPUT
     started = np.zeros_like(on)
     started[:, rules.pools.thermal] = answer.start[:, :hours].T
+    started[:, peakers] = on[:, peakers] & ~np.vstack([state.on[None, peakers], on[:-1, peakers]])
     energy = _energy(fleet, rules, forecast, state, answer)
     reference = np.clip(answer.energy_price[:hours], forecast.price_floor, forecast.price_cap)
     following = _next_state(config, state, (on, schedule, energy, reference))
@@ -128,16 +134,6 @@ def store_band(fleet: Fleet, schedule: Floats, limits: tuple[Floats, Floats], sh
     return np.where(stored, np.maximum(low, middle - band), low), middle, np.where(stored, np.minimum(high, middle + band), high)
 
 
-def start_adders(fleet: Fleet, rules: Rules, forecast: DayForecast) -> Floats:
-    """EUR/MWh (unit,) that a start costs when spread over the configured hours of full output; 0 for units that are not fast."""
-    prices = rules.config.fleet.fuels.prices
-    adder = np.zeros(len(fleet.units.names))
-    for u in np.flatnonzero(fleet.units.fast):
-        fuel = float(forecast.gas[u]) if fleet.units.fuel[u] == "gas" else prices.get(fleet.units.fuel[u], forecast.coal)
-        adder[u] = start_cost(fleet, int(u), fuel, forecast.co2) / (rules.config.realtime.fast_start_h * fleet.units.p_max_mw[u])
-    return adder
-
-
 def with_starts(curves: CostCurves, adder: Floats) -> CostCurves:
     """The curves with an adder (unit,) on all blocks."""
     price = np.round(curves.block_price + adder[curves.block_generator], 4)
@@ -153,7 +149,7 @@ def dayahead_steps(fleet: Fleet, rules: Rules, forecast: DayForecast, commitment
     window: Ints = window_of(forecast.local_hour)
     needed = needs_of(fleet, rules, forecast).nested()
     bid = forecast.load_mw * (1 + config.dayahead.load_premium)
-    adder = start_adders(fleet, rules, forecast)
+    adder = start_adders(fleet, rules.config, forecast)
     worth = scarcity_worth(config.dayahead, commitment.offers, forecast.price_cap)
 
     def build(hour: int, previous_mw: Floats) -> Step:

@@ -128,6 +128,11 @@ class Units:
         """Thermal units that real time may start: minimum up and down time of an hour."""
         return self.thermal & (self.up_h <= 1) & (self.down_h <= 1)
 
+    @property
+    def peaker(self) -> Bools:
+        """Fast units without commitment: on where the plan of the day gives them output."""
+        return self.fast & ~self.committed
+
 
 @dataclass(frozen=True)
 class Fleet:

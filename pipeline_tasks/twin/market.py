@@ -156,7 +156,7 @@ def _carried(state: FleetState, before: TwinMarket, now: TwinMarket) -> FleetSta
     zero = np.zeros(len(place))
     return FleetState(
         day=state.day,
-        on=np.where(there, state.on[place], ~units.committed),
+        on=np.where(there, state.on[place], ~(units.committed | units.fast)),
         hours_in_state=np.where(there, state.hours_in_state[place], REST_H),
         output_mw=np.where(there, state.output_mw[place], zero),
         energy_mwh=np.where(there, state.energy_mwh[place], FIRST_FILL * units.store_mwh),

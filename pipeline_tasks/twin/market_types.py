@@ -119,7 +119,7 @@ class FleetState:
 
     Attributes:
         day: index of the day just committed; -1 before the first.
-        on: (unit,) committed in the last hour (units without commitment: True).
+        on: (unit,) committed in the last hour (peakers: planned to run; other units without commitment: True).
         hours_in_state: (unit,) hours since the last start or stop, at least 1.
         output_mw: (unit,) scheduled output of the last hour.
         energy_mwh: (unit,) stored energy of storages and reservoirs; 0 for others.
@@ -140,7 +140,7 @@ class DayCommitment:
 
     Attributes:
         day: index of the day.
-        on: (hour, unit) committed; always True for units without commitment.
+        on: (hour, unit) committed; for peakers, planned to run; always True for other units without commitment.
         schedule_mw: (hour, unit) output planned by the commitment (binding for storages and reservoirs within a band).
         started: (hour, unit) a start in the hour.
         previous_mw: (unit,) scheduled output of the hour before the first.

@@ -15,7 +15,8 @@ from models._kernel.grid.dcopf import DcOpf
 from models._kernel.grid.network import CostCurves, Floats, Ints
 from models._kernel.grid.opf_types import OpfCase
 from pipeline_tasks.twin.ancillary import reserve_products, reserve_requirements, scarcity_worth
-from pipeline_tasks.twin.dayahead import Rules, needs_of, output_limits, start_adders, store_band, with_starts
+from pipeline_tasks.twin.commitment_day import start_adders
+from pipeline_tasks.twin.dayahead import Rules, needs_of, output_limits, store_band, with_starts
 from pipeline_tasks.twin.dispatch import Step, anchored_curves, clear_product, offer_curves
 from pipeline_tasks.twin.fleet import Fleet
 from pipeline_tasks.twin.market_types import WINDOWS, Bools, DayActual, DayCommitment, DayForecast, ProductResult, window_of
@@ -42,7 +43,7 @@ def realtime_steps(
     hours, window = hour_of_step(actual), window_of(forecast.local_hour)
     needed = needs_of(fleet, rules, forecast).nested() * config.realtime.reserve_share
     curves = [offer_curves(fleet, commitment.offers, w) for w in range(len(WINDOWS))]
-    adder = start_adders(fleet, rules, forecast)
+    adder = start_adders(fleet, rules.config, forecast)
     worth = scarcity_worth(config.dayahead, commitment.offers, forecast.price_cap)
     lead = config.realtime.lead_min
     first = actual.minutes / (actual.minutes + lead) * units.p_max_mw

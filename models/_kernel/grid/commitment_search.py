@@ -111,17 +111,18 @@ def _prove(programme: Programme, relaxed: Linear, limits: Limits, state: Search)
     """Widen the box until the gap is proven or a limit cuts branch and bound short."""
     scale = max(abs(relaxed.objective), 1e-9)
     slack = FIRST_SHARE * limits.relative_gap * scale
-    for _ in range(STAGES):
+    for stage in range(STAGES):
         if state.gap <= limits.relative_gap:
             return
         settled = _stage(programme, relaxed, slack, limits, state)
+        last = stage >= STAGES - 2  # a relaxation far from the optimum is not reached by growing: the last stages take all that is needed
         if state.column is None:
-            slack *= GROWTH
+            slack = np.inf if last else slack * GROWTH
             continue
         needed = state.objective - limits.relative_gap * abs(state.objective) - relaxed.objective
         if not settled and slack >= needed:
             return
-        slack = min(slack * GROWTH, needed + 1e-6 * scale)
+        slack = needed + 1e-6 * scale if last else min(slack * GROWTH, needed + 1e-6 * scale)
 
 
 def _stage(programme: Programme, relaxed: Linear, slack: float, limits: Limits, state: Search) -> bool:
