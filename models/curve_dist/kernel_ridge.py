@@ -21,6 +21,7 @@ from models.curve_dist.params import KernelParams
 Array = npt.NDArray[np.float64]
 PRICE_GROUPS = ("price_1d", "price_2d", "price_3d", "price_7d")
 FORECAST_GROUPS = ("forecast", "forecast_1d", "forecast_7d")
+BLOCK = 64  # days of a block of the calendar
 USUAL_FORECASTS = 2  # quantities that the weights were chosen with; more of them share the same total weight
 
 
@@ -81,7 +82,7 @@ def restored(values: Array, shift: float, standard: Standard) -> Array:
 
 
 def kernel(rows: Array, columns: Array, row_dates: Array, column_dates: Array, params: KernelParams) -> Array:
-    """Kernel between two sets of days, shape (rows, columns).
+    """Kernel between two sets of days, shape (rows, columns); an entry is the same to the last bit whatever the other days are.
 
     Args:
         rows: features of one set, shape (r, f).
@@ -90,11 +91,33 @@ def kernel(rows: Array, columns: Array, row_dates: Array, column_dates: Array, p
         column_dates: day numbers, shape (c,).
         params: weights of its parts.
     """
-    inner = rows @ columns.T
+    inner = _inner(rows, columns, row_dates, column_dates)
     distance = np.maximum((rows**2).sum(axis=1)[:, None] + (columns**2).sum(axis=1)[None] - 2 * inner, 0.0)
     quadratic = np.exp(-params.shape * np.log1p(distance / (2 * params.shape)))
     decay = np.exp(-np.abs(row_dates[:, None] - column_dates[None]) / params.memory_days)
     return np.asarray(params.linear * inner + quadratic * (1 + params.drift * decay) + params.level * decay, dtype=np.float64)
+
+
+def _inner(rows: Array, columns: Array, row_dates: Array, column_dates: Array) -> Array:
+    """Inner products by calendar blocks of one size: a product of other sizes rounds differently, and a date would not come out the same."""
+    (left, place), (right, seat) = _blocks(rows, row_dates), _blocks(columns, column_dates)
+    tiles = np.matmul(left[:, None], right.transpose(0, 2, 1)[None])
+    return np.asarray(tiles.transpose(0, 2, 1, 3).reshape(len(left) * BLOCK, len(right) * BLOCK)[np.ix_(place, seat)])
+
+
+def _blocks(values: Array, dates: Array) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Values on a calendar cut into blocks, shape (blocks, BLOCK, f), and the place of each; of equal dates, each occurrence has its own calendar."""
+    day = dates.astype(np.int64)
+    order = np.argsort(day, kind="stable")
+    _, begin, count = np.unique(day[order], return_index=True, return_counts=True)
+    occurrence = np.empty(len(day), dtype=np.int64)
+    occurrence[order] = np.arange(len(day)) - np.repeat(begin, count)
+    first = int(day[order[0]]) // BLOCK if len(day) else 0
+    length = int(day[order[-1]]) // BLOCK - first + 1 if len(day) else 0
+    place = occurrence * length * BLOCK + day - first * BLOCK
+    calendar = np.zeros((int(count.max(initial=0)) * length * BLOCK, values.shape[1]))
+    calendar[place] = values
+    return calendar.reshape(-1, BLOCK, values.shape[1]), place
 
 
 def solve(gram: Array, values: Array, params: KernelParams) -> tuple[Array, Array]:

@@ -91,7 +91,7 @@ def _window(inputs: Array, dummies: Array, prices: Array, query: tuple[Array, Ar
     target = np.arcsinh((prices - level) / spread)
     mean, offset = design.mean(axis=0), target.mean(axis=0)
     coefficients = _lasso(np.asfortranarray(design - mean), np.ascontiguousarray((target - offset).T), share)
-    answer = (asked - mean) @ coefficients.T + offset
+    answer = np.stack([coefficients @ (row - mean) for row in asked]) + offset  # one by one: rounding must not depend on how many
     limited = np.clip(answer, target.min(axis=0) - 1.0, target.max(axis=0) + 1.0)
     return np.asarray(np.sinh(limited) * spread + level, dtype=np.float64)
 

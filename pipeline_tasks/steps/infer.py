@@ -67,9 +67,8 @@ def forecast(
 ) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
     """Rows of the curated table and of its drivers by run_id; nothing is written.
 
-    The features are read and hashed once, as known at the last decision. Every date is then answered by a freshly loaded
-    model, on what was known at its gate: answers in bulk, and after other answers, agree with single ones to rounding only, and
-    a date must come out to the last bit the same whichever run makes it.
+    The features are read and hashed once, as known at the last decision, and every date is answered on what was known at its gate.
+    A date comes out to the last bit the same whichever run makes it: models guarantee it (`laws.chunks_equal_whole`).
 
     Args:
         warehouse: open connection.
@@ -92,11 +91,12 @@ def forecast(
             " choose a date it covers (desk query 'select market, max(delivery_date) from features.ftr_day_ahead group by market')"
         )
     made = {}
+    with one_blas_thread():
+        fitted = tracking.load(ref)
     for run in runs:
         known = as_known(rows, run.as_of)
         data = features_of(known, run.delivery_date)
         with one_blas_thread():
-            fitted = tracking.load(ref)
             answer, explained = fitted.predict(data, as_of=run.as_of).frame, fitted.explain(data)
         answer = _degrade(answer, upstream_faults(warehouse, run, known))
         frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
