@@ -99,14 +99,17 @@ def kernel(rows: Array, columns: Array, row_dates: Array, column_dates: Array, p
 
 
 def _inner(rows: Array, columns: Array, row_dates: Array, column_dates: Array) -> Array:
-    """Inner products by calendar blocks of one size: a product of other sizes rounds differently, and a date would not come out the same."""
+    """Inner products by calendar blocks of one size: products of other sizes round differently."""
     (left, place), (right, seat) = _blocks(rows, row_dates), _blocks(columns, column_dates)
     tiles = np.matmul(left[:, None], right.transpose(0, 2, 1)[None])
     return np.asarray(tiles.transpose(0, 2, 1, 3).reshape(len(left) * BLOCK, len(right) * BLOCK)[np.ix_(place, seat)])
 
 
 def _blocks(values: Array, dates: Array) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Values on a calendar cut into blocks, shape (blocks, BLOCK, f), and the place of each; of equal dates, each occurrence has its own calendar."""
+    """Values on a calendar cut into blocks, shape (blocks, BLOCK, f), and the place of each.
+
+    Each occurrence of a date has a calendar of its own.
+    """
     day = dates.astype(np.int64)
     order = np.argsort(day, kind="stable")
     _, begin, count = np.unique(day[order], return_index=True, return_counts=True)

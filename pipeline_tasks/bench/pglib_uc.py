@@ -19,6 +19,7 @@ from pipeline_tasks.bench.core import Figure
 FOLDER = "pglib_uc"
 CASES = ("ca__2014-09-01_reserves_0", "ca__2014-12-01_reserves_0", "rts_gmlc__2020-07-06")
 GAP, STAGE_SECONDS = 1e-3, 90.0
+PROVEN, PROOF_SECONDS = ("rts_gmlc__*", "ca__*"), 300.0
 DAYS, DAY_GAP = 14, 0.01
 
 
@@ -88,6 +89,18 @@ def unit_commitment() -> list[Figure]:
         if path.is_file():
             figures += _instance(case, read_pglib(path))
     return figures + _chain()
+
+
+def unit_commitment_proofs() -> list[Figure]:
+    """Proven gap and seconds on every instance of rts_gmlc and ca, one after the other."""
+    folder = pglib_folder()
+    figures = []
+    for path in sorted(p for pattern in PROVEN for p in folder.glob(f"{pattern}.json.zst")) if folder is not None else ():
+        began = time.perf_counter()
+        answer = solve_commitment(read_pglib(path), relative_gap=GAP, time_limit=PROOF_SECONDS)
+        case = path.name.removesuffix(".json.zst")
+        figures += [Figure(case, "gap", answer.gap * 100, "%"), Figure(case, "solve", time.perf_counter() - began, "s")]
+    return figures
 
 
 def _instance(case: str, problem: CommitmentProblem) -> list[Figure]:

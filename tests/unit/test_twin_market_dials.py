@@ -102,7 +102,9 @@ def test_a_new_plant_produces_within_its_window_and_lowers_prices(plain, grown):
     before, after = (np.mean([r[2][d][1].da.hub_price.mean() for d in inside]) for r in (plain, grown))
     assert after < before
     offers = days[FIRST][0].offers
-    assert (offers.unit == len(market.fleet.units.names)).sum() == 3 * (1 + load_trading(profile="test").offers.blocks)  # windows; minimum output and blocks
+    assert (offers.unit == len(market.fleet.units.names)).sum() == 3 * (
+        1 + load_trading(profile="test").offers.blocks
+    )  # windows; minimum output and blocks
 
 
 def test_outages_of_a_new_plant_lie_in_its_window():
