@@ -203,7 +203,7 @@ def _frames(found: list[_Outage]) -> Outages:
         start, end = (round(h * 12) * 300_000 for h in (o.start, o.end))
         name = f"{o.kind}:{o.element.kind}:{o.element.name}:{start // 60_000}"
         common = (name, o.element.kind, o.element.name, o.kind)
-        heard = [(round(k * 60) * 60_000, round(e * 12) * 300_000) for k, e in o.said]
+        heard = list({round(k * 60) * 60_000: round(e * 12) * 300_000 for k, e in o.said}.items())  # of one minute the last word counts
         events.append((*common, heard[0][0], start, end, o.lost))
         said += [(*common, k, known, start, expected, o.lost) for k, (known, expected) in enumerate(heard)]
     kinds = {"outage_id": pl.String, "element_kind": pl.String, "element": pl.String, "kind": pl.String}

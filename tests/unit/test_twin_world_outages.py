@@ -95,10 +95,17 @@ def test_forced_outages_are_announced_after_they_began(found: Outages) -> None:
     assert delay.max() <= high
 
 
+def test_of_one_minute_an_outage_has_one_report() -> None:
+    short = tuple(OutageElement("unit", f"S{k}", 10.0, 300.0, 0.8, 0.0, hub=0) for k in range(20))
+    reports = simulate_outages(load_world("test"), CALENDAR, short, _mild(), NO_DIALS).reports
+    assert reports.height > 5000
+    assert not reports.select("outage_id", "known_ts").is_duplicated().any()
+
+
 def test_reports_are_revised_and_end_with_the_truth(found: Outages) -> None:
     ordered = found.reports.sort("outage_id", "revision")
     gaps = ordered.with_columns(pl.col("known_ts").diff().over("outage_id").alias("gap")).drop_nulls("gap")
-    assert gaps["gap"].dt.total_minutes().min() >= 0
+    assert gaps["gap"].dt.total_minutes().min() > 0
     joined = found.events.join(ordered.group_by("outage_id").last(), on="outage_id", suffix="_last")
     assert joined.height == found.events.height
     long = joined.filter(pl.col("end_ts") > pl.col("announced_ts"))
