@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
+
+from joblib.externals.loky import ProcessPoolExecutor
 
 from pipeline_tasks.twin.cache import DayStore
 from pipeline_tasks.twin.identity import profile_digest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline_tasks.twin.simulation import Simulation
 
 CHAIN_DAYS = 5  # days committed before they are handed over
+WATCH_S = 0.5  # how often a process looks whether its parent lives
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,13 @@ def _simulation(work: Work) -> Simulation:
     return Simulation(work.profile, work.last)
 
 
-def _end_with_the_parent() -> None:
+def _end_with_the_parent(parent: int) -> None:
     """A process whose parent was killed ends too; without this it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
 
     def watch() -> None:
-        if parent is not None:
-            wait([parent.sentinel])
-            os._exit(1)
+        while os.getppid() == parent:
+            time.sleep(WATCH_S)
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -110,8 +111,8 @@ class Crew:
         Raises:
             Exception: what a process raised; days that were finished stay.
         """
-        context = multiprocessing.get_context("spawn")
-        self._slots = [ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_the_parent) for _ in range(self._count)]
+        # loky starts processes without running the parent's main script again: that of an orchestrator must not run in them
+        self._slots = [ProcessPoolExecutor(1, initializer=_end_with_the_parent, initargs=(os.getpid(),)) for _ in range(self._count)]
         self._idle = set(range(self._count))
         try:
             self._assign()
@@ -125,7 +126,7 @@ class Crew:
             self._chain.clear()
             self._ready.clear()
             for slot in self._slots:
-                slot.shutdown(wait=True, cancel_futures=True)
+                slot.shutdown(wait=True)
 
     def _assign(self) -> None:
         """Give idle processes work: the first one the chain while there is any."""
@@ -137,12 +138,12 @@ class Crew:
                     self._idle.discard(slot)
                     until = self._chain.popleft()
                     future = self._slots[slot].submit(self._work.commit, until)
-                    future.add_done_callback(lambda f, until=until: self._committed(f, until))  # type: ignore[misc]
+                    future.add_done_callback(lambda f, until=until: self._committed(f, until))
                 elif self._ready:
                     self._idle.discard(slot)
                     delivery = self._ready.popleft()
                     future = self._slots[slot].submit(self._work.clear, delivery)
-                    future.add_done_callback(lambda f, slot=slot, day=delivery: self._cleared(f, slot, day))  # type: ignore[misc]
+                    future.add_done_callback(lambda f, slot=slot, day=delivery: self._cleared(f, slot, day))
 
     def _committed(self, future: Future[None], until: date) -> None:
         with self._changed:

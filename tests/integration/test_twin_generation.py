@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from config.settings import get_settings
+from config.settings import REPO_ROOT, get_settings
 from pipeline_tasks.sources.twin import OBJECTS
 from pipeline_tasks.twin.cache import DayStore
 from pipeline_tasks.twin.content import hashes
@@ -46,6 +49,32 @@ def test_one_process_two_processes_and_a_longer_horizon_give_the_same_content(
     assert all(p["rows"] for p in found[0]["parts"] if p["part"] in {"prices_da", "nodal_prices_rt", "truth_shadow_prices"})
     shorter = hashes("test", PROFILE.date_of(5))
     assert shorter["sha"] != found[0]["sha"]
+
+
+SCRIPT = """
+if __name__ != "__main__":
+    raise SystemExit("the main script was run again")
+from datetime import date
+from pipeline_tasks.twin.generate import days_of, generate, store_of
+from pipeline_tasks.twin.profiles import load_profile
+profile = load_profile("test")
+assert list(generate(profile, profile.date_of(1), store_of(profile), processes=2)) == days_of(profile, profile.date_of(1))
+"""
+
+
+def test_processes_do_not_run_the_main_script_again(tmp_path: Path, cache: Path) -> None:
+    """An orchestrator's script may not run in them: it would open its metadata database."""
+    script = tmp_path / "orchestrator"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=REPO_ROOT,
+        env={**os.environ, "PYTHONPATH": str(REPO_ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def _made(profile: TwinProfile, last: date) -> DayStore:
