@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from models._kernel.grid.commitment import roll, solve_commitment
+from models._kernel.grid.commitment import fixed_bounds, roll, solve_commitment
+from models._kernel.grid.commitment_cuts import capacity_rows, strengthened
+from models._kernel.grid.commitment_highs import linear
+from models._kernel.grid.commitment_model import build_model
 from models._kernel.grid.commitment_types import (
     Commitment,
     CommitmentProblem,
@@ -348,6 +352,45 @@ def test_a_chain_of_days_keeps_every_rule():
         assert np.array_equal(again.on, answer.on)
         assert np.array_equal(again.output_mw, answer.output_mw)
         first = problem
+
+
+# --- cutting planes --------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(problem=markets(), seed=st.integers(0, 2**16))
+def test_cuts_exclude_no_commitment(problem, seed):
+    """With every cut that is found, also at points that are not the relaxed one, each switching pattern costs what it cost without."""
+    model = build_model(problem)
+    relaxed = linear(model.programme, model.programme.lower, model.programme.upper)
+    if relaxed is None:
+        return
+    programme = model.programme
+    for price in (programme.cost, programme.cost * np.random.default_rng(seed).uniform(0.2, 3.0, len(programme.cost))):
+        tight, _ = strengthened(replace(programme, cost=price), capacity_rows(problem, model))
+        programme = replace(tight, cost=programme.cost)
+    choices = [list(itertools.product((False, True), repeat=problem.n_hours)) for _ in problem.units]
+    rng = np.random.default_rng(seed)
+    for _ in range(25):
+        on = np.array([options[rng.integers(len(options))] for options in choices])
+        bounds = fixed_bounds(model, on)
+        free, cut = linear(model.programme, *bounds), linear(programme, *bounds)
+        assert (free is None) == (cut is None), on
+        if free is not None and cut is not None:
+            assert cut.objective == pytest.approx(free.objective, rel=1e-7, abs=1e-4), on
+
+
+def test_cuts_close_the_gap_of_a_need_that_is_no_multiple_of_a_unit():
+    """60 MW from units of 50 MW: the relaxation starts 1.2 of them, two are needed. Rounding alone gives the optimum as the bound."""
+    units = tuple(ThermalUnit(f"u{k}", 0.0, 50.0, ((0.0, 0.0), (50.0, 50.0)), ((1, 100.0),), 1, 1) for k in range(3))
+    problem = CommitmentProblem(np.array([60.0]), units, tuple(UnitState(False, 5, 0.0) for _ in units))
+    model = build_model(problem)
+    plain = linear(model.programme, model.programme.lower, model.programme.upper)
+    assert plain is not None
+    assert plain.objective == pytest.approx(60.0 + 120.0)
+    assert strengthened(model.programme, capacity_rows(problem, model))[1].objective == pytest.approx(60.0 + 200.0)
+    answer = solve_commitment(problem, relative_gap=1e-6)
+    assert answer.objective == pytest.approx(260.0)
 
 
 # --- PGLib-UC ------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from models._kernel.grid.commitment_cuts import capacity_rows, strengthened
 from models._kernel.grid.commitment_highs import Linear, linear
+from models._kernel.grid.commitment_matrix import Programme
 from models._kernel.grid.commitment_model import Model, build_model
 from models._kernel.grid.commitment_result import read_commitment, startup_costs, transitions
 from models._kernel.grid.commitment_round import repaired
@@ -15,7 +17,7 @@ from models._kernel.grid.commitment_types import Commitment, CommitmentProblem, 
 from models._kernel.grid.commitment_validate import validate_commitment
 from models._kernel.grid.network import Floats, GridError
 
-__all__ = ["roll", "solve_commitment", "startup_costs", "validate_commitment"]
+__all__ = ["fixed_bounds", "roll", "solve_commitment", "startup_costs", "validate_commitment"]
 
 THRESHOLDS = (0.3, 0.5, 0.15, 0.7, 0.05)
 
@@ -57,7 +59,10 @@ def solve_commitment(
             if answer is not None:
                 yield answer.column
 
-    state = search(model.programme, Limits(relative_gap, node_limit, time_limit), propose)
+    def strengthen(programme: Programme) -> tuple[Programme, Linear]:
+        return strengthened(programme, capacity_rows(problem, model))
+
+    state = search(model.programme, Limits(relative_gap, node_limit, time_limit), propose, strengthen)
     if state.column is None:
         raise GridError("the search ended without a commitment")
     on = np.round(state.column[model.layout.on]).astype(bool)
@@ -77,7 +82,7 @@ class _Dispatch:
     def __call__(self, on: Flags) -> Linear | None:
         key = on.tobytes()
         if key not in self._known:
-            self._known[key] = linear(self._model.programme, *_fixed(self._model, on))
+            self._known[key] = linear(self._model.programme, *fixed_bounds(self._model, on))
         return self._known[key]
 
 
@@ -100,8 +105,8 @@ def roll(problem: CommitmentProblem, commitment: Commitment, hours: int) -> Comm
     return CommitmentState(tuple(units), kept)
 
 
-def _fixed(model: Model, on: Flags) -> tuple[Floats, Floats]:
-    """Bounds with the switching of a pattern."""
+def fixed_bounds(model: Model, on: Flags) -> tuple[Floats, Floats]:
+    """Bounds (lower, upper) of all columns with the switching of a pattern, shape (units, T)."""
     lower, upper = model.programme.lower.copy(), model.programme.upper.copy()
     start, stop = transitions(on, model.fleet.on_before)
     for block, value in ((model.layout.on, on), (model.layout.start, start), (model.layout.stop, stop)):

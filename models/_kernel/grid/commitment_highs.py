@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from models._kernel.grid.commitment_matrix import Programme
-from models._kernel.grid.network import Floats, GridError
+from models._kernel.grid.network import Floats, GridError, Ints
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,33 @@ def linear(programme: Programme, lower: Floats, upper: Floats) -> Linear | None:
     Raises:
         GridError: the programme is unbounded or the solver failed.
     """
-    highs = _solver(programme, lower, upper, whole=False)
+    return _optimum(_solver(programme, lower, upper, whole=False))
+
+
+class Relaxation:
+    """A programme's linear relaxation that grows row by row and is solved again from its last basis."""
+
+    def __init__(self, programme: Programme) -> None:
+        """Take a feasible programme."""
+        self._highs = _solver(programme, programme.lower, programme.upper, whole=False)
+
+    def add(self, columns: Ints, values: Floats, most: float) -> None:
+        """One more row: values x[columns] <= most."""
+        self._highs.addRow(-np.inf, most, len(columns), columns.astype(np.int32), values)
+
+    def solve(self) -> Linear:
+        """The optimum.
+
+        Raises:
+            GridError: infeasible, unbounded, or the solver failed.
+        """
+        answer = _optimum(self._highs)
+        if answer is None:
+            raise GridError("the relaxation became infeasible; the rows added exclude every commitment")
+        return answer
+
+
+def _optimum(highs: Any) -> Linear | None:
     highs.run()
     status = highs.modelStatusToString(highs.getModelStatus())
     if status in {"Infeasible", "Primal infeasible or unbounded"}:

@@ -72,14 +72,14 @@ def _matching(fleet: Fleet, layout: Layout, rows: Rows) -> None:
         rows.put(row, switch.ravel()[places], -1.0)
 
 
-def _next_stop(fleet: Fleet, room: Floats) -> Floats:
+def next_stop(fleet: Fleet, room: Floats) -> Floats:
     """`room` where a stop in the next hour counts: not in the last hour, nor where an outage forces the stop."""
     counts = np.zeros(fleet.cap.shape, dtype=bool)
     counts[:, :-1] = ~fleet.out[:, 1:]
     return np.where(counts, room, 0.0)
 
 
-def _put_stop(rows: Rows, row: Ints, stop: Ints, value: Floats) -> None:
+def put_stop(rows: Rows, row: Ints, stop: Ints, value: Floats) -> None:
     """Entries of next hour's stop; rows and values run over (elements, T)."""
     rows.put(row[:, :-1], stop[:, 1:], value[:, :-1])
 
@@ -98,7 +98,7 @@ def _segments(fleet: Fleet, layout: Layout, rows: Rows) -> None:
     rows.put(row, layout.segment, 1.0)
     rows.put(row, layout.on[owner], -length)
     rows.put(row, layout.start[owner], lost_start)
-    _put_stop(rows, row, layout.stop[owner], np.where(brief, np.maximum(lost_stop - lost_start, 0.0), lost_stop))
+    put_stop(rows, row, layout.stop[owner], np.where(brief, np.maximum(lost_stop - lost_start, 0.0), lost_stop))
     both = brief & (lost_start > 0) & (lost_stop > 0)
     k, t = np.nonzero(both)
     second = rows.open((len(k),), upper=0.0)
@@ -109,7 +109,7 @@ def _segments(fleet: Fleet, layout: Layout, rows: Rows) -> None:
 
 
 def _next_stop_of(fleet: Fleet, owner: Ints, lost: Floats) -> Floats:
-    counts = _next_stop(fleet, np.ones(fleet.cap.shape))
+    counts = next_stop(fleet, np.ones(fleet.cap.shape))
     return lost * counts[owner]
 
 
@@ -138,14 +138,14 @@ def _limits(fleet: Fleet, layout: Layout, rows: Rows) -> None:
     """
     held = bool(layout.reserve.size)
     first, last = fleet.first[:, None], fleet.last_held[:, None]
-    lost_stop = _next_stop(fleet, np.maximum(fleet.cap - last, 0.0))
+    lost_stop = next_stop(fleet, np.maximum(fleet.cap - last, 0.0))
     lost_start = np.maximum(fleet.cap - first, 0.0)
     brief = (fleet.min_up == 1)[:, None]
     climbs = (fleet.cap - first - fleet.up[:, None] > 0) & (fleet.min_up >= 2)[:, None]
     every = ~fleet.must_off if held else climbs & ~fleet.must_off
     row = _masked(rows, every, 0.0)
     _limit_entries(fleet, layout, rows, row)
-    _climb(fleet, layout, rows, row, most=np.maximum(fleet.min_up - 2, 0))
+    climb(fleet, layout, rows, row, most=np.maximum(fleet.min_up - 2, 0))
     value = np.where(brief, np.maximum(lost_stop - lost_start, 0.0), lost_stop)
     _put(rows, row[:, :-1], layout.stop[:, 1:], value[:, :-1])
     both = every & brief & (lost_start > 0) & (lost_stop > 0)
@@ -156,7 +156,7 @@ def _limits(fleet: Fleet, layout: Layout, rows: Rows) -> None:
     reach = (fleet.cap - first - ((fleet.min_up - 1) * fleet.up)[:, None] > 0) & (fleet.min_up >= 2)[:, None] & ~fleet.must_off
     row = _masked(rows, reach, 0.0)
     _limit_entries(fleet, layout, rows, row)
-    _climb(fleet, layout, rows, row, most=fleet.min_up - 1)
+    climb(fleet, layout, rows, row, most=fleet.min_up - 1)
 
 
 def _limit_entries(fleet: Fleet, layout: Layout, rows: Rows, row: Ints) -> None:
@@ -166,7 +166,7 @@ def _limit_entries(fleet: Fleet, layout: Layout, rows: Rows, row: Ints) -> None:
     _put(rows, row, layout.on, -fleet.cap)
 
 
-def _climb(fleet: Fleet, layout: Layout, rows: Rows, row: Ints, *, most: Ints) -> None:
+def climb(fleet: Fleet, layout: Layout, rows: Rows, row: Ints, *, most: Ints) -> None:
     """What a start i hours ago still keeps out of reach: cap - first - i up, for i up to `most`, within the run since the last outage."""
     shape = fleet.cap.shape
     hour = np.broadcast_to(np.arange(shape[1]), shape)

@@ -2,8 +2,8 @@
 
 The linear relaxation gives a bound L and reduced costs d. A solution that costs less than L + s keeps every binary with |d| > s at its
 relaxed value, so branch and bound over the others alone proves min(its bound, L + s) for the whole problem. Small s makes a small problem
-that finds good commitments fast; s grows only as far as the proof needs. Before any branching the relaxation is rounded and what it
-leaves fractional is searched around the best rounding: often that is enough for the gap.
+that finds good commitments fast; s grows only as far as the proof needs. Before any branching the relaxation is rounded, cut and rounded
+again, and what it leaves fractional is searched around the best rounding: often that is enough for the gap.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from models._kernel.grid.network import Floats, GridError
 FIRST_SHARE, GROWTH, STAGES = 0.1, 4.0, 12
 
 Propose = Callable[[Floats], Iterator[Floats]]
+Strengthen = Callable[[Programme], tuple[Programme, Linear]]
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,14 @@ class Search:
         return max(self.objective - self.bound, 0.0) / max(abs(self.objective), 1e-9)
 
 
-def search(programme: Programme, limits: Limits, propose: Propose) -> Search:
+def search(programme: Programme, limits: Limits, propose: Propose, strengthen: Strengthen) -> Search:
     """Best feasible point with a proven bound.
 
     Args:
         programme: the mixed-integer programme.
         limits: when to stop.
         propose: feasible points to try, given the relaxed columns; most promising first.
+        strengthen: the programme with cutting planes, and its relaxation; asked once the roundings are not enough.
 
     Raises:
         GridError: no commitment is feasible, or none was found within the limits.
@@ -72,11 +74,11 @@ def search(programme: Programme, limits: Limits, propose: Propose) -> Search:
     if relaxed is None:
         raise GridError("no commitment is feasible; give Penalties (energy, oversupply, reserve) or check capacity and state")
     state = Search(np.inf, relaxed.objective, None)
-    for point in propose(relaxed.column):
-        state.take(float(programme.cost @ point), point)
-        if state.gap <= limits.relative_gap:
-            return state
-    if limits.node_limit == 0 and state.column is not None:
+    if _round(programme, relaxed, limits, propose, state) or (limits.node_limit == 0 and state.column is not None):
+        return state
+    programme, relaxed = strengthen(programme)
+    state.bound, state.method = max(state.bound, relaxed.objective), "cuts"
+    if _round(programme, relaxed, limits, propose, state):
         return state
     if state.column is not None:
         _around(programme, relaxed, limits, state)
@@ -84,6 +86,15 @@ def search(programme: Programme, limits: Limits, propose: Propose) -> Search:
     if state.column is None:
         raise GridError("no feasible commitment was found within the limits; raise node_limit or give Penalties")
     return state
+
+
+def _round(programme: Programme, relaxed: Linear, limits: Limits, propose: Propose, state: Search) -> bool:
+    """Try the points near the relaxed one; whether the gap is reached."""
+    for point in propose(relaxed.column):
+        state.take(float(programme.cost @ point), point)
+        if state.gap <= limits.relative_gap:
+            return True
+    return False
 
 
 def _around(programme: Programme, relaxed: Linear, limits: Limits, state: Search) -> None:

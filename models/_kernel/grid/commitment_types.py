@@ -196,7 +196,7 @@ class Commitment:
         objective: total cost, start-ups and penalties included.
         bound: no feasible commitment costs less than this (up to the solver's tolerance).
         gap: (objective - bound) / |objective|.
-        method: what closed the gap: `linear` (bound of the linear relaxation) or `tree` (branch and bound).
+        method: whose bound it is: `linear` (the relaxation's), `cuts` (the relaxation's with cutting planes) or `tree` (branch and bound).
         nodes: branch-and-bound nodes spent.
     """
 
