@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from models._kernel.grid.commitment_fleet import Fleet
+from models._kernel.grid.commitment_layout import Layout
 from models._kernel.grid.commitment_matrix import Rows, spans
-from models._kernel.grid.commitment_model import Layout
 from models._kernel.grid.network import Floats, Ints
 
 
