@@ -16,6 +16,7 @@ from config.markets import Market
 from models._kernel.grid.dcopf import DcOpf
 from models._kernel.grid.network import Ints, Network
 from models._kernel.grid.opf_types import OpfOptions
+from models._kernel.grid.topology import bridges
 from pipeline_tasks.twin.commitment_day import pools_of
 from pipeline_tasks.twin.dayahead import Rules, clear_dayahead, commit
 from pipeline_tasks.twin.dials import NewPlant
@@ -130,9 +131,10 @@ def _solver(network: Network, market: Market) -> DcOpf:
 
 
 def _corridors(fleet: Fleet, flows: SampledFlows, count: int) -> tuple[int, ...]:
-    """The most loaded branches between hubs, by mean flow."""
+    """The most loaded branches between hubs, by mean flow; not those whose loss would split the network."""
     branches = fleet.network.branches
-    between: Ints = np.flatnonzero(fleet.hub_of_bus[branches.from_bus] != fleet.hub_of_bus[branches.to_bus])
+    crossing: Ints = np.flatnonzero(fleet.hub_of_bus[branches.from_bus] != fleet.hub_of_bus[branches.to_bus])
+    between = np.setdiff1d(crossing, bridges(fleet.network))
     order = np.argsort(-np.abs(flows.flow_mw[:, between]).mean(axis=0), kind="stable")[:count]
     return tuple(sorted(between[order].tolist()))
 
