@@ -64,7 +64,8 @@ class ElementOutage(Dial):
 class NewPlant(Dial):
     """A plant of a class of the fleet, or of a fuel, that exists within the window.
 
-    It stands at `bus`, or where the lines of its hub can carry most.
+    It stands at `bus`, or where the lines of its hub can carry most. Wind (`wind`, on land, or `wind_offshore`) and `solar` give what the
+    weather at that place allows, offer it at 0 EUR/MWh and are curtailed like the others.
     """
 
     name: str

@@ -9,7 +9,7 @@ import polars as pl
 
 from models._kernel.grid.network import Floats
 from pipeline_tasks.twin.geography import SOLAR, Geography
-from pipeline_tasks.twin.noise import Calendar, Noise
+from pipeline_tasks.twin.noise import Calendar, Noise, named_seed
 from pipeline_tasks.twin.world_config import WorldConfig
 
 STEPS = 12
@@ -59,8 +59,8 @@ def five_minutes(
         raise IndexError(f"hours {window.start} to {window.stop} are not within the horizon of {calendar.frame.height} hours")
     days = calendar.frame.get_column("day").to_numpy()[[window.start, window.stop - 1]]
     offset = window.start - int(np.searchsorted(calendar.frame.get_column("day").to_numpy(), days[0]))
-    n_hubs, n_sites = len(geography.hubs), len(geography.sites.names)
-    noise = Noise(config.seed, calendar).five_minute("five_minutes", n_hubs + n_sites, range(int(days[0]), int(days[1]) + 1))
+    n_hubs = len(geography.hubs)
+    noise = _steps(config, geography, calendar, range(int(days[0]), int(days[1]) + 1))
     noise = noise[:, offset : offset + window.stop - window.start]
     loads, sites = (_around(a, e, window) for a, e in zip(actual, (edges.load, edges.sites), strict=True))
     load_size = config.demand.five_minute * loads[:, 1:-1]
@@ -72,6 +72,14 @@ def five_minutes(
     steps = stamps.dt.epoch("ms").to_numpy()[:, None] + np.arange(STEPS) * 300_000
     start = pl.Series("start_ts", steps.reshape(-1)).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     return FiveMinutes(start, load, output)
+
+
+def _steps(config: WorldConfig, geography: Geography, calendar: Calendar, days: range) -> Floats:
+    """Standard normals of hubs, then sites; sites of new plants draw from streams of their own, keyed by name."""
+    sites = geography.sites
+    drawn = [Noise(config.seed, calendar).five_minute("five_minutes", len(geography.hubs) + sites.own, days)]
+    drawn += [Noise(named_seed(config.seed, name), calendar).five_minute("five_minutes", 1, days) for name in sites.names[sites.own :]]
+    return np.concatenate(drawn)
 
 
 def _around(values: Floats, edge: Floats, window: slice) -> Floats:

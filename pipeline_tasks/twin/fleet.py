@@ -17,7 +17,7 @@ import numpy as np
 
 from models._kernel.grid.network import CostCurves, Floats, Generators, GridError, Ints, Network
 from pipeline_tasks.twin.fleet_config import FleetConfig, OffersConfig, Technology
-from pipeline_tasks.twin.geography import Geography
+from pipeline_tasks.twin.geography import Geography, Sites
 from pipeline_tasks.twin.market_types import Bools
 
 GOLDEN = 0.6180339887498949
@@ -236,7 +236,7 @@ def _units(
     bus, n, m = network.generators.bus[position], len(position), len(sites.names)
     hub, owners = geography.hub_of_bus[bus], unit_owners(n + m, config)
     case = class_units((tuple(_names(classes, hub, geography.hubs)), classes, owners[:n]), (bus, hub), capacity, config, offers, peak)
-    return joined(case, _site_units(geography, owners[n:], config, offers))
+    return joined(case, site_units(sites, owners[n:], _support(sites.is_wind, config), config, offers))
 
 
 def class_units(
@@ -259,7 +259,7 @@ def class_units(
     """
     names, classes, owners = labels
     kinds = [config.technologies[k] for k in classes]
-    fuelled = np.array([t.efficiency is not None for t in kinds])
+    fuelled = np.array([t.efficiency is not None for t in kinds], dtype=bool)
     committed = fuelled & (capacity >= config.commit_share * peak)
     p_min = np.round([t.minimum for t in kinds] * capacity, 1)
     p_min[fuelled & ~committed] = 0.0
@@ -302,9 +302,19 @@ def class_units(
     )
 
 
-def _site_units(geography: Geography, owners: tuple[str, ...], config: FleetConfig, offers: OffersConfig) -> Units:
-    """One unit for each site of wind and sun."""
-    sites = geography.sites
+def site_units(
+    sites: Sites, owners: tuple[str, ...], support: Floats, config: FleetConfig, offers: OffersConfig, *, first: int = 0
+) -> Units:
+    """One unit for each site of wind and sun.
+
+    Args:
+        sites: where they stand.
+        owners: owner of each.
+        support: EUR/MWh that each is paid to run.
+        config: the classes.
+        offers: number of blocks.
+        first: position in the geography's sites of the first one.
+    """
     m, capacity = len(sites.names), np.round(sites.capacity_mw, 1)
     kind = tuple("solar" if k == "solar" else "wind" for k in sites.kind)
     start, size, heat = _blocks([None] * m, np.zeros(m), capacity, offers.blocks, config.spread)
@@ -315,7 +325,7 @@ def _site_units(geography: Geography, owners: tuple[str, ...], config: FleetConf
         fuel=kind,
         owner=owners,
         bus=sites.bus,
-        hub=geography.hub_of_bus[sites.bus],
+        hub=sites.hub,
         p_min_mw=zero,
         p_max_mw=capacity,
         ramp_mw_per_min=np.full(m, np.inf),
@@ -333,11 +343,11 @@ def _site_units(geography: Geography, owners: tuple[str, ...], config: FleetConf
         forced_rate=zero,
         repair_h=np.ones(m),
         planned_weeks=zero,
-        support=_support(sites.is_wind, config),
+        support=support,
         store_mwh=zero,
         round_trip=np.ones(m),
         capacity_factor=zero,
-        site=np.arange(m),
+        site=first + np.arange(m),
         committed=zero.astype(bool),
         must_run=zero.astype(bool),
     )

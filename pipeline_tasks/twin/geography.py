@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import chain
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -31,7 +33,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Sites:
-    """Wind and solar sites, all arrays of one length; wind sites first.
+    """Wind and solar sites, all arrays of one length: the map's own, wind before sun, then those of a scenario's new plants.
 
     Attributes:
         names: unique labels, `WIND_NORTH_1`, `SOLAR_CITY_2`.
@@ -39,6 +41,7 @@ class Sites:
         bus, hub: positions in the network's buses and in `Geography.hubs`.
         capacity_mw: installed.
         points: where they are.
+        windows: first and last market-local date of each site that a scenario adds, None for the map's own: those are always there.
     """
 
     names: tuple[str, ...]
@@ -47,11 +50,17 @@ class Sites:
     hub: Ints
     capacity_mw: Floats
     points: Points
+    windows: tuple[tuple[date, date] | None, ...]
 
     @property
     def is_wind(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Mask of the wind sites."""
         return np.array([k != SOLAR for k in self.kind])
+
+    @property
+    def own(self) -> int:
+        """Number of the map's own sites; those of new plants stand behind them."""
+        return sum(w is None for w in self.windows)
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,21 @@ class Geography:
         """Load of the buses: (n_hubs, t) -> (n_buses, t), same unit."""
         loads: Floats = hub_load_mw[self.hub_of_bus] * self.bus_share[:, None]
         return loads
+
+    def with_sites(self, more: Sites) -> Geography:
+        """The same map with more sites behind its own."""
+        mine = self.sites
+        points = Points(*(np.concatenate([getattr(s.points, c) for s in (mine, more)]) for c in ("x_km", "y_km", "lon", "lat")))
+        joined = Sites(
+            names=tuple(chain(mine.names, more.names)),
+            kind=tuple(chain(mine.kind, more.kind)),
+            bus=np.concatenate([mine.bus, more.bus]),
+            hub=np.concatenate([mine.hub, more.hub]),
+            capacity_mw=np.concatenate([mine.capacity_mw, more.capacity_mw]),
+            points=points,
+            windows=tuple(chain(mine.windows, more.windows)),
+        )
+        return replace(self, sites=joined)
 
 
 def build_geography(network: Network, config: WorldConfig) -> Geography:
@@ -174,7 +198,7 @@ def _sites(network: Network, config: WorldConfig, buses: Points, hub_of_bus: Int
             ]
     names, kinds_, bus, hubs, capacity = zip(*found, strict=True)
     at = np.array(bus, dtype=np.int64)
-    return Sites(names, kinds_, at, np.array(hubs, dtype=np.int64), np.array(capacity), buses.at(at))
+    return Sites(names, kinds_, at, np.array(hubs, dtype=np.int64), np.array(capacity), buses.at(at), (None,) * len(names))
 
 
 def _kinds(source: str, sizes: Floats, offshore: float) -> list[str]:

@@ -16,6 +16,7 @@ from config.markets import Market
 from models._kernel.grid.dcopf import DcOpf
 from models._kernel.grid.network import Ints, Network
 from models._kernel.grid.opf_types import OpfOptions
+from models._kernel.grid.topology import bridges
 from pipeline_tasks.twin.commitment_day import pools_of
 from pipeline_tasks.twin.dayahead import Rules, clear_dayahead, commit
 from pipeline_tasks.twin.dials import NewPlant
@@ -23,7 +24,7 @@ from pipeline_tasks.twin.fleet import Fleet, Units, build_fleet
 from pipeline_tasks.twin.fleet_config import TradingConfig
 from pipeline_tasks.twin.geography import Geography
 from pipeline_tasks.twin.market_types import DayActual, DayCommitment, DayForecast, DayResult, FleetState
-from pipeline_tasks.twin.new_plants import extended, plant_units
+from pipeline_tasks.twin.new_plants import extended, plant_sites, plant_units
 from pipeline_tasks.twin.outage_types import OutageElement
 from pipeline_tasks.twin.ratings import SampledFlows, loss_model, rated_network, sample_flows
 from pipeline_tasks.twin.realtime import clear_realtime, tripped
@@ -49,6 +50,7 @@ class TwinMarket:
         fleet: units on the rated network.
         rules: numbers, pools, losses.
         solver: dispatches the network, and buys load and reserve up to the market's cap; one per process.
+        geography: the map for the simulation of the world: new plants that live on wind and sun are sites behind its own.
         plants: new plants of the scenario, each with its window, and their units in the same order; not in `fleet`.
     """
 
@@ -56,6 +58,7 @@ class TwinMarket:
     fleet: Fleet
     rules: Rules
     solver: DcOpf
+    geography: Geography
     plants: tuple[tuple[NewPlant, Units], ...] = ()
     _others: dict[tuple[tuple[int, ...], float], TwinMarket] = field(default_factory=dict, repr=False, compare=False)
 
@@ -78,10 +81,12 @@ class TwinMarket:
         """The market as it is on a day: with the new plants whose window covers it, under the cap in force.
 
         Raises:
-            ValueError: the world was simulated with new plants that this market does not have.
+            ValueError: the world was simulated with new plants, or on a map, that are not this market's.
         """
         if world.dials.new_plants != tuple(p for p, _ in self.plants):
             raise ValueError("world and market have different new plants; pass build_market the dials' new_plants")
+        if world.geography.sites.names != self.geography.sites.names:
+            raise ValueError("world and market have different sites; pass simulate_world the market's geography")
         delivery = world.calendar.start + timedelta(days=day)
         cap = float(min([self.market.price_cap, *(d.cap_eur_per_mwh for d in world.dials.price_caps if d.covers(delivery))]))
         key = (tuple(k for k, (p, _) in enumerate(self.plants) if p.covers(delivery)), cap)
@@ -96,7 +101,7 @@ class TwinMarket:
         for k in chosen:
             fleet = extended(fleet, self.plants[k][1])
         market = self.market.model_copy(update={"price_cap": cap})
-        return TwinMarket(market, fleet, replace(self.rules, pools=pools_of(fleet)), _solver(fleet.network, market))
+        return TwinMarket(market, fleet, replace(self.rules, pools=pools_of(fleet)), _solver(fleet.network, market), self.geography)
 
 
 def build_market(
@@ -111,9 +116,12 @@ def build_market(
     flows = sample_flows(bare, config.ratings, config.fleet)
     fleet = replace(bare, network=rated_network(bare, flows, config.ratings))
     rules = Rules(config, pools_of(fleet), loss_model(fleet, flows, config.losses), _corridors(fleet, flows, config.dayahead.contingencies))
-    built = [plant_units(fleet, plants, config)] if plants else []
-    new = tuple((p, u.take([k])) for u in built for k, p in enumerate(plants))
-    return TwinMarket(market, fleet, rules, _solver(fleet.network, market), new)
+    if not plants:
+        return TwinMarket(market, fleet, rules, _solver(fleet.network, market), geography)
+    sites = plant_sites(fleet, geography, plants)
+    units = plant_units(fleet, sites, plants, config)
+    new = tuple((p, units.take([k])) for k, p in enumerate(plants))
+    return TwinMarket(market, fleet, rules, _solver(fleet.network, market), geography.with_sites(sites), new)
 
 
 def _solver(network: Network, market: Market) -> DcOpf:
@@ -123,9 +131,10 @@ def _solver(network: Network, market: Market) -> DcOpf:
 
 
 def _corridors(fleet: Fleet, flows: SampledFlows, count: int) -> tuple[int, ...]:
-    """The most loaded branches between hubs, by mean flow."""
+    """The most loaded branches between hubs, by mean flow; not those whose loss would split the network."""
     branches = fleet.network.branches
-    between: Ints = np.flatnonzero(fleet.hub_of_bus[branches.from_bus] != fleet.hub_of_bus[branches.to_bus])
+    crossing: Ints = np.flatnonzero(fleet.hub_of_bus[branches.from_bus] != fleet.hub_of_bus[branches.to_bus])
+    between = np.setdiff1d(crossing, bridges(fleet.network))
     order = np.argsort(-np.abs(flows.flow_mw[:, between]).mean(axis=0), kind="stable")[:count]
     return tuple(sorted(between[order].tolist()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from hashlib import blake2b
 
 import numpy as np
 import polars as pl
@@ -42,6 +43,11 @@ STREAMS = (
     "outages",
     "five_minutes",
 )
+
+
+def named_seed(seed: int, name: str) -> int:
+    """Seed of the streams that belong to a name, whatever else exists."""
+    return int.from_bytes(blake2b(f"{seed}:{name}".encode(), digest_size=8).digest(), "big")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from models._kernel.grid.network import Floats
 from pipeline_tasks.twin.fronts import winter
-from pipeline_tasks.twin.geography import SOLAR, Geography
+from pipeline_tasks.twin.geography import SOLAR, Geography, Sites
 from pipeline_tasks.twin.noise import Calendar
 from pipeline_tasks.twin.weather import Conditions
 from pipeline_tasks.twin.world_config import RenewablesConfig, WorldConfig
@@ -38,9 +38,13 @@ def solar_share(config: RenewablesConfig, irradiance_w_m2: Floats, degc: Floats,
 
 
 def simulate_sites(config: WorldConfig, geography: Geography, calendar: Calendar, weather: tuple[Conditions, Conditions]) -> Series:
-    """Output of every site, MW, (n_sites, n_hours), from what happens and from what was forecast; weather is given at hubs, then sites."""
+    """Output of every site, MW, (n_sites, n_hours), from what happens and from what was forecast; weather is given at hubs, then sites.
+
+    A site that is not always there gives nothing outside its window.
+    """
     sites, first = geography.sites, len(geography.hubs)
     solar = np.array([k == SOLAR for k in sites.kind])
+    capacity = sites.capacity_mw[:, None] * _there(sites, calendar)
     found = []
     for conditions, doubt in zip(weather, (0.0, config.renewables.forecast_doubt_m_s), strict=True):
         wind = power_curve(config.renewables, conditions.wind_m_s[first:][~solar], doubt)
@@ -49,5 +53,15 @@ def simulate_sites(config: WorldConfig, geography: Geography, calendar: Calendar
         )
         output = np.empty((len(sites.names), calendar.frame.height))
         output[~solar], output[solar] = wind, sun
-        found.append(output * sites.capacity_mw[:, None])
+        found.append(output * capacity)
     return Series(found[0], found[1], found[0])
+
+
+def _there(sites: Sites, calendar: Calendar) -> Floats:
+    """(n_sites, n_hours): 1 while a site exists, else 0."""
+    ordinal = calendar.column("day") + calendar.start.toordinal()
+    there = np.ones((len(sites.names), len(ordinal)))
+    for row, window in zip(there, sites.windows, strict=True):
+        if window is not None:
+            row[:] = (ordinal >= window[0].toordinal()) & (ordinal <= window[1].toordinal())
+    return there

@@ -13,7 +13,8 @@ from models._kernel.grid.network import Floats, Network
 from pipeline_tasks.contracts import TS_DTYPE
 from pipeline_tasks.sources.clock import publication
 from pipeline_tasks.sources.importers import DayRule, LagRule
-from pipeline_tasks.twin.fleet import Fleet
+from pipeline_tasks.twin.dials import NewPlant
+from pipeline_tasks.twin.fleet import Fleet, Units
 from pipeline_tasks.twin.profiles import TwinProfile
 from pipeline_tasks.twin.world_types import World
 
@@ -35,6 +36,7 @@ class Scene:
         network: the network with its limits in force.
         fleet: units and hubs.
         world: weather, load, fuels, outages.
+        plants: new plants of the scenario with their units; in `fleet` on the days of their windows only.
     """
 
     market: Market
@@ -42,6 +44,7 @@ class Scene:
     network: Network
     fleet: Fleet
     world: World
+    plants: tuple[tuple[NewPlant, Units], ...] = ()
 
     def starts(self, day: int, minutes: int) -> pl.Series:
         """UTC start of each step of a day."""

@@ -53,8 +53,8 @@ class Simulation:
         trading, plants = load_trading(profile=self.profile.name), self.profile.dials.new_plants
         market = build_market(network, geography, trading, settings, plants)
         calendar = Calendar.build(self.profile.start_date, self.last + AHEAD, settings.time_zone)
-        world = simulate_world(config, geography, market.elements, calendar, self.profile.dials)
-        return market, Scene(settings, self.profile, market.network, market.fleet, world)
+        world = simulate_world(config, market.geography, market.elements, calendar, self.profile.dials)
+        return market, Scene(settings, self.profile, market.network, market.fleet, world, market.plants)
 
     @property
     def market(self) -> TwinMarket:

@@ -147,7 +147,8 @@ def _carry(config: WorldConfig, points: Points, reach_km: float) -> Floats:
     ax, ay = x.ravel(), y.ravel()
     kernel = np.exp(-np.hypot(ax[:, None] - ax, ay[:, None] - ay) / reach_km)
     towards = np.exp(-np.hypot(points.x_km[:, None] - ax, points.y_km[:, None] - ay) / reach_km)
-    weights = np.linalg.solve(np.linalg.cholesky(kernel), towards.T).T
+    factor = np.linalg.cholesky(kernel)
+    weights = np.stack([np.linalg.solve(factor, place) for place in towards])  # one by one: a place's digits hang on no other place
     scaled: Floats = weights / np.linalg.norm(weights, axis=1, keepdims=True)
     return scaled
 

@@ -39,7 +39,7 @@ def simulate_world(
 
     Args:
         config: the profile's world (`load_world`).
-        geography: hubs and sites (`build_geography`).
+        geography: hubs and sites (`TwinMarket.geography`, or `build_geography` where no plant is new).
         elements: units and lines that can be out.
         calendar: hours shown; its start is the start of every recursion, less the warm-up.
         dials: the scenario.

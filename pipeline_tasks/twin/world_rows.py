@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,7 @@ def world_rows(scene: Scene, day: int, cleared: ProductResult) -> dict[str, pl.D
         "commodities": _settlements(scene, day),
         "outages": _outages(scene, day),
         "voyages": _voyages(scene, day),
+        "grid_units": _grid_units(scene, day),
     }
     return parts | _network(scene) if day == 0 else parts
 
@@ -128,8 +129,8 @@ def _published(scene: Scene, frame: pl.DataFrame, day: int) -> pl.DataFrame:
 
 def _outages(scene: Scene, day: int) -> pl.DataFrame:
     """Reports of outages of units and branches, and of closed passages."""
-    units, branches = scene.fleet.units, scene.network.branches
-    size = dict(zip((f"unit {n}" for n in units.names), units.p_max_mw, strict=True))
+    branches, known = scene.network.branches, [scene.fleet.units, *(u for _, u in scene.plants)]
+    size = {f"unit {name}": mw for units in known for name, mw in zip(units.names, units.p_max_mw, strict=True)}
     size |= dict(zip((f"line {n}" for n in branches.names), branches.rating_mw, strict=True))
     nominal = pl.concat_str("element_kind", "element", separator=" ").replace_strict(list(size), list(size.values()), default=None)
     reports = scene.world.outages.reports.with_columns(nominal_mw=nominal.cast(pl.Float64).round(2)).select(
@@ -178,11 +179,48 @@ def _voyages(scene: Scene, day: int) -> pl.DataFrame:
     return _published(scene, reports, day)
 
 
+def _grid_units(scene: Scene, day: int) -> pl.DataFrame:
+    """Units that are in force from the day on: all on the first day, later new plants on the first day of their windows.
+
+    Known on the day before; a new plant's end is known with it.
+    """
+    units, delivery = scene.fleet.units, scene.delivery(day)
+    hubs, buses = pl.Series(scene.fleet.hubs, dtype=pl.String), pl.Series(scene.network.buses.names, dtype=pl.String)
+    windows = {p.name: p for p, _ in scene.plants}
+    ends = [_after(scene, windows[n].last) if n in windows else None for n in units.names]
+    begins = pl.Series([day == 0 or (n in windows and windows[n].first == delivery) for n in units.names], dtype=pl.Boolean)
+    frame = pl.DataFrame(
+        {
+            "unit_id": pl.Series(units.names, dtype=pl.String),
+            "bus": buses.gather(units.bus),
+            "hub": hubs.gather(units.hub),
+            "fuel": pl.Series(units.fuel, dtype=pl.String),
+            "owner": pl.Series(units.owner, dtype=pl.String),
+            "p_min_mw": np.round(units.p_min_mw, 3),
+            "p_max_mw": np.round(units.p_max_mw, 3),
+            "ramp_mw_per_min": _finite(np.round(units.ramp_mw_per_min, 4)),
+            "valid_to_ts": pl.Series(ends, dtype=TS_DTYPE),
+        }
+    ).filter(begins)
+    return _in_force(scene, frame, day)
+
+
+def _after(scene: Scene, last: date) -> datetime:
+    """UTC instant of the midnight that ends a market-local date."""
+    return datetime.combine(last + timedelta(days=1), time(), tzinfo=scene.market.zone).astimezone(UTC)
+
+
+def _in_force(scene: Scene, frame: pl.DataFrame, day: int) -> pl.DataFrame:
+    """Rows of the network model that hold from a day on and are known on the day before."""
+    dated = frame.with_columns(delivery_ts=pl.lit(scene.midnight(day)[0]).cast(TS_DTYPE))
+    return scene.dated(dated, FORECAST_KNOWN, 1440).drop("resolution_min")
+
+
 def _network(scene: Scene) -> dict[str, pl.DataFrame]:
-    """The network model, in force from the first day and known on the day before."""
+    """Buses and branches, in force from the first day on."""
     network, fleet, places = scene.network, scene.fleet, scene.world.geography.buses
     hubs, buses = pl.Series(fleet.hubs, dtype=pl.String), pl.Series(network.buses.names, dtype=pl.String)
-    lines, units = network.branches, fleet.units
+    lines, endless = network.branches, pl.lit(None, dtype=TS_DTYPE)
     parts = {
         "grid_buses": pl.DataFrame(
             {
@@ -207,21 +245,8 @@ def _network(scene: Scene) -> dict[str, pl.DataFrame]:
                 "emergency_mw": _finite(lines.emergency_mw),
             }
         ),
-        "grid_units": pl.DataFrame(
-            {
-                "unit_id": pl.Series(units.names, dtype=pl.String),
-                "bus": buses.gather(units.bus),
-                "hub": hubs.gather(units.hub),
-                "fuel": pl.Series(units.fuel, dtype=pl.String),
-                "owner": pl.Series(units.owner, dtype=pl.String),
-                "p_min_mw": np.round(units.p_min_mw, 3),
-                "p_max_mw": np.round(units.p_max_mw, 3),
-                "ramp_mw_per_min": _finite(np.round(units.ramp_mw_per_min, 4)),
-            }
-        ),
     }
-    valid = {"delivery_ts": pl.lit(scene.midnight(0)[0]).cast(TS_DTYPE), "valid_to_ts": pl.lit(None, dtype=TS_DTYPE)}
-    return {name: scene.dated(frame.with_columns(**valid), FORECAST_KNOWN, 1440).drop("resolution_min") for name, frame in parts.items()}
+    return {name: _in_force(scene, frame.with_columns(valid_to_ts=endless), 0) for name, frame in parts.items()}
 
 
 def _kind(tap: float, shift: float) -> str:

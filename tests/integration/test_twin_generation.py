@@ -16,7 +16,7 @@ from config.settings import REPO_ROOT, get_settings
 from pipeline_tasks.sources.twin import OBJECTS
 from pipeline_tasks.twin.cache import DayStore
 from pipeline_tasks.twin.content import hashes
-from pipeline_tasks.twin.dials import ElementOutage, FuelShock, ScenarioDials
+from pipeline_tasks.twin.dials import ElementOutage, FuelShock, NewPlant, ScenarioDials
 from pipeline_tasks.twin.generate import days_of, generate, store_of
 from pipeline_tasks.twin.profiles import TwinProfile, load_profile
 
@@ -128,3 +128,26 @@ def test_a_fuel_shock_changes_no_weather_load_or_vessel_and_nothing_before_it(ca
         assert not changed if day < first else not changed & untouched, day
         seen |= changed
     assert {"commodities", "prices_da", "offers", "truth_unit_costs"} <= seen
+
+
+def test_a_new_park_is_registered_and_changes_nothing_before_it_nor_what_no_plant_can_move(cache: Path) -> None:
+    plain = _made(PROFILE, LAST)
+    first, last = PROFILE.date_of(4), PROFILE.date_of(5)
+    park = NewPlant(first=first, last=last, name="PARK", hub="HUB_EAST", fuel="wind", capacity_mw=700)
+    dialled = _made(PROFILE.model_copy(update={"dials": ScenarioDials(new_plants=(park,))}), LAST)
+    never = {"quantities_hubs", "quantities_gas", "commodities", "voyages", "outages", "grid_buses", "grid_branches", "truth_ptdf"}
+    never |= {"truth_regimes", "truth_lng_effect"}
+    for day in days_of(PROFILE, LAST):
+        changed = _differing(plain, dialled, day)
+        if day < first:
+            assert not changed, day
+        elif day <= last:
+            assert {"units", "offers", "quantities_system", "prices_da", "prices_rt"} <= changed, day
+        assert not changed & never, day
+        assert ("grid_units" in changed) == (day == first), day
+    register = dialled.read("grid_units", days_of(PROFILE, LAST))
+    assert register is not None
+    assert register.row(-1, named=True)["unit_id"] == park.name
+    known = dialled.read("units", [first])
+    assert known is not None
+    assert set(known["unit_id"]) == set(register["unit_id"])

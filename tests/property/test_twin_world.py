@@ -12,10 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.markets import load_markets
 from models._kernel.grid.cases import load_pypower_case
 from models._kernel.grid.network import Network
 from pipeline_tasks.twin.dials import ElementOutage, FuelShock, HeatWave, NewPlant, PriceCap, RegimeOverride, ScenarioDials, WindDrought
+from pipeline_tasks.twin.fleet_config import load_trading
 from pipeline_tasks.twin.geography import Geography, build_geography
+from pipeline_tasks.twin.market import TwinMarket, build_market
+from pipeline_tasks.twin.new_plants import plant_sites
 from pipeline_tasks.twin.noise import Calendar
 from pipeline_tasks.twin.outage_types import OutageElement
 from pipeline_tasks.twin.world import simulate_world
@@ -213,6 +217,59 @@ def test_plants_and_caps_are_passed_on_and_change_nothing_here() -> None:
     dials = ScenarioDials(new_plants=(plant,), price_caps=(PriceCap(first=day, last=day, cap_eur_per_mwh=300),))
     assert _changed(dials) == set()
     assert _world(dials=dials).dials == dials
+
+
+@lru_cache(maxsize=1)
+def _market() -> TwinMarket:
+    network, _, geography, _ = _setting()
+    return build_market(network, geography, load_trading(profile="test"), load_markets()["twin"])
+
+
+@FEW
+@given(
+    window=WINDOW,
+    fuel=st.sampled_from(["wind", "wind_offshore", "solar"]),
+    hub=st.sampled_from(["HUB_NORTH", "HUB_CITY", "HUB_SOUTH"]),
+    capacity=st.floats(1, 2000),
+    second=st.booleans(),
+)
+def test_a_new_park_adds_its_own_series_and_changes_no_other_number(
+    window: tuple[date, date], fuel: str, hub: str, capacity: float, second: bool
+) -> None:
+    other = NewPlant(first=START, last=START + timedelta(DAYS), name="OTHER", hub="HUB_EAST", fuel="solar", capacity_mw=70)
+    park = NewPlant(first=window[0], last=window[1], name="PARK", hub=hub, fuel=fuel, capacity_mw=capacity)
+    plants = (other, park) if second else (park,)
+    _, config, geography, elements = _setting()
+    more = geography.with_sites(plant_sites(_market().fleet, geography, plants))
+    world = simulate_world(config, more, elements, _base().calendar, ScenarioDials(new_plants=plants))
+    own = len(geography.sites.names)
+    for name, values in _arrays(world).items():
+        mine = values[:own] if name.startswith("sites.") else values
+        assert mine.tobytes() == _arrays(_base())[name].tobytes(), name
+    for name, (frame, _) in _frames(world).items():
+        assert frame.equals(_frames(_base())[name][0]), name
+    fine, base = (w.five_minutes(0, w.n_hours) for w in (world, _base()))
+    assert fine.load_mw.tobytes() == base.load_mw.tobytes()
+    assert fine.sites_mw[:own].tobytes() == base.sites_mw.tobytes()
+    _park_is_plausible(world, (window[0] - START).days, (window[1] - START).days, capacity)
+    alone = simulate_world(
+        config, geography.with_sites(plant_sites(_market().fleet, geography, (park,))), elements, _base().calendar, ScenarioDials()
+    )
+    assert alone.sites.actual_mw[own:].tobytes() == world.sites.actual_mw[-1:].tobytes(), "a park does not feel another"
+    assert alone.five_minutes(0, 48).sites_mw[own:].tobytes() == world.five_minutes(0, 48).sites_mw[-1:].tobytes()
+
+
+def _park_is_plausible(world: World, first: int, last: int, capacity: float) -> None:
+    """The last site gives something within its window, never more than it has, nothing outside."""
+    inside = np.zeros(world.n_hours, dtype=bool)
+    inside[world.hours_of(first).start : world.hours_of(last).stop] = True
+    fine = world.five_minutes(0, world.n_hours).sites_mw[-1].reshape(world.n_hours, 12)
+    np.testing.assert_allclose(fine.mean(axis=1), world.sites.actual_mw[-1], atol=1e-9 * capacity)
+    assert fine.max() <= capacity * (1 + 1e-12)
+    for values in (world.sites.actual_mw[-1], world.sites.forecast_mw[-1]):
+        assert not values[~inside].any()
+        assert 0 <= values.min() < values[inside].max() <= capacity
+    assert not np.array_equal(world.sites.actual_mw[-1], world.sites.forecast_mw[-1])
 
 
 def test_another_element_changes_no_other_elements_outages() -> None:

@@ -41,7 +41,7 @@ def _built(dials, plants=None):
         network, geography, load_trading(profile="test"), load_markets()["twin"], dials.new_plants if plants is None else plants
     )
     calendar = Calendar.build(START, START + timedelta(days=DAYS - 1), "Europe/Berlin")
-    return market, simulate_world(config, geography, market.elements, calendar, dials)
+    return market, simulate_world(config, market.geography, market.elements, calendar, dials)
 
 
 def _run(market, world, count=DAYS):
@@ -158,6 +158,14 @@ def test_a_fuel_means_its_largest_class():
     config = load_trading(profile="test")
     assert technology_of("gas", config) == "ccgt"
     assert technology_of("ocgt", config) == "ocgt"
+
+
+def test_a_world_on_another_map_is_refused(plain):
+    park = PLANT.model_copy(update={"fuel": "wind"})
+    market, _ = _built(ScenarioDials(new_plants=(park,)))
+    elsewhere = replace(plain[1], dials=ScenarioDials(new_plants=(park,)))
+    with pytest.raises(ValueError, match="the market's geography"):
+        market.at(elsewhere, FIRST)
 
 
 def test_a_market_without_the_worlds_plants_is_refused(plain, grown):
