@@ -43,7 +43,8 @@ def snapshot(target: pl.DataFrame) -> pl.DataFrame:
         Columns of `ROW`, position, schema_json, row_json; one row per row of `target`.
     """
     place = pl.int_range(pl.len(), dtype=pl.Int64).alias("position")
-    return target.select(*ROW, place, pl.lit(schema_json(target)).alias("schema_json"), exact_rows(target))
+    key = [pl.col(name).cast(SERVED_FEATURES.column(name).type.polars) for name in ROW]  # schema_json keeps what it was
+    return target.select(*key, place, pl.lit(schema_json(target)).alias("schema_json"), exact_rows(target))
 
 
 def keep(warehouse: Warehouse, spec: ModelSpec, version: str, runs: Sequence[tuple[RunContext, pl.DataFrame]]) -> int:
