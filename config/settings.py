@@ -24,6 +24,7 @@ class Settings(BaseSettings):
             with `profile`: demo, test, or year for full.
         twin_cache: folder of generated twin data (`DESK_TWIN_CACHE`); unset means `twin` below `home`. May be shared by several homes.
         profile: `demo` uses the small training settings of config/models, `full` the real ones, `test` the smallest.
+        shadow_required: whether a promotion needs the verdict `promote` of a shadow run (`DESK_SHADOW_REQUIRED`); unset: with `full` only.
         code_sha: overrides the code version written with every row.
         host, port, user, password, secure: ClickHouse (`CLICKHOUSE_*`); no host means the embedded server.
         yardstick_user, steward_user and passwords: accounts of a configured server that may read and load the database `truth`.
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     profile: Literal["demo", "full", "test"] = "demo"
     twin_profile: str = ""
     twin_cache: Path | None = None
+    shadow_verdict: bool | None = Field(default=None, validation_alias="DESK_SHADOW_REQUIRED")
     code_sha: str = ""
     actor: str = Field(default_factory=lambda: os.environ.get("USER", "desk"))
     clickhouse_host: str = Field(default="", validation_alias="CLICKHOUSE_HOST")
@@ -62,6 +64,11 @@ class Settings(BaseSettings):
             if path and not os.environ.get(name):
                 values[name] = Path(path).read_text(encoding="utf-8").strip()
         return values
+
+    @property
+    def shadow_required(self) -> bool:
+        """Whether a promotion needs a won shadow run: as set, else with the full profile only."""
+        return self.profile == "full" if self.shadow_verdict is None else self.shadow_verdict
 
     @property
     def embedded(self) -> bool:

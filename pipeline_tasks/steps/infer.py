@@ -119,7 +119,7 @@ def forecast(warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, 
         with one_blas_thread():
             answer, explained = fitted.predict(data, as_of=run.as_of).frame, fitted.explain(data)
         seconds = time.perf_counter() - began
-        answer = _degrade(answer, upstream_faults(warehouse, run, known))
+        answer = _degrade(_degrade(answer, standing(warehouse, run, spec, ref)), upstream_faults(warehouse, run, known))
         frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
         made[run.run_id] = Made(frame, _drivers(frame, explained, spec), given, seconds)
     return made
@@ -159,6 +159,19 @@ def missing_dates(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: V
     published = set(done.get_column("delivery_date").to_list())
     covered = set(_dates_with_rows(warehouse, spec, ctx, days))
     return [d for d in days if d not in published and d in covered and ctx.on(d).as_of >= ref.cutoff]
+
+
+def standing(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, ref: VersionRef) -> str:
+    """What the watch held against the version before the run's decision time; empty for nothing.
+
+    A champion that is worse than its baseline is demoted; where nobody can take over it goes on, marked.
+    """
+    found = warehouse.query(
+        "select verdict, reason from ops.shadow_verdicts where model = {model:String} and market = {market:String} and question = 'demotion'"
+        " and champion_version = {version:String} and as_of < {as_of:DateTime64(3, 'UTC')} order by as_of desc, at_ts desc limit 1",
+        {"model": spec.name, "market": ctx.selection.key, "version": ref.version, "as_of": ctx.as_of},
+    )
+    return str(found.item(0, "reason")) if found.height and found.item(0, "verdict") == "demote" else ""
 
 
 def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame) -> str:

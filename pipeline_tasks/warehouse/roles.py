@@ -52,6 +52,7 @@ GRANTS: dict[Role, tuple[str, ...]] = {
         "SELECT ON curated.*",
         "SELECT ON ops.publications",
         "SELECT ON ops.check_results",
+        "SELECT ON ops.shadow_verdicts",
         "SELECT, INSERT, ALTER DELETE ON curated_shadow.*",
         "SELECT, INSERT ON ops.shadow_days",
     ),

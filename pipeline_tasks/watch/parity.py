@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -71,7 +71,7 @@ def compare(served: pl.DataFrame, rebuilt: pl.DataFrame, table: Table) -> Parity
     schemas = served.get_column("schema_json").unique(maintain_order=True).to_list()
     odd = [s for s in schemas if s != wanted]
     names = list(table.column_names)
-    texts = pl.Struct({name: pl.String for name in names})
+    texts = pl.Struct(dict.fromkeys(names, pl.String))
     right = rebuilt.select(*KEY, exact_rows(rebuilt.select(names)).str.json_decode(texts).alias("_rebuilt"))
     left = served.with_columns(pl.col("row_json").str.json_decode(texts).alias("_served"))
     joined = left.join(right, on=list(KEY), how="left", maintain_order="left")
@@ -144,6 +144,22 @@ def check(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelection, *, 
     return compare(served, as_decided(rows), spec.inputs)
 
 
+def check_recent(warehouse: Warehouse, model: str, market: str) -> Parity:
+    """`check` over the newest served delivery dates of a model and market selection, as many as config/schedules.yaml says."""
+    from config.markets import resolve_market
+    from models._kernel.registry import spec_of
+    from pipeline_tasks.steps.schedules import load_schedules
+
+    selection = resolve_market(market)
+    last = warehouse.scalar(
+        "select max(delivery_date) from ops.served_features where model = {model:String} and market = {market:String}"
+        " and hub in {hubs:Array(String)}",
+        {"model": model, "market": selection.market.key, "hubs": list(selection.hubs)},
+    )
+    first = last - timedelta(days=load_schedules().watch.parity_days - 1)
+    return check(warehouse, spec_of(model), selection, first=first, last=last)
+
+
 def served_rows(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelection, *, first: date, last: date) -> pl.DataFrame:
     """Snapshots of a model's inputs, the newest of each run, with whether the feature table was rebuilt since."""
     window = {"model": spec.name, "market": selection.market.key, "hubs": list(selection.hubs), "first": first, "last": last}
@@ -158,10 +174,7 @@ def served_rows(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelectio
         " group by from_date",
         window,
     )
-    later = [
-        (pl.col("delivery_date") >= b["from_date"]) & (pl.col("at_ts") < b["built_ts"])
-        for b in builds.iter_rows(named=True)
-    ]
+    later = [(pl.col("delivery_date") >= b["from_date"]) & (pl.col("at_ts") < b["built_ts"]) for b in builds.iter_rows(named=True)]
     return served.with_columns((pl.any_horizontal(later) if later else pl.lit(value=False)).alias("rebuilt"))
 
 

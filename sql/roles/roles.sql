@@ -63,5 +63,6 @@ grant SELECT ON features.* to desk_shadow;
 grant SELECT ON curated.* to desk_shadow;
 grant SELECT ON ops.publications to desk_shadow;
 grant SELECT ON ops.check_results to desk_shadow;
+grant SELECT ON ops.shadow_verdicts to desk_shadow;
 grant SELECT, INSERT, ALTER DELETE ON curated_shadow.* to desk_shadow;
 grant SELECT, INSERT ON ops.shadow_days to desk_shadow;

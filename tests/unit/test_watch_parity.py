@@ -100,4 +100,7 @@ def test_nothing_served_proves_nothing() -> None:
 def test_schema_changes_are_said() -> None:
     old = [["a", "Int64"], ["b", "String"], ["c", "Float64"]]
     assert changes(old, old) == ""
-    assert changes(old, [["b", "String"], ["a", "Float64"], ["d", "Bool"]]) == "removed c; added d (Bool); a: Int64 became Float64; columns moved"
+    assert (
+        changes(old, [["b", "String"], ["a", "Float64"], ["d", "Bool"]])
+        == "removed c; added d (Bool); a: Int64 became Float64; columns moved"
+    )

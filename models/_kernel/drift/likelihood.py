@@ -78,31 +78,41 @@ def volatility(distances: Array) -> Array:
     return out
 
 
-def ratios(
-    expectation: Expectation, expected: Array, seen: Array, before: Array, after: Array, relative: Array, faults: tuple[Hypothesis, ...]
-) -> dict[str, Array]:
-    """Log likelihood ratio of each fault on each day; minus infinity where a day is unknown.
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days to judge.
 
-    Args:
-        expectation: fitted expectation.
-        expected: expected days on its scale, shape (k, m).
-        seen: days as they came, in units of the feature, shape (k, m).
+    Attributes:
+        expected: on the scale of the expectation, shape (k, m).
+        seen: as they came, in units of the feature, shape (k, m).
         before: last hour of the day before, shape (k,).
         after: first hour expected after the day, shape (k,).
         relative: relative volatility, shape (k,).
-        faults: hypotheses.
     """
-    precision = np.linalg.inv(expectation.covariance)
-    scaled, clean = expectation.scale.forward(seen), expectation.scale.back(expected)
-    residual = scaled - expected
-    m = seen.shape[1]
-    plain = np.einsum("ij,jk,ik->i", residual, precision, residual) / relative
+
+    expected: Array
+    seen: Array
+    before: Array
+    after: Array
+    relative: Array
+
+
+def ratios(expectation: Expectation, days: Days, faults: tuple[Hypothesis, ...]) -> dict[str, Array]:
+    """Log likelihood ratio of each fault on each day, shape (k,); minus infinity where a day is unknown."""
+    precision, scale = np.linalg.inv(expectation.covariance), expectation.scale
+    scaled, clean = scale.forward(days.seen), scale.back(days.expected)
+    m = days.seen.shape[1]
+    plain = squared(scaled - days.expected, precision) / days.relative
     found: dict[str, Array] = {}
     for fault in faults:
-        faulty = np.array([fault.effect(clean[i], before[i : i + 1], after[i : i + 1]) for i in range(len(seen))]).reshape(seen.shape)
-        rest = scaled - expectation.scale.forward(faulty)
-        other = np.einsum("ij,jk,ik->i", rest, precision, rest) / relative
+        made = [fault.effect(c, b, a) for c, b, a in zip(clean, days.before[:, None], days.after[:, None], strict=True)]
+        other = squared(scaled - scale.forward(np.array(made).reshape(days.seen.shape)), precision) / days.relative
         ratio = (FREEDOM + m) / 2 * (np.log1p(plain / FREEDOM) - np.log1p(other / FREEDOM))
         ratio = np.where(np.isfinite(ratio), ratio, -np.inf)
         found[fault.name] = np.maximum(found[fault.name], ratio) if fault.name in found else ratio
     return found
+
+
+def squared(residual: Array, precision: Array) -> Array:
+    """Squared Mahalanobis length of each row, shape (k, m) -> (k,)."""
+    return np.asarray(np.einsum("ij,jk,ik->i", residual, precision, residual))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from models._kernel.drift.distance import Binned, against_other_years, binned, count_in, distances, trailing
 from models._kernel.drift.expected import Expectation, design, fit_expectation
-from models._kernel.drift.likelihood import Hypothesis, hypotheses, ratios, volatility
+from models._kernel.drift.likelihood import Days, Hypothesis, hypotheses, ratios, squared, volatility
 from models._kernel.drift.panel import DayPanel, season_days
 from models._kernel.drift.thresholds import calibrate
 
@@ -175,10 +175,10 @@ def _ahead(
     """The detectors that answer within the day: likelihood ratios, and those of plain faults."""
     residual = expectation.scale.forward(panel.values) - expected
     precision = np.linalg.inv(expectation.covariance)
-    relative = volatility(np.einsum("ij,jk,ik->i", residual, precision, residual) / panel.width)
+    relative = volatility(squared(residual, precision) / panel.width)
     days, before, clean = panel.values[rows], np.append(np.nan, panel.values[:-1, -1])[rows], expectation.scale.back(expected[rows])
     # tomorrow's first hour is not known: expected to stay at today's last
-    found = ratios(expectation, expected[rows], days, before, days[:, -1], relative[rows], faults)
+    found = ratios(expectation, Days(expected[rows], days, before, days[:, -1], relative[rows]), faults)
     floor = 0.01 * float(np.nanstd(panel.values)) + 1e-12
     size, wanted = (np.log(np.abs(side).mean(axis=1) + floor) for side in (days, clean))
     moves = np.ptp(days, axis=1) > 0

@@ -29,7 +29,7 @@ class DayPanel:
     @property
     def width(self) -> int:
         """Intervals per day."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:

@@ -66,7 +66,7 @@ def calibrate(statistics: Mapping[str, Array], *, shares: Mapping[str, float], b
     for _ in range(24):
         share = float(np.sqrt(lowest * highest))
         limits = np.array([upper_quantile(table[:, i], share * shares.get(n, 1.0)) for i, n in enumerate(names)])
-        alarms = (table > limits).any(axis=1)[index]
+        alarms = np.asarray(np.any(table > limits, axis=1))[index]
         if float(np.quantile(episodes(alarms), CONFIDENCE)) <= budget:
             lowest = share
         else:
