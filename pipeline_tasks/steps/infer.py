@@ -167,8 +167,9 @@ def standing(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, ref: Versio
     A champion that is worse than its baseline is demoted; where nobody can take over it goes on, marked.
     """
     found = warehouse.query(
-        "select verdict, reason from ops.shadow_verdicts where model = {model:String} and market = {market:String} and question = 'demotion'"
-        " and champion_version = {version:String} and as_of < {as_of:DateTime64(3, 'UTC')} order by as_of desc, at_ts desc limit 1",
+        "select verdict, reason from ops.shadow_verdicts where model = {model:String} and market = {market:String}"
+        " and question = 'demotion' and champion_version = {version:String} and as_of < {as_of:DateTime64(3, 'UTC')}"
+        " order by as_of desc, at_ts desc limit 1",
         {"model": spec.name, "market": ctx.selection.key, "version": ref.version, "as_of": ctx.as_of},
     )
     return str(found.item(0, "reason")) if found.height and found.item(0, "verdict") == "demote" else ""

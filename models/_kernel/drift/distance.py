@@ -73,8 +73,6 @@ def distances(window: Array, reference: Array, width: Array) -> dict[str, Array]
         gap = np.cumsum(p - q, axis=1)[:, :-1]
         starts = np.unique(np.linspace(0, p.shape[1], PSI_BINS, endpoint=False).astype(int))
         a, e = (np.maximum(np.add.reduceat(side, starts, axis=1), 1e-4) for side in (p, q))
-            np.add.reduceat(side, np.unique(np.linspace(0, p.shape[1], PSI_BINS, endpoint=False).astype(int)), axis=1) for side in (p, q)
-        ]
         found = {
             "psi": np.sum((a - e) * np.log(a / e), axis=1),
             "ks": np.max(np.abs(gap), axis=1, initial=0.0),

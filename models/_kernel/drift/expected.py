@@ -86,7 +86,7 @@ class Expectation:
     Attributes:
         scale: transform of the feature.
         centre, weights, intercept: the regression on standardised predictors.
-        covariance: of out-of-sample residuals, shape (m, m), shrunk (Ledoit & Wolf 2004).
+        precision: inverse covariance of out-of-sample residuals, shape (m, m), shrunk (Ledoit & Wolf 2004).
         residuals: out-of-sample residual of every day of the fit, shape (n, m); NaN where it could not be foretold.
     """
 
@@ -95,7 +95,7 @@ class Expectation:
     width: Array
     weights: Array
     intercept: Array
-    covariance: Array
+    precision: Array
     residuals: Array
 
     def predict(self, predictors: Array) -> Array:
@@ -123,7 +123,9 @@ def fit_expectation(panel: DayPanel, others: Sequence[Array]) -> Expectation:
         residuals[block] = y[block] - ((x[block] - centre) / width @ weights + intercept)
     known = residuals[rows]
     covariance = ledoit_wolf(known)[0] + np.eye(known.shape[1]) * max(1e-9, 1e-4 * float(known.var()))
-    return Expectation(scale, *_ridge(x[rows], y[rows]), covariance=np.asarray(covariance), residuals=residuals)
+    return Expectation(
+        scale, *_ridge(x[rows], y[rows]), precision=np.asarray(np.linalg.inv(covariance), dtype=np.float64), residuals=residuals
+    )
 
 
 def _ridge(x: Array, y: Array) -> tuple[Array, Array, Array, Array]:

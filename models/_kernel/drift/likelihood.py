@@ -99,7 +99,7 @@ class Days:
 
 def ratios(expectation: Expectation, days: Days, faults: tuple[Hypothesis, ...]) -> dict[str, Array]:
     """Log likelihood ratio of each fault on each day, shape (k,); minus infinity where a day is unknown."""
-    precision, scale = np.linalg.inv(expectation.covariance), expectation.scale
+    precision, scale = expectation.precision, expectation.scale
     scaled, clean = scale.forward(days.seen), scale.back(days.expected)
     m = days.seen.shape[1]
     plain = squared(scaled - days.expected, precision) / days.relative

@@ -174,8 +174,7 @@ def _ahead(
 ) -> dict[str, Array]:
     """The detectors that answer within the day: likelihood ratios, and those of plain faults."""
     residual = expectation.scale.forward(panel.values) - expected
-    precision = np.linalg.inv(expectation.covariance)
-    relative = volatility(squared(residual, precision) / panel.width)
+    relative = volatility(squared(residual, expectation.precision) / panel.width)
     days, before, clean = panel.values[rows], np.append(np.nan, panel.values[:-1, -1])[rows], expectation.scale.back(expected[rows])
     # tomorrow's first hour is not known: expected to stay at today's last
     found = ratios(expectation, Days(expected[rows], days, before, days[:, -1], relative[rows]), faults)
