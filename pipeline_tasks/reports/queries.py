@@ -111,7 +111,9 @@ limit 1 by model, question
 """
 
 CHAMPIONS = """
-select at_ts, action, actor, subject, JSONExtractString(payload_json, 'version') as version, JSONExtractString(payload_json, 'comment') as reason
+select
+  at_ts, action, actor, subject, JSONExtractString(payload_json, 'version') as version,
+  JSONExtractString(payload_json, 'comment') as reason
 from ops.audit_log
 where action in ('bootstrap_promotion', 'promotion', 'rollback', 'demotion') and endsWith(subject, {ending:String})
 order by seq desc

@@ -27,6 +27,7 @@ SHARES = {**dict.fromkeys(LIKELIHOOD, 1.0), **dict.fromkeys(SLOW, 0.1)}  # of th
 MIN_SEASON_DAYS = 120
 EARLIER_DAYS = 180  # a season counts as an earlier one when it lies so far back
 UNIT_FACTOR = 30.0  # a day so many times larger or smaller than expected came in another unit
+LEAST_EVIDENCE = 2.0  # nats: no likelihood ratio below it is an alarm, however calm clean history was
 NEVER = 0.001  # share of clean days on which the detector of a plain fault may fire and still be used
 TAIL_DAYS = 120  # days before the judged one that its statistics can depend on (volatility forgets the rest)
 
@@ -156,6 +157,7 @@ def fit_monitor(history: DayPanel, others: Sequence[Array] = (), options: Monito
     fixed = {n: v if float(np.mean(np.nan_to_num(clean[n]) > v)) <= NEVER else float("inf") for n, v in plain.items()}
     rated = {name: values for name, values in clean.items() if name not in fixed}
     thresholds = fixed | calibrate(rated, shares=SHARES, budget=chosen.budget, seed=chosen.seed)
+    thresholds |= {name: max(thresholds[name], LEAST_EVIDENCE) for name in LIKELIHOOD}
     return Monitor(expectation, faults, bins, season, history.year, thresholds, reference, mean, sigma, chosen)
 
 
@@ -181,11 +183,11 @@ def _ahead(
     floor = 0.01 * float(np.nanstd(panel.values)) + 1e-12
     size, wanted = (np.log(np.abs(side).mean(axis=1) + floor) for side in (days, clean))
     moves = np.ptp(days, axis=1) > 0
-    unknown = ~np.isfinite(size + wanted)
+    both = np.isfinite(before + size)
     return found | {
-        "unit": np.where(unknown, np.nan, np.abs(size - wanted)),
-        "stuck": np.where(np.isfinite(before), ((panel.width > 1) & ~moves).astype(np.float64), np.nan),
-        "repeat": np.where(np.isfinite(before), ((days[:, 0] == before) & moves).astype(np.float64), np.nan),
+        "unit": np.abs(size - wanted),
+        "stuck": np.where(both, ((panel.width > 1) & ~moves).astype(np.float64), np.nan),
+        "repeat": np.where(both, ((days[:, 0] == before) & moves).astype(np.float64), np.nan),
     }
 
 
