@@ -24,9 +24,11 @@ class Settings(BaseSettings):
             with `profile`: demo, test, or year for full.
         twin_cache: folder of generated twin data (`DESK_TWIN_CACHE`); unset means `twin` below `home`. May be shared by several homes.
         profile: `demo` uses the small training settings of config/models, `full` the real ones, `test` the smallest.
+        shadow_required: whether a promotion needs the verdict `promote` of a shadow run (`DESK_SHADOW_REQUIRED`); unset: with `full` only.
         code_sha: overrides the code version written with every row.
         host, port, user, password, secure: ClickHouse (`CLICKHOUSE_*`); no host means the embedded server.
         yardstick_user, steward_user and passwords: accounts of a configured server that may read and load the database `truth`.
+        shadow_user and password: account of a configured server as which challengers answer; without it there is no shadow run.
         mlflow_tracking_uri: MLflow server; unset means sqlite and files below `home`.
     """
 
@@ -37,6 +39,7 @@ class Settings(BaseSettings):
     profile: Literal["demo", "full", "test"] = "demo"
     twin_profile: str = ""
     twin_cache: Path | None = None
+    shadow_verdict: bool | None = Field(default=None, validation_alias="DESK_SHADOW_REQUIRED")
     code_sha: str = ""
     actor: str = Field(default_factory=lambda: os.environ.get("USER", "desk"))
     clickhouse_host: str = Field(default="", validation_alias="CLICKHOUSE_HOST")
@@ -48,17 +51,24 @@ class Settings(BaseSettings):
     clickhouse_yardstick_password: SecretStr = Field(default=SecretStr(""), validation_alias="CLICKHOUSE_YARDSTICK_PASSWORD")
     clickhouse_steward_user: str = Field(default="", validation_alias="CLICKHOUSE_STEWARD_USER")
     clickhouse_steward_password: SecretStr = Field(default=SecretStr(""), validation_alias="CLICKHOUSE_STEWARD_PASSWORD")
+    clickhouse_shadow_user: str = Field(default="", validation_alias="CLICKHOUSE_SHADOW_USER")
+    clickhouse_shadow_password: SecretStr = Field(default=SecretStr(""), validation_alias="CLICKHOUSE_SHADOW_PASSWORD")
     mlflow_tracking_uri: str = Field(default="", validation_alias="MLFLOW_TRACKING_URI")
 
     @model_validator(mode="before")
     @classmethod
     def _secrets_from_files(cls, values: dict[str, object]) -> dict[str, object]:
         """Fill `CLICKHOUSE_PASSWORD` (and those of other accounts) from the file that `CLICKHOUSE_PASSWORD_FILE` names."""
-        for name in ("CLICKHOUSE_PASSWORD", "CLICKHOUSE_YARDSTICK_PASSWORD", "CLICKHOUSE_STEWARD_PASSWORD"):
+        for name in ("CLICKHOUSE_PASSWORD", "CLICKHOUSE_YARDSTICK_PASSWORD", "CLICKHOUSE_STEWARD_PASSWORD", "CLICKHOUSE_SHADOW_PASSWORD"):
             path = os.environ.get(f"{name}_FILE")
             if path and not os.environ.get(name):
                 values[name] = Path(path).read_text(encoding="utf-8").strip()
         return values
+
+    @property
+    def shadow_required(self) -> bool:
+        """Whether a promotion needs a won shadow run: as set, else with the full profile only."""
+        return self.profile == "full" if self.shadow_verdict is None else self.shadow_verdict
 
     @property
     def embedded(self) -> bool:
@@ -71,6 +81,8 @@ class Settings(BaseSettings):
             return self.clickhouse_yardstick_user, self.clickhouse_yardstick_password.get_secret_value()
         if role == "steward":
             return self.clickhouse_steward_user, self.clickhouse_steward_password.get_secret_value()
+        if role == "shadow":
+            return self.clickhouse_shadow_user, self.clickhouse_shadow_password.get_secret_value()
         return self.clickhouse_user, self.clickhouse_password.get_secret_value()
 
     @property

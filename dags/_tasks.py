@@ -95,6 +95,15 @@ def marts() -> Result:
     return marts_step(run_context())
 
 
+@task(pool=pool("warehouse_write"))
+@permanent
+def drift(models: list[str]) -> Result:
+    """Judge the newest day of the features; what is severe degrades the forecasts made of it."""
+    from pipeline_tasks.steps.flow import drift_step
+
+    return drift_step(run_context(), models)
+
+
 @task
 @permanent
 def without_champion(models: list[str]) -> list[str]:
@@ -150,6 +159,24 @@ def evaluate(models: list[str]) -> Result:
     from pipeline_tasks.steps.flow import evaluate_step
 
     return evaluate_step(run_context(), models)
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE)
+@permanent
+def shadow(models: list[str]) -> Result:
+    """Let challengers answer beside their champions, unpublished."""
+    from pipeline_tasks.steps.flow import shadow_step
+
+    return shadow_step(run_context(), models)
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE, pool=pool("warehouse_write"))
+@permanent
+def watch(models: list[str]) -> Result:
+    """Parity of what was served, schema versions, verdicts on champions and challengers."""
+    from pipeline_tasks.steps.flow import watch_step
+
+    return watch_step(run_context(), models)
 
 
 @task(outlets=[REPORT], trigger_rule=TriggerRule.ALL_DONE)

@@ -9,7 +9,7 @@ from dags._factory import cron, dag_options, run_params
 
 DOC = """
 ### Maintenance
-Checks the audit chain (a changed row fails the run), merges small parts, and writes the data docs.
+Checks the audit chain (a changed row fails the run), backs the registry up, merges small parts, and writes the data docs.
 """
 
 
@@ -17,9 +17,10 @@ Checks the audit chain (a changed row fails the run), merges small parts, and wr
 def maintenance() -> None:
     """Build the DAG."""
     verified = tasks.maintain.override(task_id="verify_audit")("verify_audit")
+    saved = tasks.maintain.override(task_id="back_up_registry")("back_up_registry")
     merged = tasks.maintain.override(task_id="optimise")("optimise")
     written = tasks.maintain.override(task_id="data_docs")("data_docs")
-    verified >> merged >> written
+    verified >> saved >> merged >> written
 
 
 dag = maintenance()

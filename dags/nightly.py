@@ -10,12 +10,13 @@ from models._kernel.spec import Cadence
 
 DOC = """
 ### Nightly run
-ingest → validate raw → transform → validate features → per model: infer → publish → evaluate → marts → report
+ingest → validate raw → transform → validate features → drift → per model: infer → publish → evaluate → shadow → watch → marts → report
 
 * **Idempotent**: a delivery date run twice gives byte-identical partitions (`desk audit hash`).
 * **Fresh install**: a model without champion is trained some delivery days back and promoted under its own audit action;
   the run then publishes the delivery dates in between as well, each with its own decision time.
 * **Upstream faults** (late or missing data) degrade the forecast and say why; a broken blocking check ends the run.
+* **Watched** (docs/watch.md): drift and data faults, parity of what was served, challengers in the shadow, champions' standing.
 * Owner: quant-desk. Runbook: docs/runbooks.
 """
 
@@ -31,17 +32,20 @@ def nightly() -> None:
     missing = tasks.without_champion(names)
     first = tasks.bootstrap.expand(model=missing)
     scored, finished = tasks.evaluate(names), tasks.report()
-    everything = [loaded, raw, built, checked, missing, first, scored]
-    loaded >> raw >> built >> checked >> missing
+    drifted, shadowed, watched = tasks.drift(names), tasks.shadow(names), tasks.watch(names)
+    everything = [loaded, raw, built, checked, drifted, missing, first, scored, shadowed, watched]
+    loaded >> raw >> built >> checked >> [missing, drifted]
     for spec in NIGHTLY:
         with TaskGroup(spec.name, tooltip=spec.description):
             staged = tasks.infer(spec.name)
             published = tasks.publish(spec.name, staged)
-        first >> staged
+        [first, drifted] >> staged
         published >> scored
         everything += [staged, published]
     made = tasks.marts()
-    scored >> made >> finished
+    scored >> [shadowed, made]
+    shadowed >> watched
+    [made, watched] >> finished
     [*everything, made, finished] >> tasks.failed()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipeline_tasks.contracts import Column, Table, curated_table, drivers_table
+from pipeline_tasks.contracts import Column, Table, curated_table, drivers_table, shadow_table
 
 
 class Cadence(StrEnum):
@@ -89,3 +89,8 @@ class ModelSpec:
     def drivers(self) -> Table:
         """The table of contributions published beside the forecasts."""
         return drivers_table(self.name)
+
+    @property
+    def shadow(self) -> Table:
+        """The table that takes a challenger's answers: the contract of `curated`, in `curated_shadow`."""
+        return shadow_table(self.curated)

@@ -8,7 +8,7 @@ import sys
 import structlog
 import typer
 
-from pipeline_tasks.cli import data, govern, modelling, running, stack, twin, twin_days
+from pipeline_tasks.cli import data, govern, modelling, running, stack, twin, twin_days, watch
 
 app = typer.Typer(
     name="desk",
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (running, data, modelling, govern, twin_days, twin, stack):
+for module in (running, data, modelling, govern, watch, twin_days, twin, stack):
     module.register(app)
 
 

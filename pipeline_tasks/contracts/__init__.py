@@ -1,7 +1,7 @@
 """Contracts: every table and column of the warehouse, declared once. Imports nothing else of this project."""
 
 from pipeline_tasks.contracts.columns import TS_DTYPE, Column, ColumnType
-from pipeline_tasks.contracts.curated import LINEAGE, curated_table, drivers_table
+from pipeline_tasks.contracts.curated import LINEAGE, curated_table, drivers_table, shadow_table
 from pipeline_tasks.contracts.features import FEATURE_TABLES
 from pipeline_tasks.contracts.grid import GRID_TABLES
 from pipeline_tasks.contracts.intermediate import INTERMEDIATE_TABLES
@@ -11,6 +11,7 @@ from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
 from pipeline_tasks.contracts.staging import STAGING_TABLES
 from pipeline_tasks.contracts.tables import Database, Rule, Severity, Table
 from pipeline_tasks.contracts.truth import TRUTH_TABLES
+from pipeline_tasks.contracts.watch import WATCH_TABLES
 
 RAW_TABLES: tuple[Table, ...] = (*HUB_TABLES, *GRID_TABLES)
 QUARANTINE_TABLES: tuple[Table, ...] = tuple(quarantine_of(t) for t in RAW_TABLES)
@@ -23,6 +24,7 @@ STATIC_TABLES: tuple[Table, ...] = (
     *FEATURE_TABLES,
     *MART_TABLES,
     *OPS_TABLES,
+    *WATCH_TABLES,
     *TRUTH_TABLES,
 )
 
@@ -38,6 +40,7 @@ __all__ = [
     "STATIC_TABLES",
     "TRUTH_TABLES",
     "TS_DTYPE",
+    "WATCH_TABLES",
     "Column",
     "ColumnType",
     "Database",
@@ -47,4 +50,5 @@ __all__ = [
     "curated_table",
     "drivers_table",
     "quarantine_of",
+    "shadow_table",
 ]

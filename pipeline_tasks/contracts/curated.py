@@ -54,3 +54,8 @@ def drivers_table(model: str) -> Table:
     )
     table = curated_table(f"{model}_drivers", columns, f"Contributions of the features to each forecast of {model}.")
     return replace(table, key=(*table.key, "feature"))
+
+
+def shadow_table(curated: Table) -> Table:
+    """The table of `curated_shadow` for a curated one: the same contract; nothing there is ever published."""
+    return replace(curated, database=Database.CURATED_SHADOW, meaning=f"Unpublished answers of challengers. {curated.meaning}")

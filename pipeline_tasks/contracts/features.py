@@ -83,3 +83,13 @@ DAY_AHEAD = Table(
 )
 
 FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD,)
+
+# what the drift monitors watch: levels as delivered; lags, means and ramps of them move with them
+MONITORED: dict[str, tuple[str, ...]] = {
+    DAY_AHEAD.full_name: (
+        "price_ccy_per_mwh",
+        *(f"{quantity}_forecast_mw" for quantity in FORECASTS),
+        "temperature_forecast_degc",
+        *(f"{fuel}_price_ccy_per_unit" for fuel in ("gas", "coal", "co2", "oil")),
+    )
+}

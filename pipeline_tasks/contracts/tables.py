@@ -12,7 +12,10 @@ from pipeline_tasks.contracts.columns import Column
 
 
 class Database(StrEnum):
-    """The databases of the warehouse, in the direction data moves; `truth` stands beside them, for yardsticks alone."""
+    """The databases of the warehouse, in the direction data moves.
+
+    Beside them stand `curated_shadow`, unpublished answers of challengers, and `truth`, for yardsticks alone.
+    """
 
     RAW = "raw"
     QUARANTINE = "quarantine"
@@ -20,6 +23,7 @@ class Database(StrEnum):
     INTERMEDIATE = "intermediate"
     FEATURES = "features"
     CURATED = "curated"
+    CURATED_SHADOW = "curated_shadow"
     MARTS = "marts"
     OPS = "ops"
     TRUTH = "truth"

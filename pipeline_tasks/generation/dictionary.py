@@ -15,6 +15,7 @@ LAYERS: dict[Database, str] = {
     Database.INTERMEDIATE: "Steps between staging and features.",
     Database.FEATURES: "Point-in-time inputs of models: one row per entity, delivery interval and decision time.",
     Database.CURATED: "Model output with its lineage. Read the views `v_*`: they show published, not revoked runs only.",
+    Database.CURATED_SHADOW: "What challengers answered beside the champion. Written by the role `shadow` alone, never published.",
     Database.MARTS: "What analysts and reports read.",
     Database.OPS: "Loads, publications, checks, metrics, approvals and the audit chain.",
     Database.TRUTH: "What the simulated market knows of itself. For yardsticks alone: `pipeline` and `analyst` cannot read it.",

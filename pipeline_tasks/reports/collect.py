@@ -38,6 +38,17 @@ class ModelData:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchData:
+    """What the watch found in the run: rows of ops.drift, ops.parity, ops.schema_versions, ops.shadow_verdicts; changes of champion."""
+
+    drift: pl.DataFrame = field(default_factory=pl.DataFrame)
+    parity: pl.DataFrame = field(default_factory=pl.DataFrame)
+    schemas: pl.DataFrame = field(default_factory=pl.DataFrame)
+    verdicts: pl.DataFrame = field(default_factory=pl.DataFrame)
+    champions: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+
+@dataclass(frozen=True, slots=True)
 class SiteData:
     """Everything of one report site, read once.
 
@@ -49,6 +60,7 @@ class SiteData:
         outcomes: first published prices (delivery_ts, hub, product, price).
         steps, publications, loads, checks, dbt, freshness, scorecard: rows of the ops tables.
         stylised_facts: newest facts of the simulated and of real markets; empty when none were computed.
+        watch: drift, parity, schemas, verdicts and changes of champion.
     """
 
     run_id: str
@@ -65,6 +77,7 @@ class SiteData:
     scorecard: pl.DataFrame
     models: list[ModelData] = field(default_factory=list)
     stylised_facts: pl.DataFrame = field(default_factory=pl.DataFrame)
+    watch: WatchData = field(default_factory=WatchData)
 
     @property
     def degraded(self) -> pl.DataFrame:
@@ -93,6 +106,17 @@ def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: da
         freshness=warehouse.query(queries.FRESHNESS, window).sort("table_name", "series"),
         scorecard=warehouse.query(LATEST),
         stylised_facts=stored_facts(warehouse),
+        watch=_watch_data(warehouse, {**window, "ending": f"__{selection.key}"}),
+    )
+
+
+def _watch_data(warehouse: Warehouse, window: dict[str, object]) -> WatchData:
+    return WatchData(
+        drift=warehouse.query(queries.DRIFT, window),
+        parity=warehouse.query(queries.PARITY, window),
+        schemas=warehouse.query(queries.SCHEMAS),
+        verdicts=warehouse.query(queries.VERDICTS, window),
+        champions=warehouse.query(queries.CHAMPIONS, window),
     )
 
 

@@ -223,14 +223,37 @@ def _score_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def quality_page(site: SiteData) -> dict[str, Any]:
-    """Loads, quarantine, gates and transforms."""
+    """Drift and data faults, loads, quarantine, gates and transforms."""
     checks = [{**r, "result": "held" if r["success"] else "did not hold"} for r in site.checks.to_dicts()]
     return {
         "load_rows": site.loads.drop("content_sha").to_dicts(),
         "quarantine_rows": site.quarantine.to_dicts(),
         "check_rows": checks,
         "dbt_rows": site.dbt.to_dicts(),
+        **_drift_page(site.watch.drift),
     }
+
+
+def watch_page(site: SiteData) -> dict[str, Any]:
+    """Champions and challengers: verdicts, parity of served values, changes of champion, versions of schemas."""
+    watch = site.watch
+    return {
+        "verdict_rows": watch.verdicts.to_dicts(),
+        "parity_rows": watch.parity.to_dicts(),
+        "champion_rows": watch.champions.to_dicts(),
+        "schema_rows": watch.schemas.to_dicts(),
+    }
+
+
+def _drift_page(drift: pl.DataFrame) -> dict[str, Any]:
+    """Severe findings, then the other alarms, and how much was watched."""
+    if drift.is_empty():
+        return {"drift_severe": [], "drift_rows": [], "drift_note": "No feature was watched in this run."}
+    series, alarms = drift.select("hub", "feature").n_unique(), drift.filter("alarm")
+    columns = ["severity", "feature", "hub", "delivery_date", "detector", "statistic", "threshold", "reference"]
+    severe = alarms.filter(pl.col("severity") == "severe").select(columns)
+    note = f"{series} series watched, {alarms.height} alarms, {severe.height} of them severe."
+    return {"drift_severe": severe.to_dicts(), "drift_rows": alarms.select(columns).to_dicts(), "drift_note": note}
 
 
 def lineage_page(site: SiteData) -> dict[str, Any]:

@@ -78,6 +78,48 @@ order by at_ts desc
 limit 1
 """
 
+DRIFT = """
+select hub, feature, delivery_date, detector, statistic, threshold, alarm, severity, reference, reference_days
+from ops.drift
+where run_id = {run_id:String}
+order by severity = 'severe' desc, alarm desc, feature, hub, detector, at_ts desc
+limit 1 by hub, feature, delivery_date, detector
+"""
+
+PARITY = """
+select model, samples, rows, mismatches, schema_mismatches, rebuilt_rows, first_date, last_date, example
+from ops.parity
+where run_id = {run_id:String}
+order by model, at_ts desc
+limit 1 by model
+"""
+
+SCHEMAS = """
+select table_name, version, at_ts, schema_sha, changes
+from ops.schema_versions
+order by table_name, version desc
+limit 1 by table_name
+"""
+
+VERDICTS = """
+select
+  model, question, champion_version, rival, days, champion_loss, rival_loss, e_value, threshold, power, inputs_equal_share, verdict, reason
+from ops.shadow_verdicts
+where run_id = {run_id:String}
+order by model, question, at_ts desc
+limit 1 by model, question
+"""
+
+CHAMPIONS = """
+select
+  at_ts, action, actor, subject, JSONExtractString(payload_json, 'version') as version,
+  JSONExtractString(payload_json, 'comment') as reason
+from ops.audit_log
+where action in ('bootstrap_promotion', 'promotion', 'rollback', 'demotion') and endsWith(subject, {ending:String})
+order by seq desc
+limit 50
+"""
+
 FRESHNESS = """
 select 'prices' as table_name, product as series, max(delivery_ts) as newest_delivery_ts, max(known_ts) as newest_known_ts, count() as rows
 from raw.prices

@@ -14,7 +14,7 @@ import polars as pl
 
 from config.settings import get_settings
 from pipeline_tasks.reports.collect import SiteData, collect
-from pipeline_tasks.reports.pages import index_page, lineage_page, model_page, quality_page, scorecard_page
+from pipeline_tasks.reports.pages import index_page, lineage_page, model_page, quality_page, scorecard_page, watch_page
 from pipeline_tasks.reports.realism import realism_page
 from pipeline_tasks.warehouse import connect
 
@@ -66,6 +66,7 @@ def render(site: SiteData, folder: Path) -> None:
         Page("scorecard.html", "Scorecard", "scorecard.html.j2", scorecard_page(site)),
         *([Page("realism.html", "Realism", "realism.html.j2", realism_page(site.stylised_facts))] if site.stylised_facts.height else []),
         Page("quality.html", "Data quality", "quality.html.j2", quality_page(site)),
+        Page("watch.html", "Watch", "watch.html.j2", watch_page(site)),
         Page("lineage.html", "Lineage", "lineage.html.j2", lineage_page(site)),
     ]
     environment = _environment()

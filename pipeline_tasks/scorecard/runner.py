@@ -18,6 +18,7 @@ from pipeline_tasks.contracts.ops import SCORECARD
 from pipeline_tasks.scorecard.assemble import panel_of, window_of
 from pipeline_tasks.scorecard.rows import ScoreRow, rows_frame
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say, WarehouseSource, state_for
+from pipeline_tasks.scorecard.systems import SYSTEMS, SystemJob, data_sets_of, run_system
 from pipeline_tasks.scorecard.verdicts import Stamp, not_measurable, score
 from pipeline_tasks.scorecard.walk import Walk, model_code_sha
 
@@ -38,7 +39,7 @@ def run_scorecard(
     """Score models on data sets; finished folds are kept below `home/scorecard` and resumed.
 
     Args:
-        models: model names; None for all.
+        models: names of models and of other systems (`systems.SYSTEMS`); None for all.
         data_sets: data sets, also such that a yardstick does not name; None for those of each yardstick.
         start: first scored delivery date; None for the yardstick's last N days of the data.
         end: last scored delivery date; None for the end of the data.
@@ -57,13 +58,16 @@ def run_scorecard(
     rows: list[ScoreRow] = []
     with state_for(data_dir):
         job = _Job(source or WarehouseSource(), cache, start, end, profile, seed, say)
-        for name in models or model_names():
+        for name in models or (*model_names(), *SYSTEMS):
+            if name in SYSTEMS:
+                for data_set in data_sets_of(name, data_sets):
+                    part = run_system(SystemJob(name, data_set, job.source, start, end, seed, say))
+                    rows += part if not record else _recorded(part, own)
+                continue
             yardstick = yardstick_of(name)
             for data_set in data_sets or [d.name for d in yardstick.data_sets]:
                 part = job.run(name, yardstick, spec_on(yardstick, data_set))
-                if record:
-                    _record(part, own)
-                rows += part
+                rows += part if not record else _recorded(part, own)
     return rows
 
 
@@ -124,11 +128,12 @@ def _one_product(data: DataSet) -> pl.DataFrame:
     return data.frame.filter(own) if data.frame["product"].n_unique() > 1 else data.frame
 
 
-def _record(rows: list[ScoreRow], settings: Settings) -> None:
-    """Append finished rows to `ops.scorecard` of the desk's own warehouse, whatever folder the data came from."""
+def _recorded(rows: list[ScoreRow], settings: Settings) -> list[ScoreRow]:
+    """The rows, after appending them to `ops.scorecard` of the desk's own warehouse, whatever folder the data came from."""
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
 
     with connect(settings=settings) as warehouse:
         migrate(warehouse)
         warehouse.insert(SCORECARD, rows_frame([r.to_dict() for r in rows]))
+    return rows

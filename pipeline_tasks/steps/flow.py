@@ -56,6 +56,21 @@ def marts_step(ctx: RunContext) -> Result:
     )
 
 
+def drift_step(ctx: RunContext, models: Sequence[str]) -> Result:
+    """Judge the newest day of the features the models read."""
+    return execute("drift", ctx, lambda: _call("watch", "drift_of", ctx, models))
+
+
+def shadow_step(ctx: RunContext, models: Sequence[str]) -> Result:
+    """Let challengers answer beside their champions."""
+    return execute("shadow", ctx, lambda: _call("watch", "shadows_of", ctx, models))
+
+
+def watch_step(ctx: RunContext, models: Sequence[str]) -> Result:
+    """Parity, schemas, verdicts."""
+    return execute("watch", ctx, lambda: _call("watch", "verdicts_of", ctx, models))
+
+
 def bootstrap_step(ctx: RunContext, model: str) -> Result:
     """First champion of a fresh install."""
     return execute(f"bootstrap:{model}", ctx, lambda: _call("train", "bootstrap", ctx, model))

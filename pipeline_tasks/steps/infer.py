@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,28 @@ from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.exact import one_blas_thread
 from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, known_rows
 from pipeline_tasks.steps.schedules import load_schedules
+from pipeline_tasks.watch import served
 
 if TYPE_CHECKING:
     from pipeline_tasks.tracking import VersionRef
     from pipeline_tasks.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a version answered for one run.
+
+    Attributes:
+        frame: rows of the curated table.
+        drivers: rows of its table of contributions.
+        served: the rows it was given, value by value, taken before it saw them (`served.snapshot`).
+        seconds: time of its answer and contributions.
+    """
+
+    frame: pl.DataFrame
+    drivers: pl.DataFrame
+    served: pl.DataFrame
+    seconds: float
 
 
 def infer(ctx: RunContext, model: str) -> dict[str, Any]:
@@ -47,25 +67,24 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
     with connect() as warehouse:
         runs = [*(ctx.on(day) for day in missing_dates(warehouse, spec, ctx, ref)), ctx]
         made = forecast(warehouse, runs, spec, ref)
-        for run_id, (frame, drivers) in made.items():
-            stage(warehouse, spec.curated, frame, run_id=run_id)
-            if drivers.height:
-                stage(warehouse, spec.drivers, drivers, run_id=run_id)
-    own = made[ctx.run_id][0].filter(pl.col("status") == "DEGRADED")
+        for run_id, answer in made.items():
+            stage(warehouse, spec.curated, answer.frame, run_id=run_id)
+            if answer.drivers.height:
+                stage(warehouse, spec.drivers, answer.drivers, run_id=run_id)
+        served.keep(warehouse, spec, ref.version, [(run, made[run.run_id].served) for run in runs])
+    own = made[ctx.run_id].frame.filter(pl.col("status") == "DEGRADED")
     reason = "; ".join(own.get_column("status_reason").unique().sort().to_list())
     return {
         "status": "DEGRADED" if own.height else "OK",
         "reason": reason,
         "run_ids": list(made),
-        "rows": sum(frame.height for frame, _ in made.values()),
+        "rows": sum(answer.frame.height for answer in made.values()),
         "model_version": ref.version,
     }
 
 
-def forecast(
-    warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, ref: VersionRef
-) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
-    """Rows of the curated table and of its drivers by run_id; nothing is written.
+def forecast(warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, ref: VersionRef) -> dict[str, Made]:
+    """Answers by run_id; nothing is written.
 
     The features are read and hashed once, as known at the last decision, and every date is answered on what was known at its gate.
     A date comes out to the last bit the same whichever run makes it: models guarantee it (`laws.chunks_equal_whole`).
@@ -96,11 +115,13 @@ def forecast(
     for run in runs:
         known = as_known(rows, run.as_of)
         data = features_of(known, run.delivery_date)
+        given, began = served.snapshot(data.target), time.perf_counter()
         with one_blas_thread():
             answer, explained = fitted.predict(data, as_of=run.as_of).frame, fitted.explain(data)
-        answer = _degrade(answer, upstream_faults(warehouse, run, known))
+        seconds = time.perf_counter() - began
+        answer = _degrade(_degrade(answer, standing(warehouse, run, spec, ref)), upstream_faults(warehouse, run, known))
         frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
-        made[run.run_id] = frame, _drivers(frame, explained, spec)
+        made[run.run_id] = Made(frame, _drivers(frame, explained, spec), given, seconds)
     return made
 
 
@@ -138,6 +159,20 @@ def missing_dates(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: V
     published = set(done.get_column("delivery_date").to_list())
     covered = set(_dates_with_rows(warehouse, spec, ctx, days))
     return [d for d in days if d not in published and d in covered and ctx.on(d).as_of >= ref.cutoff]
+
+
+def standing(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, ref: VersionRef) -> str:
+    """What the watch held against the version before the run's decision time; empty for nothing.
+
+    A champion that is worse than its baseline is demoted; where nobody can take over it goes on, marked.
+    """
+    found = warehouse.query(
+        "select verdict, reason from ops.shadow_verdicts where model = {model:String} and market = {market:String}"
+        " and question = 'demotion' and champion_version = {version:String} and as_of < {as_of:DateTime64(3, 'UTC')}"
+        " order by as_of desc, at_ts desc limit 1",
+        {"model": spec.name, "market": ctx.selection.key, "version": ref.version, "as_of": ctx.as_of},
+    )
+    return str(found.item(0, "reason")) if found.height and found.item(0, "verdict") == "demote" else ""
 
 
 def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame) -> str:

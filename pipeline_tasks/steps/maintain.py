@@ -1,4 +1,4 @@
-"""Upkeep: the audit chain checked, published bytes compared with their record, tables merged, data docs written."""
+"""Upkeep: the audit chain checked, published bytes compared with their record, the registry backed up, tables merged, data docs."""
 
 from __future__ import annotations
 
@@ -42,3 +42,10 @@ def data_docs() -> dict[str, Any]:
     from pipeline_tasks.quality.docs import build_data_docs
 
     return {"path": str(build_data_docs())}
+
+
+def back_up_registry() -> dict[str, Any]:
+    """Export the registry to a new backup; old ones beyond the configured number go."""
+    from pipeline_tasks.steps.registry import back_up
+
+    return back_up()

@@ -22,13 +22,15 @@ def promote(*, model: str, market: str, version: str, requester: str, approver: 
 
 
 def describe_request(*, model: str, market: str, version: str = "") -> dict[str, Any]:
-    """What an approver must see: the version asked for (the challenger when none is named), the present champion, the gate.
+    """What an approver must see: the version asked for (by default the challenger), the champion, gate, parity and shadow verdict.
 
     Raises:
         ValueError: there is no challenger, or it is champion already.
     """
     from pipeline_tasks import tracking
     from pipeline_tasks.warehouse import connect
+    from pipeline_tasks.watch.parity import check_recent
+    from pipeline_tasks.watch.shadow import latest_verdict
 
     ref = tracking.version(model, market, version) if version else tracking.challenger(model, market)
     if ref is None:
@@ -42,6 +44,8 @@ def describe_request(*, model: str, market: str, version: str = "") -> dict[str,
             " where model = {model:String} and market = {market:String} and artifact_sha = {sha:String} order by at_ts desc limit 1",
             {"model": model, "market": market, "sha": ref.artifact_sha},
         ).to_dicts()
+        served = check_recent(warehouse, model, market)
+        shadow = latest_verdict(warehouse, model=model, market=market, question="promotion")
     evidence = rows[0] if rows else {}
     return {
         "version": ref.version,
@@ -51,6 +55,10 @@ def describe_request(*, model: str, market: str, version: str = "") -> dict[str,
         "cutoff": ref.cutoff.isoformat(),
         "artifact_sha": ref.artifact_sha,
         "champion": champion.version if champion else "(none)",
+        "parity": {"samples": served.samples, "mismatches": served.mismatches + served.schema_mismatches, "example": served.example},
+        "shadow": {k: shadow[k] for k in ("verdict", "days", "e_value", "power", "reason")}
+        if shadow and shadow["rival"] == ref.version
+        else {},
     }
 
 

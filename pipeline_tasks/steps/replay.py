@@ -74,7 +74,7 @@ def _model(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec) -> list[dict[
         maker = from_run_id(ctx, str(run_id))
         if (run_id, number) not in made:
             ref = tracking.version(spec.name, maker.market, str(number))
-            made[run_id, number] = forecast(warehouse, [maker], spec, ref)[maker.run_id][0]
+            made[run_id, number] = forecast(warehouse, [maker], spec, ref)[maker.run_id].frame
         new = made[run_id, number].filter(pl.col("hub") == hub)
         shas = [content_sha(frame.select(old.columns), spec.curated.key) for frame in (old, new)]
         rows.append(

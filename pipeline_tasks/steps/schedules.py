@@ -41,6 +41,38 @@ class Retries(_Strict):
     max_delay_s: int = Field(ge=1)
 
 
+class Watch(_Strict):
+    """Limits of the watch over models.
+
+    Attributes:
+        parity_days: delivery days of served values that are compared again.
+        drift_history_days: delivery days the monitors learn from.
+        false_alarms_per_quarter: budget of a feature's detectors together.
+        shadow_min_days: paired days before a challenger can win.
+        shadow_horizon_days: paired days within which the declared effect should be found.
+        shadow_effect: declared effect, mean of (champion - challenger) / (champion + challenger) of daily losses.
+        shadow_min_power: chance to find it within the horizon.
+        promotion_alpha: chance that a challenger that is no better ever wins.
+        demotion_alpha: chance that a champion no worse than its baseline is ever demoted.
+        demotion_min_days: paired days before a champion can be demoted.
+        inputs_equal_share: smallest share of shadow days with identical inputs.
+        backups: registry backups that are kept.
+    """
+
+    parity_days: int = Field(ge=1, le=365)
+    drift_history_days: int = Field(ge=90)
+    false_alarms_per_quarter: float = Field(gt=0)
+    shadow_min_days: int = Field(ge=30)
+    shadow_horizon_days: int = Field(ge=30)
+    shadow_effect: float = Field(gt=0, lt=1)
+    shadow_min_power: float = Field(gt=0, lt=1)
+    promotion_alpha: float = Field(gt=0, lt=1)
+    demotion_alpha: float = Field(gt=0, lt=1)
+    demotion_min_days: int = Field(ge=7)
+    inputs_equal_share: float = Field(gt=0, le=1)
+    backups: int = Field(ge=5)
+
+
 class Schedules(_Strict):
     """All of schedules.yaml.
 
@@ -56,6 +88,7 @@ class Schedules(_Strict):
         train_history_days: longest training window, days.
         stale_after_h: age of the newest known price that degrades a forecast, hours.
         seed: random seed of training.
+        watch: limits of the watch over models.
     """
 
     dags: dict[str, DagSchedule]
@@ -69,6 +102,7 @@ class Schedules(_Strict):
     train_history_days: int = Field(ge=30)
     stale_after_h: int = Field(ge=1)
     seed: int
+    watch: Watch
 
 
 @lru_cache(maxsize=1)

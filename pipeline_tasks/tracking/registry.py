@@ -146,24 +146,31 @@ def register(
         metrics: finite numbers of the training and its gate.
     """
     mlflow, name = client(), registered_name(model, market)
-    experiment = experiment_id()
+    experiment_id()
     with store_lock(get_settings()):
         _ensure_registered(name)
-        same = _same_training(model, market, tags)
-        if same is None:
-            run = mlflow.create_run(experiment, run_name=f"{name}@{tags['cutoff'][:10]}", tags={**tags, "model": model, "market": market})
-            for key, value in sorted(params.items()):
-                mlflow.log_param(run.info.run_id, key, value)
-            for key, number in sorted(metrics.items()):
-                mlflow.log_metric(run.info.run_id, key, number)
-            mlflow.log_artifacts(run.info.run_id, str(directory), ARTIFACT_PATH)
-            mlflow.log_text(run.info.run_id, pip_requirements(), "requirements.txt")
-            mlflow.set_terminated(run.info.run_id)
-            source = f"{run.info.artifact_uri}/{ARTIFACT_PATH}"
-            made = mlflow.create_model_version(name, source=source, run_id=run.info.run_id, tags=dict(tags))
-            same = VersionRef.from_mlflow(model, market, made)
+        same = _same_training(model, market, tags) or add_version(
+            directory, model=model, market=market, tags=tags, params=params, metrics=metrics
+        )
         mlflow.set_registered_model_alias(name, CHALLENGER, same.version)
     return same
+
+
+def add_version(
+    directory: Path, *, model: str, market: str, tags: Mapping[str, str], params: Mapping[str, Any], metrics: Mapping[str, float]
+) -> VersionRef:
+    """Log a run with its artifact and make the next version of it; the caller holds `store_lock` and knows that it is new."""
+    mlflow, name = client(), registered_name(model, market)
+    run = mlflow.create_run(experiment_id(), run_name=f"{name}@{tags['cutoff'][:10]}", tags={**tags, "model": model, "market": market})
+    for key, value in sorted(params.items()):
+        mlflow.log_param(run.info.run_id, key, value)
+    for key, number in sorted(metrics.items()):
+        mlflow.log_metric(run.info.run_id, key, number)
+    mlflow.log_artifacts(run.info.run_id, str(directory), ARTIFACT_PATH)
+    mlflow.log_text(run.info.run_id, pip_requirements(), "requirements.txt")
+    mlflow.set_terminated(run.info.run_id)
+    source = f"{run.info.artifact_uri}/{ARTIFACT_PATH}"
+    return VersionRef.from_mlflow(model, market, mlflow.create_model_version(name, source=source, run_id=run.info.run_id, tags=dict(tags)))
 
 
 def set_champion(ref: VersionRef) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -173,7 +174,7 @@ def connect(role: Role = "pipeline", settings: Settings | None = None) -> Wareho
 
     Args:
         role: `pipeline` writes, `analyst` reads published data only, `admin` may do everything but is for people;
-            `yardstick` reads everything and `truth`, `steward` loads `truth`.
+            `yardstick` reads everything and `truth`, `steward` loads `truth`, `shadow` runs challengers.
         settings: defaults to `get_settings()`.
 
     Raises:
@@ -181,3 +182,14 @@ def connect(role: Role = "pipeline", settings: Settings | None = None) -> Wareho
     """
     chosen = settings or get_settings()
     return Warehouse(ensure_server(chosen, role), chosen.home / "locks")
+
+
+@contextmanager
+def connect_if_granted(role: Role, settings: Settings | None = None) -> Iterator[Warehouse | None]:
+    """A connection as `role`, or None where a configured server has no account for it."""
+    chosen = settings or get_settings()
+    if not chosen.embedded and not chosen.account(role)[0]:
+        yield None
+        return
+    with connect(role, settings=chosen) as warehouse:
+        yield warehouse

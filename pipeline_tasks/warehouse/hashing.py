@@ -24,7 +24,8 @@ def _bits(series: pl.Series) -> pl.Series:
     return pl.Series(series.name, bits).zip_with(values.is_not_null(), pl.Series(series.name, [None], dtype=pl.Int64))
 
 
-def _as_text(series: pl.Series) -> pl.Series:
+def exact_text(series: pl.Series) -> pl.Series:
+    """Values as text that is equal exactly where they are equal; nulls stay null."""
     dtype = series.dtype
     if dtype.is_float():
         return _bits(series).cast(pl.String)
@@ -55,7 +56,7 @@ def row_shas(frame: pl.DataFrame, columns: Sequence[str] | None = None) -> pl.Se
     names = sorted(columns if columns is not None else frame.columns)
     if not frame.height:
         return pl.Series("row_sha", [], dtype=pl.String)
-    texts = pl.DataFrame([_as_text(frame.get_column(n)) for n in names])
+    texts = pl.DataFrame([exact_text(frame.get_column(n)) for n in names])
     line = texts.select(
         pl.concat_str([pl.lit(f"{n}=") + pl.col(n) for n in names], separator=SEPARATOR, ignore_nulls=True).alias("line"),
     ).get_column("line")

@@ -1,7 +1,9 @@
 """Who may do what in the warehouse, said once: the users of the embedded server and the roles of a configured one come from here.
 
 `truth` (what the simulated market knows of itself) is out of reach of `pipeline`, which computes features, trains and
-predicts, and of `analyst`. `yardstick` reads it, `steward` creates and loads it and can do nothing else.
+predicts, and of `analyst`. `yardstick` reads it, `steward` creates and loads it and can do nothing else. `shadow` runs
+challengers: it reads what they need and writes `curated_shadow` and its own record, so that no answer of a challenger can
+reach a reader whatever the code does.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from typing import Literal
 
 from pipeline_tasks.contracts import Database
 
-Role = Literal["pipeline", "analyst", "admin", "yardstick", "steward"]
-ROLES: tuple[Role, ...] = ("admin", "pipeline", "analyst", "yardstick", "steward")
+Role = Literal["pipeline", "analyst", "admin", "yardstick", "steward", "shadow"]
+ROLES: tuple[Role, ...] = ("admin", "pipeline", "analyst", "yardstick", "steward", "shadow")
 OPEN_DATABASES = tuple(d.value for d in Database if d is not Database.TRUTH)
 
 _ENGINES = ("MergeTree", "ReplacingMergeTree", "AggregatingMergeTree", "SummingMergeTree", "Memory", "Null", "View", "MaterializedView")
@@ -31,6 +33,11 @@ GRANTS: dict[Role, tuple[str, ...]] = {
         "SELECT ON ops.model_metrics",
         "SELECT ON ops.publications",
         "SELECT ON ops.check_results",
+        "SELECT ON ops.drift",
+        "SELECT ON ops.parity",
+        "SELECT ON ops.schema_versions",
+        "SELECT ON ops.shadow_days",
+        "SELECT ON ops.shadow_verdicts",
     ),
     "yardstick": tuple(f"SELECT ON {d.value}.*" for d in Database),
     "steward": (
@@ -39,6 +46,15 @@ GRANTS: dict[Role, tuple[str, ...]] = {
         "SELECT, INSERT ON ops.load_intents",
         "SELECT ON system.*",
         "TABLE ENGINE ON MergeTree",
+    ),
+    "shadow": (
+        "SELECT ON features.*",
+        "SELECT ON curated.*",
+        "SELECT ON ops.publications",
+        "SELECT ON ops.check_results",
+        "SELECT ON ops.shadow_verdicts",
+        "SELECT, INSERT, ALTER DELETE ON curated_shadow.*",
+        "SELECT, INSERT ON ops.shadow_days",
     ),
 }
 

@@ -185,8 +185,8 @@ def ensure_server(settings: Settings, role: Role = "pipeline") -> Endpoint:
 
     Args:
         settings: `get_settings()`.
-        role: account of the embedded server; a configured server uses `CLICKHOUSE_USER` for every role but `yardstick` and `steward`,
-            which have accounts of their own (`CLICKHOUSE_YARDSTICK_USER`, `CLICKHOUSE_STEWARD_USER` and their passwords).
+        role: account of the embedded server; a configured server uses `CLICKHOUSE_USER` for every role but `yardstick`, `steward`
+            and `shadow`, which have accounts of their own (`CLICKHOUSE_YARDSTICK_USER`, ... and their passwords).
 
     Raises:
         ServerError: the embedded server does not come up; the message holds the end of its log and the remedy. Or the configured

@@ -157,7 +157,7 @@ def test_upkeep_finds_the_chain_intact(first: dict[str, Any]) -> None:
     conf = {"source": "twin", "market": MARKET, "delivery_date": DAY.isoformat()}
     run = execute_dag("maintenance", conf, logical="2026-06-15T02:30:00+00:00", label="maintenance")
     assert run["state"] == "success", failure_of(run)
-    assert [e["step"] for e in ended(run)] == ["verify_audit", "optimise", "data_docs"]
+    assert [e["step"] for e in ended(run)] == ["verify_audit", "back_up_registry", "optimise", "data_docs"]
 
 
 def test_a_night_without_data_fails_at_once_and_says_why(first: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

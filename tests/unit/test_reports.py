@@ -101,7 +101,7 @@ def _no_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_pages_exist_and_load_nothing_from_elsewhere(tmp_path: Path) -> None:
     render(_site(degraded=False), tmp_path)
     names = {p.name for p in tmp_path.iterdir()}
-    assert names == {"index.html", "curve_dist.html", "scorecard.html", "quality.html", "lineage.html"}
+    assert names == {"index.html", "curve_dist.html", "scorecard.html", "quality.html", "watch.html", "lineage.html"}
     for page in tmp_path.iterdir():
         text = page.read_text(encoding="utf-8")
         assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", text), f"{page.name} loads from the network"
