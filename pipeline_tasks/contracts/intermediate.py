@@ -46,6 +46,8 @@ MARKET_SETTINGS = _table(
         symbol("coal_hub", "Coal hub; empty for none."),
         symbol("co2_hub", "Carbon allowance; empty for none."),
         symbol("oil_hub", "Oil hub; empty for none."),
+        symbol("intraday_product", "Product of decisions shortly before delivery; empty for none."),
+        symbol("intraday_horizons_min", "Minutes between those decisions and delivery, comma-separated; empty for none.", unit="min"),
         string("settings_sha", "SHA-256 of the settings the calendar was made from."),
     ),
     ("market",),
