@@ -137,5 +137,9 @@ def fit_horizon(rows: pl.DataFrame, minutes: int, params: Params, *, cutoff: dat
 
 
 def _expected(rows: pl.DataFrame) -> dict[str, list[str]]:
-    shares = rows.group_by("market", "hub", "product", maintain_order=True).agg((pl.col(c).is_not_null().mean() > 0.5).alias(c) for c in OPTIONAL)
-    return {"|".join(map(str, row[:3])): [c for c, is_usual in zip(OPTIONAL, row[3:], strict=True) if is_usual] for row in shares.iter_rows()}
+    shares = rows.group_by("market", "hub", "product", maintain_order=True).agg(
+        (pl.col(c).is_not_null().mean() > 0.5).alias(c) for c in OPTIONAL
+    )
+    return {
+        "|".join(map(str, row[:3])): [c for c, is_usual in zip(OPTIONAL, row[3:], strict=True) if is_usual] for row in shares.iter_rows()
+    }

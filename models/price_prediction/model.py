@@ -69,7 +69,9 @@ class PricePredictionModel:
         for horizon, rows in self._by_horizon(target):
             base, at = horizon.base(rows), rows[_ROW].to_numpy()
             point[at] = base.median
-            ladder[at] = base.ladder(self._offsets(horizon, rows, history.filter(pl.col("horizon_min").is_in(rows["horizon_min"].unique().to_list()))))
+            ladder[at] = base.ladder(
+                self._offsets(horizon, rows, history.filter(pl.col("horizon_min").is_in(rows["horizon_min"].unique().to_list())))
+            )
             for row, reason in zip(at, self._reasons(horizon, rows), strict=True):
                 reasons[row] = reason
         outputs = {"horizon_min": target["horizon_min"].to_numpy(), SPEC.point_column: point}
@@ -107,7 +109,8 @@ class PricePredictionModel:
             shares[:, -1] = horizon.base(rows).median - shares[:, :-1].sum(axis=1)
             key = rows.select(frames.KEY)
             parts += [
-                key.with_columns(feature=pl.lit(name), contribution=pl.Series(shares[:, k])) for k, name in enumerate([*horizon.names, "(base)"])
+                key.with_columns(feature=pl.lit(name), contribution=pl.Series(shares[:, k]))
+                for k, name in enumerate([*horizon.names, "(base)"])
             ]
         return Contributions(pl.concat(parts), SPEC.point_column)
 

@@ -45,7 +45,9 @@ class Params:
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(values or {}) - known)
         if unknown:
-            raise ValueError(f"price_prediction: unknown parameter(s) {unknown} in config/models/price_prediction.yaml; known: {sorted(known)}")
+            raise ValueError(
+                f"price_prediction: unknown parameter(s) {unknown} in config/models/price_prediction.yaml; known: {sorted(known)}"
+            )
         params = cls(**(values or {}))
         for name in ("train_days", "calibration_days", "rounds", "min_rows_in_leaf", "stale_after_min", "threads"):
             if getattr(params, name) < 1:

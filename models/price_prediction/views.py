@@ -41,5 +41,9 @@ def predict_with_confidence(model: PricePredictionModel, data: Features, *, as_o
     low, high = ends
     answer = model.predict(data, as_of=as_of).frame
     return answer.select(
-        *ANSWER[:6], "horizon_min", SPEC.point_column, pl.col(str(low)).alias("low_ccy_per_mwh"), pl.col(str(high)).alias("high_ccy_per_mwh")
+        *ANSWER[:6],
+        "horizon_min",
+        SPEC.point_column,
+        pl.col(str(low)).alias("low_ccy_per_mwh"),
+        pl.col(str(high)).alias("high_ccy_per_mwh"),
     )

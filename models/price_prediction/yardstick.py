@@ -7,7 +7,9 @@ from models.price_prediction.spec import HORIZONS_MIN
 
 BASELINES = (
     Baseline("persistence_last", "The last price known at as_of."),
-    Baseline("climatology_last", "The last price, moved by the median change of the hour of the week between its interval and the delivery."),
+    Baseline(
+        "climatology_last", "The last price, moved by the median change of the hour of the week between its interval and the delivery."
+    ),
     Baseline("ridge_change", "Ridge regression of the change from the last price on the same features, refitted with the model."),
 )
 DATA_SETS = tuple(
@@ -26,12 +28,17 @@ SLICES = tuple(
 
 def _horizon(minutes: int) -> tuple[MetricTarget, ...]:
     """At 15 minutes and beyond better than persistence; below that not worse by more than the margin of `rmae_margin`."""
-    against = {"baseline": "persistence_last", "test": "dm"}
     target: float | None = 1.0 if minutes >= 15 else None
     metric = "rmae" if minutes >= 15 else "rmae_margin"
     return (
-        *(MetricTarget(metric, Direction.AT_MOST, target=target, where=f"h{minutes}{part}", **against) for part in ("", "_moves")),
-        *(MetricTarget("rmae", Direction.AT_MOST, baseline=b, test="dm", where=f"h{minutes}") for b in ("climatology_last", "ridge_change")),
+        *(
+            MetricTarget(metric, Direction.AT_MOST, target=target, baseline="persistence_last", test="dm", where=f"h{minutes}{part}")
+            for part in ("", "_moves")
+        ),
+        *(
+            MetricTarget("rmae", Direction.AT_MOST, baseline=b, test="dm", where=f"h{minutes}")
+            for b in ("climatology_last", "ridge_change")
+        ),
         MetricTarget("coverage_80", Direction.WITHIN, target=0.80, test="kupiec", where=f"h{minutes}"),
     )
 

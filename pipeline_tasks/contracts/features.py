@@ -126,7 +126,9 @@ INTRADAY = Table(
         instant("price_known_ts", "When the target became known; null while unknown.", nullable=True),
         _price("price_last_ccy_per_mwh", "Price of the latest interval known at as_of, at most one day old."),
         integer("price_last_age_min", "Minutes from the start of that interval to delivery.", unit="min", nullable=True, ge=0, le=2880),
-        integer("price_unchanged_min", "Minutes over which that price had not changed, at most 1440.", unit="min", nullable=True, ge=0, le=1440),
+        integer(
+            "price_unchanged_min", "Minutes over which that price had not changed, at most 1440.", unit="min", nullable=True, ge=0, le=1440
+        ),
         *(_price(f"price_before_{k}_ccy_per_mwh", f"The known price {k} interval(s) before the last known one.") for k in INTRADAY_BACK),
         *(c for minutes in INTRADAY_WINDOWS_MIN for c in _window_columns(minutes)),
         *_slot_columns("price", "the interval"),

@@ -58,7 +58,9 @@ def published(raw_rows: Callable[[str], Any], warehouse: Warehouse) -> dict[str,
     for hub in ("Q", "R"):
         rows.prices([(s, gate[rows.local_date(s)] + timedelta(hours=3), 50.0 + s.hour) for s in hours], hub=hub, product="da", minutes=60)
     rows.quantities("load", "forecast", [(s, gate[rows.local_date(s)], 50_000.0 + 100 * s.hour) for s in hours])
-    rows.quantities("wind", "forecast", [(s, s - timedelta(minutes=30), 9_000.0) for s in hours])  # known too late for the earliest decision
+    rows.quantities(
+        "wind", "forecast", [(s, s - timedelta(minutes=30), 9_000.0) for s in hours]
+    )  # known too late for the earliest decision
     rows.quantities("load", "actual", [(s, s + timedelta(minutes=75), 49_000.0 + s.hour) for s in hours])
     _build()
     return prices
@@ -70,9 +72,9 @@ def _build(*, force: bool = False, start: date | None = None) -> None:
 
 
 def _read(warehouse: Warehouse) -> pl.DataFrame:
-    return warehouse.query(
-        "select * from features.ftr_intraday where market = 't_quarter' order by hub, delivery_ts, as_of"
-    ).with_columns(pl.col("delivery_ts", "as_of", "price_known_ts").cast(TS_DTYPE))
+    return warehouse.query("select * from features.ftr_intraday where market = 't_quarter' order by hub, delivery_ts, as_of").with_columns(
+        pl.col("delivery_ts", "as_of", "price_known_ts").cast(TS_DTYPE)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,12 @@ def one(frame: pl.DataFrame, hub: str, delivery: datetime, horizon: int) -> dict
 
 
 def test_every_interval_has_a_decision_per_horizon(intraday: pl.DataFrame) -> None:
-    counts = dict(intraday.group_by("hub", "delivery_date").len().select(pl.concat_list(pl.col("hub"), pl.col("delivery_date").cast(pl.String)).list.join(" "), "len").iter_rows())
+    counts = dict(
+        intraday.group_by("hub", "delivery_date")
+        .len()
+        .select(pl.concat_list(pl.col("hub"), pl.col("delivery_date").cast(pl.String)).list.join(" "), "len")
+        .iter_rows()
+    )
     assert (counts["Q 2024-11-02"], counts["Q 2024-11-03"], counts["R 2024-11-03"]) == (2 * 96, 2 * 100, 2 * 25)
     lead = intraday.select((pl.col("delivery_ts") - pl.col("as_of")).dt.total_minutes() == pl.col("horizon_min")).to_series()
     assert bool(lead.all())
@@ -139,8 +146,10 @@ def test_day_ahead_forecasts_and_loads(intraday: pl.DataFrame) -> None:
     assert row["price_last_da_ccy_per_mwh"] == 64.0  # of 14:00, the last interval published by 14:45
     assert row["load_forecast_mw"] == 51_500.0
     assert row["wind_forecast_mw"] == 9_000.0
-    assert one(intraday, "Q", utc(2024, 10, 31, 15), 15)["wind_forecast_mw"] is None  # known half an hour before, the first decision is an hour
-    assert row["residual_load_forecast_change_mw"] == 100.0
+    assert (
+        one(intraday, "Q", utc(2024, 10, 31, 15), 15)["wind_forecast_mw"] is None
+    )  # known half an hour before, the first decision is an hour
+    assert row["residual_load_forecast_change_mw"] == 100.0 - 9_000.0  # of 14:00 no wind forecast was known in time
     assert row["load_last_mw"] == 49_013.0
     assert row["load_last_change_60m_mw"] == 1.0
 

@@ -11,7 +11,7 @@
     {%- endfor %}
 {%- endfor %}
 {%- set of_slot = ['price_lag_1d', 'price_lag_7d', 'price_slot_mean_7d', 'price_da'] %}
-{%- set of_entity = ['market', 'hub', 'product', 'area', 'currency', 'delivery_ts', 'delivery_date', 'local_minute', 'is_repeated', 'resolution_min',
+{%- set of_entity = ['market', 'hub', 'product', 'area', 'currency', 'delivery_ts', 'delivery_date', 'local_minute', 'dst_fold', 'resolution_min',
     'is_holiday', 'horizon_min', 'as_of', 'price_ccy_per_mwh', 'price_known_ts'] %}
 {%- set forecasts = ['load_forecast_mw', 'wind_forecast_mw', 'solar_forecast_mw', 'residual_load_forecast_mw'] %}
 
@@ -25,7 +25,7 @@ market_settings as (
 ),
 
 slots as (
-    select * from {{ ref('int_intraday_slots') }}
+    select * from {{ ref('int_intraday_slots') }} where {{ of_market() }} and {{ is_rebuilt(days_before=3, partition='Month') }}
 ),
 
 known as (
@@ -141,7 +141,7 @@ final as (
         with_others.delivery_date as delivery_date,
         intDiv(with_others.local_minute, 60) as local_hour,
         with_others.local_minute as local_minute,
-        toInt64(with_others.is_repeated) as dst_fold,
+        with_others.dst_fold as dst_fold,
         with_others.resolution_min as resolution_min,
         with_others.horizon_min as horizon_min,
         with_others.as_of as as_of,

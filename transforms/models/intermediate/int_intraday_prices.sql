@@ -1,6 +1,6 @@
 -- First published prices of the intraday product, at the finest interval each hub has.
 -- Grain: market, hub, delivery_ts. Later corrections are left out: what was known first stays what features see.
-{{ config(materialized='ephemeral') }}
+{{ config(order_by='(market, hub, delivery_ts)') }}
 
 with
 
@@ -22,22 +22,26 @@ finest as (
     from prices
     inner join market_settings on prices.market = market_settings.market and prices.product = market_settings.intraday_product
     group by prices.market, prices.hub
+),
+
+final as (
+    select
+        prices.market as market,
+        prices.hub as hub,
+        any(finest.product) as product,
+        prices.delivery_ts as delivery_ts,
+        any(finest.resolution_min) as resolution_min,
+        any(finest.longest_horizon_min) as longest_horizon_min,
+        min(prices.known_ts) as known_ts,
+        argMin(prices.price_ccy_per_mwh, prices.known_ts) as price_ccy_per_mwh
+    from prices
+    inner join finest
+        on
+            prices.market = finest.market
+            and prices.hub = finest.hub
+            and prices.product = finest.product
+            and prices.resolution_min = finest.resolution_min
+    group by prices.market, prices.hub, prices.delivery_ts
 )
 
-select
-    prices.market as market,
-    prices.hub as hub,
-    any(finest.product) as product,
-    prices.delivery_ts as delivery_ts,
-    any(finest.resolution_min) as resolution_min,
-    any(finest.longest_horizon_min) as longest_horizon_min,
-    min(prices.known_ts) as known_ts,
-    argMin(prices.price_ccy_per_mwh, prices.known_ts) as price_ccy_per_mwh
-from prices
-inner join finest
-    on
-        prices.market = finest.market
-        and prices.hub = finest.hub
-        and prices.product = finest.product
-        and prices.resolution_min = finest.resolution_min
-group by prices.market, prices.hub, prices.delivery_ts
+{{ as_contract('final') }}

@@ -1,11 +1,10 @@
 -- Every delivery interval of the intraday product with its calendar, its price, and what was known of it at the earliest decision for it.
 -- Grain: market, hub, product, delivery_ts. As-of rule: all but price and known_ts were known longest_horizon_min before delivery.
 -- Lags follow the local clock: the hour that a 23-hour day lacks has none, of a repeated hour the first one counts.
-{{ config(materialized='ephemeral') }}
+{{ config(order_by='(market, hub, delivery_ts)') }}
 
 {%- set quantities = ['load', 'wind', 'solar'] %}
-{%- set of_grid = ['market', 'hub', 'product', 'area', 'currency', 'delivery_ts', 'delivery_date', 'local_minute', 'is_repeated', 'resolution_min',
-    'is_holiday', 'earliest_as_of'] %}
+{%- set of_grid = ['market', 'hub', 'product', 'area', 'currency', 'delivery_ts', 'delivery_date', 'local_minute', 'resolution_min', 'is_holiday'] %}
 
 with
 
@@ -14,48 +13,31 @@ market_settings as (
 ),
 
 days as (
-    select *
-    from {{ source('calendar', 'market_days') }}
-    where {{ of_market() }} and {{ is_rebuilt(days_before=10, partition='Month') }}
-),
-
-all_prices as (
-    select * from {{ ref('int_intraday_prices') }}
+    select * from {{ source('calendar', 'market_days') }} where {{ of_market() }}
 ),
 
 prices as (
-    select *
-    from all_prices
-    where {{ is_rebuilt('toDate32(delivery_ts)', days_before=11, partition='Month', days_after=1) }}
+    select * from {{ ref('int_intraday_prices') }} where {{ of_market() }}
 ),
 
 da_prices as (
-    select * from {{ ref('stg_prices') }}
-    where
-        {{ of_market() }}
-        and product = 'da'
-        and {{ is_rebuilt('toDate32(delivery_ts)', days_before=11, partition='Month', days_after=1) }}
+    select * from {{ ref('stg_prices') }} where {{ of_market() }} and product = 'da'
 ),
 
 forecasts as (
-    select * from {{ ref('stg_quantities') }}
-    where
-        {{ of_market() }}
-        and kind = 'forecast'
-        and quantity in ('load', 'wind', 'solar')
-        and {{ is_rebuilt('toDate32(delivery_ts)', days_before=11, partition='Month', days_after=1) }}
+    select * from {{ ref('stg_quantities') }} where {{ of_market() }} and kind = 'forecast' and quantity in ('load', 'wind', 'solar')
 ),
 
 hubs as (
     select
         market,
         hub,
-        any(all_prices.product) as product,
-        any(all_prices.resolution_min) as resolution_min,
-        any(all_prices.longest_horizon_min) as longest_horizon_min,
-        min(all_prices.delivery_ts) as first_ts,
-        max(all_prices.delivery_ts) as last_ts
-    from all_prices
+        any(prices.product) as product,
+        any(prices.resolution_min) as resolution_min,
+        any(prices.longest_horizon_min) as longest_horizon_min,
+        min(prices.delivery_ts) as first_ts,
+        max(prices.delivery_ts) as last_ts
+    from prices
     group by market, hub
 ),
 
@@ -221,28 +203,33 @@ fundamentals as (
             and area_grid.delivery_ts = forecast_pieces.piece_ts
     where forecast_pieces.known_ts <= area_grid.earliest_as_of
     group by area_grid.market, area_grid.area, area_grid.delivery_ts
+),
+
+final as (
+    select
+        {% for name in of_grid %}
+            grid.{{ name }} as {{ name }},
+        {% endfor %}
+        toInt64(grid.is_repeated) as dst_fold,
+        prices.price_ccy_per_mwh as price_ccy_per_mwh,
+        prices.known_ts as price_known_ts,
+        lags.price_lag_1d_ccy_per_mwh as price_lag_1d_ccy_per_mwh,
+        lags.price_lag_7d_ccy_per_mwh as price_lag_7d_ccy_per_mwh,
+        {{ mean_of('lags.prices_7d') }} as price_slot_mean_7d_ccy_per_mwh,
+        day_ahead.price_da_ccy_per_mwh as price_da_ccy_per_mwh,
+        fundamentals.load_forecast_mw as load_forecast_mw,
+        fundamentals.wind_forecast_mw as wind_forecast_mw,
+        fundamentals.solar_forecast_mw as solar_forecast_mw,
+        fundamentals.residual_load_forecast_mw as residual_load_forecast_mw
+    from grid
+    left join prices on grid.market = prices.market and grid.hub = prices.hub and grid.delivery_ts = prices.delivery_ts
+    left join lags on grid.market = lags.market and grid.hub = lags.hub and grid.delivery_ts = lags.delivery_ts
+    left join day_ahead on grid.market = day_ahead.market and grid.hub = day_ahead.hub and grid.delivery_ts = day_ahead.delivery_ts
+    left join fundamentals
+        on
+            grid.market = fundamentals.market
+            and grid.area = fundamentals.area
+            and grid.delivery_ts = fundamentals.delivery_ts
 )
 
-select
-    {% for name in of_grid %}
-        grid.{{ name }} as {{ name }},
-    {% endfor %}
-    prices.price_ccy_per_mwh as price_ccy_per_mwh,
-    prices.known_ts as price_known_ts,
-    lags.price_lag_1d_ccy_per_mwh as price_lag_1d_ccy_per_mwh,
-    lags.price_lag_7d_ccy_per_mwh as price_lag_7d_ccy_per_mwh,
-    {{ mean_of('lags.prices_7d') }} as price_slot_mean_7d_ccy_per_mwh,
-    day_ahead.price_da_ccy_per_mwh as price_da_ccy_per_mwh,
-    fundamentals.load_forecast_mw as load_forecast_mw,
-    fundamentals.wind_forecast_mw as wind_forecast_mw,
-    fundamentals.solar_forecast_mw as solar_forecast_mw,
-    fundamentals.residual_load_forecast_mw as residual_load_forecast_mw
-from grid
-left join prices on grid.market = prices.market and grid.hub = prices.hub and grid.delivery_ts = prices.delivery_ts
-left join lags on grid.market = lags.market and grid.hub = lags.hub and grid.delivery_ts = lags.delivery_ts
-left join day_ahead on grid.market = day_ahead.market and grid.hub = day_ahead.hub and grid.delivery_ts = day_ahead.delivery_ts
-left join fundamentals
-    on
-        grid.market = fundamentals.market
-        and grid.area = fundamentals.area
-        and grid.delivery_ts = fundamentals.delivery_ts
+{{ as_contract('final') }}
