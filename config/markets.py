@@ -13,6 +13,27 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 MARKETS_FILE = Path(__file__).parent / "markets.yaml"
 
 
+class Intraday(BaseModel):
+    """Decisions shortly before delivery.
+
+    Attributes:
+        product: product they are about; every hub's finest published interval of it is forecast.
+        horizons_min: minutes between decision and start of delivery, one decision per interval and horizon.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    product: str
+    horizons_min: tuple[int, ...] = Field(min_length=1)
+
+    @field_validator("horizons_min")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)) or not 1 <= value[0] <= value[-1] <= 1440:
+            raise ValueError(f"horizons_min {list(value)} must rise and lie within 1..1440")
+        return value
+
+
 class Market(BaseModel):
     """One market.
 
@@ -29,6 +50,7 @@ class Market(BaseModel):
         holidays: country (and subdivision) code of the `holidays` package, `US-NY` style.
         commodities: commodity -> hub of raw.commodities that matters here.
         area: area of raw.quantities whose forecasts are the market's fundamentals.
+        intraday: decisions shortly before delivery; None where there is no price to forecast then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +69,7 @@ class Market(BaseModel):
     holidays: str = ""
     commodities: dict[str, str] = Field(default_factory=dict)
     area: str = "system"
+    intraday: Intraday | None = None
 
     @field_validator("time_zone")
     @classmethod

@@ -215,3 +215,64 @@ class AdaptiveConformal:
         if array.shape != (self.groups, self.levels.size):
             raise ValueError(f"quantiles have shape {array.shape}; this calibrator has {self.groups} groups and {self.levels.size} levels")
         return array
+
+
+@dataclass
+class QuantileTracker:
+    """Online calibration of one ladder of quantiles by the quantile tracker (P control) of Angelopoulos, Candes & Tibshirani (2023, sec. 2).
+
+    Where `AdaptiveConformal` moves a level and reads a window of scores, this moves the quantile itself: after an outcome, the offset of
+    level p changes by step * (p - [score <= offset]). One addition per outcome makes it the choice for many short intervals. With
+    scores within [-B, B] and feedback at most d outcomes late, whatever the outcomes do,
+
+        |share(score <= offset) - p| <= (2 B + step (d + 1)) / (step T) + d / T.
+
+    Attributes:
+        levels: probability levels, ascending, shape (k,).
+        offsets: present quantiles of the scores, shape (k,); sort before issuing them.
+        step: change per outcome, in units of the score.
+    """
+
+    levels: Array
+    offsets: Array
+    step: float
+
+    def __post_init__(self) -> None:
+        """Refuse shapes and steps that cannot work."""
+        self.levels = np.asarray(self.levels, dtype=np.float64)
+        self.offsets = np.array(self.offsets, dtype=np.float64)
+        if self.levels.shape != self.offsets.shape or self.levels.ndim != 1:
+            raise ValueError(f"levels have shape {self.levels.shape}, offsets {self.offsets.shape}; give one offset per level")
+        if not self.step > 0:
+            raise ValueError(f"step is {self.step}; it must be positive")
+
+    def run(self, scores: npt.ArrayLike, known: npt.ArrayLike, asked: npt.ArrayLike) -> Array:
+        """Offsets at every instant asked, each from the outcomes known by then; the tracker ends where the last of them left it.
+
+        Args:
+            scores: scores of outcomes, shape (n,); NaN where there is none, which teaches nothing.
+            known: instant at which each became known, shape (n,); outcomes are learned in this order, ties as given.
+            asked: instants asked for, not falling, shape (m,).
+
+        Returns:
+            Offsets, unsorted, shape (m, k).
+
+        Raises:
+            ValueError: instants asked for fall.
+        """
+        s, when, ask = np.asarray(scores, dtype=np.float64), np.asarray(known), np.asarray(asked)
+        if np.any(np.diff(ask) < 0):
+            raise ValueError("the instants asked for must not fall; sort the rows by decision time")
+        order = np.argsort(when, kind="stable")
+        order = order[np.isfinite(s[order])]
+        s, when = s[order], when[order]
+        upto = np.searchsorted(when, ask, side="right")
+        issued = np.empty((ask.size, self.levels.size))
+        offsets, up, down, done = self.offsets, self.step * self.levels, self.step * (1.0 - self.levels), 0
+        for row, last in enumerate(upto):
+            while done < last:
+                offsets = np.where(s[done] <= offsets, offsets - down, offsets + up)
+                done += 1
+            issued[row] = offsets
+        self.offsets = offsets
+        return issued

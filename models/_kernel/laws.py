@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,9 @@ from models._kernel import artifacts, metrics
 from models._kernel.frames import ANSWER, KEY, in_key_order
 from models._kernel.protocol import Features, Model
 from models._kernel.spec import Kind, ModelSpec
-from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate
+from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate, intraday_features
+from pipeline_tasks.contracts import Table
+from pipeline_tasks.contracts.features import DAY_AHEAD, INTRADAY
 
 SEED = 7
 PRICE = "price_ccy_per_mwh"
@@ -56,33 +58,43 @@ class Sample:
     @property
     def as_of(self) -> datetime:
         """Latest decision time of the answered days."""
-        return gate(self.rows["delivery_date"].max())  # type: ignore[arg-type]
+        return self.rows["as_of"].max()  # type: ignore[return-value]
 
 
-def golden_sample() -> Sample:
+MAKERS: dict[str, Callable[[SyntheticMarket], pl.DataFrame]] = {
+    DAY_AHEAD.full_name: day_ahead_features,
+    INTRADAY.full_name: intraday_features,
+}
+
+
+def golden_sample(inputs: Table = DAY_AHEAD) -> Sample:
     """Thirty weeks, the last four answered: the 25-hour day is history, the 23-hour day a target."""
-    rows = day_ahead_features(SyntheticMarket(date(2019, 8, 20), date(2020, 4, 12)))
+    rows = MAKERS[inputs.full_name](SyntheticMarket(date(2019, 8, 20), date(2020, 4, 12)))
     return Sample(rows, date(2020, 3, 16))
 
 
-def autumn_sample() -> Sample:
+def autumn_sample(inputs: Table = DAY_AHEAD) -> Sample:
     """Eight weeks half a year later, ending with a 25-hour day among the targets."""
-    rows = day_ahead_features(SyntheticMarket(date(2020, 9, 1), date(2020, 10, 26), seed=20_27))
+    rows = MAKERS[inputs.full_name](SyntheticMarket(date(2020, 9, 1), date(2020, 10, 26), seed=20_27))
     return Sample(rows, date(2020, 10, 24))
 
 
 @dataclass
 class Subject:
-    """A model class under the laws, with its parameters and shared fits."""
+    """A model class under the laws, with its parameters, shared fits, and the golden sample of its inputs."""
 
     model: type[Model]
     params: dict[str, Any]
-    sample: Sample = field(default_factory=golden_sample)
 
     @property
     def spec(self) -> ModelSpec:
         """The model's spec."""
         return self.model.spec
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The golden sample in the shape of the model's inputs."""
+        return golden_sample(self.spec.inputs)
 
     @cached_property
     def fitted(self) -> Model:
@@ -159,8 +171,9 @@ def future_cannot_answer(subject: Subject) -> None:
         blind = target.with_columns(pl.lit(value).alias(PRICE))
         answer = subject.answer(subject.fitted, history=poison(subject.sample.rows, subject.sample.as_of, value), target=blind)
         _same(answer, subject.answered, f"targets and later prices set to {value} change the answer")
-        first = pl.col("delivery_date") == subject.sample.first_target
-        answer = subject.answer(subject.fitted, history=poison(subject.sample.rows, subject.sample.cutoff, value), target=blind)
+        decision = target["as_of"].min()
+        first = pl.col("as_of") == decision
+        answer = subject.answer(subject.fitted, history=poison(subject.sample.rows, decision, value), target=blind)  # type: ignore[arg-type]
         _same(
             answer.filter(first), subject.answered.filter(first), f"prices known after a row's own as_of, set to {value}, change its answer"
         )
@@ -220,7 +233,7 @@ def quantiles_sorted(subject: Subject) -> None:
 
 def clock_changes(subject: Subject) -> None:
     """A 23-hour day has 23 answers per hub, a 25-hour day 25."""
-    autumn = autumn_sample()
+    autumn = autumn_sample(subject.spec.inputs)
     data = Features(autumn.rows, autumn.target)
     fall = subject.fitted.predict(data, as_of=autumn.as_of).frame
     for frame, day, hours in ((subject.answered, date(2020, 3, 29), 23), (fall, date(2020, 10, 25), 25)):
@@ -263,18 +276,19 @@ def empty_in_empty_out(subject: Subject) -> None:
 
 
 def beats_naive(subject: Subject) -> None:
-    """On the golden sample: MAE and CRPS below the week-ago price, or Brier score below the base rate."""
+    """On the golden sample: MAE and CRPS below those of the spec's naive column, or Brier score below the base rate."""
     spec, truth = subject.spec, in_key_order(subject.sample.target)
     y = truth[PRICE].to_numpy()
-    week_ago = truth.select(pl.coalesce("price_lag_7d_ccy_per_mwh", "price_lag_14d_ccy_per_mwh", "price_lag_1d_ccy_per_mwh"))
+    instead = [c for c in ("price_lag_14d_ccy_per_mwh", "price_lag_1d_ccy_per_mwh") if c in truth.columns]
+    known_before = truth.select(pl.coalesce(spec.naive_column, *instead))
     point = subject.answered[spec.point_column].to_numpy()
     if spec.kind is Kind.DISTRIBUTION:
-        naive = metrics.mae(y, week_ago.to_series().to_numpy())
-        _demand(metrics.mae(y, point) < naive, f"MAE {metrics.mae(y, point):.3f} is not below the week-ago price's {naive:.3f}")
+        naive = metrics.mae(y, known_before.to_series().to_numpy())
+        _demand(metrics.mae(y, point) < naive, f"MAE {metrics.mae(y, point):.3f} is not below the {naive:.3f} of {spec.naive_column}")
         if spec.quantile_columns:
             ladder = subject.answered.select(spec.quantile_columns.values()).to_numpy()
             crps = metrics.crps_from_quantiles(y, ladder, spec.levels)
-            _demand(crps < naive, f"CRPS {crps:.3f} is not below the week-ago price's {naive:.3f}")
+            _demand(crps < naive, f"CRPS {crps:.3f} is not below the {naive:.3f} of {spec.naive_column}")
         return
     threshold = subject.answered[_threshold_column(spec)].to_numpy()
     event = y > threshold

@@ -41,6 +41,10 @@ class ModelSpec:
         cadences: DAGs it runs in.
         min_history_days: shortest history to train on.
         horizon_days: delivery days forecast per decision.
+        horizons_min: minutes between decision and delivery, ascending, for models that decide interval by interval; empty for those that
+            decide once a day, at the market's gate. A market may offer fewer of them.
+        naive_column: input column with the naive forecast that gates, daily metrics and laws compare with.
+        lookback_days: delivery days before its cutoff that a version is shown when it answers; None: as many as it learned from.
         owner: who answers for it.
         description: one sentence.
         yardstick: identifier in the design's list of yardsticks ("F6").
@@ -61,6 +65,9 @@ class ModelSpec:
     cadences: tuple[Cadence, ...] = (Cadence.NIGHTLY,)
     min_history_days: int = 365
     horizon_days: int = 1
+    horizons_min: tuple[int, ...] = ()
+    naive_column: str = "price_lag_7d_ccy_per_mwh"
+    lookback_days: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a spec that names columns it does not declare or a ladder that does not rise."""
@@ -68,12 +75,19 @@ class ModelSpec:
         named = {self.point_column, *self.quantile_columns.values(), *([self.threshold_column] if self.threshold_column else [])}
         if named - declared:
             raise ValueError(f"spec {self.name}: {sorted(named - declared)} are not in output; declare them or correct the name")
-        unknown = set(self.required) - set(self.inputs.column_names)
+        unknown = {*self.required, self.naive_column} - set(self.inputs.column_names)
         if unknown:
-            raise ValueError(f"spec {self.name}: required column(s) {sorted(unknown)} are not in {self.inputs.full_name}")
+            raise ValueError(f"spec {self.name}: required or naive column(s) {sorted(unknown)} are not in {self.inputs.full_name}")
         levels = list(self.quantile_columns)
         if levels != sorted(set(levels)) or any(not 0 < level < 1 for level in levels):
             raise ValueError(f"spec {self.name}: quantile levels {levels} must rise strictly inside (0, 1)")
+        if list(self.horizons_min) != sorted(set(self.horizons_min)) or any(h < 1 for h in self.horizons_min):
+            raise ValueError(f"spec {self.name}: horizons_min {self.horizons_min} must rise from 1 minute on")
+
+    @property
+    def intraday(self) -> bool:
+        """Whether decisions fall within the delivery day, one per interval and horizon."""
+        return bool(self.horizons_min)
 
     @property
     def levels(self) -> tuple[float, ...]:

@@ -1,8 +1,9 @@
-"""Synthetic day-ahead features: a small seeded market in the shape of features.ftr_day_ahead, for laws and demonstrations.
+"""Synthetic features: a small seeded market in the shape of features.ftr_day_ahead and ftr_intraday, for laws and demonstrations.
 
 Prices follow residual load, fuel and a persistent disturbance, with spikes when the residual load is high; two hubs share
 the weather. Prices of a delivery day become known at 13:00 local time the day before, decisions fall at 12:00. Columns
-without a counterpart here (temperature, coal, oil, zonal load, generation, renewables) are null. Never real data.
+without a counterpart here (temperature, coal, oil, zonal load, generation, renewables) are null. Real-time prices follow the day-ahead
+ones with a persistent deviation and become known 20 minutes after their hour. Never real data.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline_tasks.contracts import TS_DTYPE
-from pipeline_tasks.contracts.features import DAY_AHEAD, LAG_DAYS
+from pipeline_tasks.contracts import TS_DTYPE, Table
+from pipeline_tasks.contracts.features import DAY_AHEAD, INTRADAY, INTRADAY_BACK, INTRADAY_WINDOWS_MIN, LAG_DAYS
 
 ZONE = ZoneInfo("Europe/Berlin")
 GATE = time(12)
 PUBLISHED = time(13)
+HORIZONS_MIN = (15, 60)
+RT_KNOWN_MIN = 80
 _SLOT = ["hub", "delivery_date", "local_hour"]
 
 
@@ -59,10 +62,84 @@ def day_ahead_features(what: SyntheticMarket) -> pl.DataFrame:
         currency=pl.lit("EUR"),
         resolution_min=pl.lit(60, pl.Int64),
     )
-    frame = _forecast_lags(_price_lags(frame))
-    schema = DAY_AHEAD.polars_schema()
+    return _in_contract(_forecast_lags(_price_lags(frame)), DAY_AHEAD)
+
+
+def intraday_features(what: SyntheticMarket) -> pl.DataFrame:
+    """A frame of the contract features.ftr_intraday, in key order: hourly real-time prices, decisions 15 and 60 minutes before delivery."""
+    rng = np.random.default_rng([what.seed, 99])
+    hubs = day_ahead_features(what).sort("hub", "delivery_ts").partition_by("hub", maintain_order=True)
+    frame = pl.concat(
+        hub.with_columns(
+            price_da_ccy_per_mwh=pl.col("price_ccy_per_mwh"),
+            price_ccy_per_mwh=(pl.col("price_ccy_per_mwh") + 6.0 * _ar(rng, hub.height, 0.9)).round(2),
+            load_actual_mw=pl.col("load_forecast_mw") + 200.0 * _ar(rng, hub.height, 0.9),
+        )
+        for hub in hubs
+    ).with_columns(
+        product=pl.lit("rt"),
+        price_known_ts=pl.col("delivery_ts") + pl.duration(minutes=RT_KNOWN_MIN),
+        local_minute=pl.col("local_hour") * 60,
+    )
+    return _in_contract(pl.concat(_decisions(_slots(frame), horizon) for horizon in HORIZONS_MIN), INTRADAY)
+
+
+def _in_contract(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The table's columns in key order; those that the frame lacks are null."""
+    schema = table.polars_schema()
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in frame.columns]
-    return frame.with_columns(absent).select(pl.col(n).cast(t) for n, t in schema.items()).sort(DAY_AHEAD.key)
+    return frame.with_columns(absent).select(pl.col(n).cast(t) for n, t in schema.items()).sort(table.key)
+
+
+def _slots(frame: pl.DataFrame) -> pl.DataFrame:
+    """Prices of the same local hour on earlier days."""
+    frame = frame.drop("price_lag_1d_ccy_per_mwh", "price_lag_7d_ccy_per_mwh")
+    days = {k: "price_lag_1d_ccy_per_mwh" if k == 1 else f"price_lag_{k}d_ccy_per_mwh" if k == 7 else f"_{k}d" for k in range(1, 8)}
+    for k, name in days.items():
+        frame = _shifted(frame, {"price_ccy_per_mwh": name}, k)
+    return frame.with_columns(pl.mean_horizontal(*days.values()).alias("price_slot_mean_7d_ccy_per_mwh"))
+
+
+def _decisions(frame: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """Rows of one horizon: what the last hour known at the decision says."""
+    back = -(-(RT_KNOWN_MIN + horizon) // 60)
+    price = pl.col("price_ccy_per_mwh")
+
+    def known(expression: pl.Expr, name: str) -> pl.Expr:
+        return expression.shift(back).over("hub", order_by="delivery_ts").alias(name)
+
+    windows = []
+    for minutes in INTRADAY_WINDOWS_MIN:
+        n = minutes // 60
+        rolled = {
+            "mean": price.rolling_mean(n, min_samples=1),
+            "min": price.rolling_min(n, min_samples=1),
+            "max": price.rolling_max(n, min_samples=1),
+        }
+        windows += [known(expression, f"price_{name}_{minutes}m_ccy_per_mwh") for name, expression in rolled.items()]
+    windows += [known(price.rolling_std(m // 60, min_samples=2), f"price_std_{m}m_ccy_per_mwh") for m in INTRADAY_WINDOWS_MIN if m > 60]
+    made = frame.with_columns(
+        pl.lit(horizon).alias("horizon_min"),
+        (pl.col("delivery_ts") - pl.duration(minutes=horizon)).alias("as_of"),
+        known(price, "price_last_ccy_per_mwh"),
+        *(known(price.shift(k), f"price_before_{k}_ccy_per_mwh") for k in INTRADAY_BACK),
+        *windows,
+        *(known(pl.col(f"price_{c}_ccy_per_mwh"), f"price_last_{c}_ccy_per_mwh") for c in ("lag_1d", "lag_7d", "slot_mean_7d", "da")),
+        known(pl.col("load_actual_mw"), "load_last_mw"),
+        known(pl.col("load_actual_mw").diff(), "load_last_change_60m_mw"),
+        (pl.col("residual_load_forecast_mw") - pl.col("residual_load_forecast_mw").shift(back).over("hub", order_by="delivery_ts")).alias(
+            "residual_load_forecast_change_mw"
+        ),
+    )
+    others = (pl.col("price_last_ccy_per_mwh").sum().over("delivery_ts") - pl.col("price_last_ccy_per_mwh")) / (
+        pl.col("price_last_ccy_per_mwh").count().over("delivery_ts") - 1
+    )
+    known_at_all = pl.col("price_last_ccy_per_mwh").is_not_null()
+    return made.with_columns(
+        pl.when(others.is_finite()).then(others).alias("price_others_last_ccy_per_mwh"),
+        pl.when(known_at_all).then(0).alias("price_unchanged_min"),
+        pl.when(known_at_all).then(60 * back).alias("price_last_age_min"),
+    )
 
 
 def _local(day: date, at: time) -> datetime:

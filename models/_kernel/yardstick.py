@@ -73,6 +73,23 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of the scored rows that metrics can be declared for.
+
+    Attributes:
+        name: lower snake case; the scorecard shows a metric of a slice as `<metric>_<name>`.
+        column: input column that selects.
+        equals: its value in the slice.
+        moves_only: only rows whose price differs from that of the interval before: where prices stand still, repeating them looks like skill.
+    """
+
+    name: str
+    column: str
+    equals: float
+    moves_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MetricTarget:
     """One row of the scorecard: a metric, what it must reach, against which baseline, by which test.
 
@@ -86,6 +103,7 @@ class MetricTarget:
         test: `dm` (daily-loss Diebold-Mariano), `kupiec`, `christoffersen`, `bootstrap`, `spiegelhalter`, or empty.
         alpha: significance level of the test.
         unit: unit of the value.
+        where: name of a slice of the yardstick; empty for all rows.
     """
 
     metric: str
@@ -97,6 +115,12 @@ class MetricTarget:
     test: str = ""
     alpha: float = 0.05
     unit: str = ""
+    where: str = ""
+
+    @property
+    def label(self) -> str:
+        """Metric as the scorecard names it: with its slice."""
+        return f"{self.metric}_{self.where}" if self.where else self.metric
 
     def target_on(self, data_set: str) -> float | None:
         """Target on a data set: its own where one is declared, else the common one."""
@@ -126,6 +150,7 @@ class Yardstick:
         metrics: rows of the scorecard.
         gate_metric: metric (a loss, smaller is better) whose per-row losses decide promotions.
         gate_baseline: baseline the promotion gate compares with.
+        slices: parts of the rows that metrics may be declared for.
     """
 
     system: str
@@ -136,13 +161,17 @@ class Yardstick:
     metrics: tuple[MetricTarget, ...]
     gate_metric: str
     gate_baseline: str
+    slices: tuple[Slice, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse metric rows and gates that name a baseline nobody declared, and repeated data sets."""
+        """Refuse metric rows and gates that name a baseline or a slice nobody declared, and repeated data sets."""
         known = {b.name for b in self.baselines}
         asked = {m.baseline for m in self.metrics if m.baseline} | {self.gate_baseline}
         if asked - known:
             raise ValueError(f"yardstick {self.system}: baseline(s) {sorted(asked - known)} are not declared; declared: {sorted(known)}")
+        absent = {m.where for m in self.metrics if m.where} - {s.name for s in self.slices}
+        if absent:
+            raise ValueError(f"yardstick {self.system}: slice(s) {sorted(absent)} are not declared; add them to slices")
         names = [d.name for d in self.data_sets]
         if len(set(names)) != len(names):
             raise ValueError(f"yardstick {self.system}: a data set is declared twice in {names}; keep one of each")

@@ -82,7 +82,77 @@ DAY_AHEAD = Table(
     managed_by="dbt",
 )
 
-FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD,)
+INTRADAY_BACK = (1, 2, 3, 5, 11)
+INTRADAY_WINDOWS_MIN = (60, 360, 1440)
+
+
+def _window_columns(minutes: int) -> tuple[Column, ...]:
+    of = f"known prices of the {minutes} minutes up to the last known interval"
+    return (
+        _price(f"price_mean_{minutes}m_ccy_per_mwh", f"Mean of the {of}."),
+        _price(f"price_std_{minutes}m_ccy_per_mwh", f"Standard deviation of the {of}; null for fewer than two."),
+        _price(f"price_min_{minutes}m_ccy_per_mwh", f"Lowest of the {of}."),
+        _price(f"price_max_{minutes}m_ccy_per_mwh", f"Highest of the {of}."),
+    )
+
+
+def _slot_columns(prefix: str, slot: str) -> tuple[Column, ...]:
+    known = "if known at the earliest decision for the interval"
+    return (
+        _price(f"{prefix}_lag_1d_ccy_per_mwh", f"Price of {slot}'s local time one day before, {known}."),
+        _price(f"{prefix}_lag_7d_ccy_per_mwh", f"Price of {slot}'s local time seven days before, {known}."),
+        _price(f"{prefix}_slot_mean_7d_ccy_per_mwh", f"Mean price of {slot}'s local time over the seven days before, {known}."),
+        _price(f"{prefix}_da_ccy_per_mwh", f"Day-ahead price that holds in {slot}, {known}."),
+    )
+
+
+INTRADAY = Table(
+    database=Database.FEATURES,
+    name="ftr_intraday",
+    columns=(
+        MARKET,
+        HUB,
+        symbol("product", "Product that is forecast (rt, imbalance)."),
+        DELIVERY_TS,
+        day("delivery_date", "Market-local delivery date."),
+        integer("local_hour", "Market-local hour of the interval start, 0-23.", ge=0, le=23),
+        integer("local_minute", "Minute of the local day at the interval start by the wall clock.", unit="min", ge=0, le=1439),
+        integer("dst_fold", "1 for the repeated hour of a 25-hour day, else 0.", ge=0, le=1),
+        RESOLUTION_MIN,
+        integer("horizon_min", "Minutes from the decision to the start of delivery.", unit="min", ge=1, le=1440),
+        instant("as_of", "Decision time: horizon_min before delivery."),
+        CURRENCY,
+        _price("price_ccy_per_mwh", "Target: the first published price; null while unknown."),
+        instant("price_known_ts", "When the target became known; null while unknown.", nullable=True),
+        _price("price_last_ccy_per_mwh", "Price of the latest interval known at as_of, at most one day old."),
+        integer("price_last_age_min", "Minutes from the start of that interval to delivery.", unit="min", nullable=True, ge=0, le=2880),
+        integer(
+            "price_unchanged_min", "Minutes over which that price had not changed, at most 1440.", unit="min", nullable=True, ge=0, le=1440
+        ),
+        *(_price(f"price_before_{k}_ccy_per_mwh", f"The known price {k} interval(s) before the last known one.") for k in INTRADAY_BACK),
+        *(c for minutes in INTRADAY_WINDOWS_MIN for c in _window_columns(minutes)),
+        *_slot_columns("price", "the interval"),
+        *_slot_columns("price_last", "the last known interval"),
+        _price("price_others_last_ccy_per_mwh", "Mean of the other hubs' last known prices at as_of."),
+        _mw("load_forecast_mw", "First load forecast of the interval, if known at the earliest decision for it."),
+        _mw("wind_forecast_mw", "The same of wind."),
+        _mw("solar_forecast_mw", "The same of solar."),
+        _mw("residual_load_forecast_mw", "Load less wind and solar forecasts; null without a load forecast."),
+        _mw("residual_load_forecast_change_mw", "Residual load forecast of the interval less that of the last known interval."),
+        _mw("load_last_mw", "Last measured load known at as_of, at most one day old."),
+        _mw("load_last_change_60m_mw", "That load less the one measured 60 minutes before it."),
+        integer("day_of_week", "ISO weekday of the delivery date, 1 Monday to 7 Sunday.", ge=1, le=7),
+        integer("month", "Month of the delivery date.", ge=1, le=12),
+        integer("day_of_year", "Day of the year.", ge=1, le=366),
+        flag("is_holiday", "Public holiday in the market's calendar."),
+    ),
+    key=("market", "hub", "product", "delivery_ts", "as_of"),
+    meaning="Point-in-time intraday features: one row per hub, delivery interval and decision horizon.",
+    partition_by="(market, toYYYYMM(delivery_date))",
+    managed_by="dbt",
+)
+
+FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD, INTRADAY)
 
 # what the drift monitors watch: levels as delivered; lags, means and ramps of them move with them
 MONITORED: dict[str, tuple[str, ...]] = {

@@ -46,6 +46,8 @@ MARKET_SETTINGS = _table(
         symbol("coal_hub", "Coal hub; empty for none."),
         symbol("co2_hub", "Carbon allowance; empty for none."),
         symbol("oil_hub", "Oil hub; empty for none."),
+        symbol("intraday_product", "Product of decisions shortly before delivery; empty for none."),
+        symbol("intraday_horizons_min", "Minutes between those decisions and delivery, comma-separated; empty for none.", unit="min"),
         string("settings_sha", "SHA-256 of the settings the calendar was made from."),
     ),
     ("market",),
@@ -162,6 +164,57 @@ COMMODITIES_ASOF = _table(
     "Last settlement of the market's fuels known at each gate, at most ten days after the period it holds for.",
 )
 
+HORIZON = integer("longest_horizon_min", "Minutes between the earliest decision for an interval and its delivery.", unit="min", ge=1)
+INTRADAY_PRICES = _table(
+    "int_intraday_prices",
+    (
+        MARKET,
+        HUB,
+        PRODUCT,
+        DELIVERY_TS,
+        RESOLUTION_MIN,
+        HORIZON,
+        KNOWN_TS,
+        number("price_ccy_per_mwh", "First published price.", unit="currency/MWh"),
+    ),
+    ("market", "hub", "delivery_ts"),
+    "First published prices of the intraday product, at the finest interval each hub has.",
+)
+
+
+def _known(name: str, meaning: str, unit: str = "currency/MWh") -> Column:
+    return number(name, f"{meaning}, if known at the earliest decision for the interval.", unit=unit, nullable=True)
+
+
+INTRADAY_SLOTS = _table(
+    "int_intraday_slots",
+    (
+        MARKET,
+        HUB,
+        PRODUCT,
+        symbol("area", "Area of the market's fundamentals."),
+        CURRENCY,
+        DELIVERY_TS,
+        DELIVERY_DATE,
+        LOCAL_MINUTE,
+        DST_FOLD,
+        RESOLUTION_MIN,
+        flag("is_holiday", "Public holiday in the market's calendar."),
+        number("price_ccy_per_mwh", "First published price; null while unknown.", unit="currency/MWh", nullable=True),
+        instant("price_known_ts", "When it became known; null while unknown.", nullable=True),
+        _known("price_lag_1d_ccy_per_mwh", "Price of the same local time one day before"),
+        _known("price_lag_7d_ccy_per_mwh", "Price of the same local time seven days before"),
+        _known("price_slot_mean_7d_ccy_per_mwh", "Mean price of the same local time over the seven days before"),
+        _known("price_da_ccy_per_mwh", "Day-ahead price that holds at the start of the interval"),
+        _known("load_forecast_mw", "First load forecast", "MW"),
+        _known("wind_forecast_mw", "First wind forecast", "MW"),
+        _known("solar_forecast_mw", "First solar forecast", "MW"),
+        _known("residual_load_forecast_mw", "Load less wind and solar forecasts", "MW"),
+    ),
+    ("market", "hub", "delivery_ts"),
+    "Every delivery interval of the intraday product with its calendar, its price, and what the earliest decision for it knew.",
+)
+
 INTERMEDIATE_TABLES: tuple[Table, ...] = (
     MARKET_SETTINGS,
     MARKET_DAYS,
@@ -170,4 +223,6 @@ INTERMEDIATE_TABLES: tuple[Table, ...] = (
     PRICES_ASOF,
     QUANTITIES_ASOF,
     COMMODITIES_ASOF,
+    INTRADAY_PRICES,
+    INTRADAY_SLOTS,
 )

@@ -50,7 +50,7 @@ def window_of(data: DataSet, spec: DataSetSpec, model: ModelSpec, start: date | 
     dates = [d for d in priced.to_list() if end is None or d <= end]
     if not dates:
         raise DataAbsentError(f"{data.name}: no published prices" + (f" up to {end}" if end else ""))
-    first = max(start, dates[0]) if start else dates[-1] - timedelta(days=spec.test_days - 1)
+    first = max(start, dates[0]) if start else dates[-min(spec.test_days, len(dates))]
     history = [d for d in dates if d < first]
     if len(history) < model.min_history_days:
         raise DataAbsentError(

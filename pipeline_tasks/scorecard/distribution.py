@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from pipeline_tasks.scorecard.measures import Measure, Measurer, NotMeasurableEr
 from pipeline_tasks.scorecard.panel import Array, Comparator, Panel
 
 NOMINAL = 0.90
+MARGIN = 0.02  # of the baseline's mean absolute error: what "not worse" admits
 
 
 def _absolute(panel: Panel, other: Comparator | None = None) -> Array:
@@ -59,16 +61,17 @@ def _on_known(panel: Panel, ladder: Array, loss: Callable[[Array, Array], Array]
     return result
 
 
-def _interval(panel: Panel) -> tuple[int, int]:
-    """Positions of the 5 % and 95 % quantiles among the levels."""
-    found = [np.flatnonzero(np.isclose(panel.levels, level)) for level in ((1 - NOMINAL) / 2, (1 + NOMINAL) / 2)]
+def _interval(panel: Panel, nominal: float = NOMINAL) -> tuple[int, int]:
+    """Positions among the levels of the two quantiles that end the central interval."""
+    ends = ((1 - nominal) / 2, (1 + nominal) / 2)
+    found = [np.flatnonzero(np.isclose(panel.levels, level)) for level in ends]
     if any(len(f) == 0 for f in found):
-        raise NotMeasurableError("the model gives no 5 % and 95 % quantiles")
+        raise NotMeasurableError(f"the model gives no {ends[0]:.0%} and {ends[1]:.0%} quantiles")
     return int(found[0][0]), int(found[1][0])
 
 
-def _outside(panel: Panel) -> Array:
-    low, high = _interval(panel)
+def _outside(panel: Panel, nominal: float = NOMINAL) -> Array:
+    low, high = _interval(panel, nominal)
     return np.asarray(((panel.outcome < panel.quantiles[:, low]) | (panel.outcome > panel.quantiles[:, high])).astype(np.float64))
 
 
@@ -132,12 +135,20 @@ def _percent(panel: Panel, baseline: Comparator | None, *, name: str) -> Measure
     )
 
 
-def _coverage(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
+def _not_worse(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
+    """Ratio of mean absolute errors, tested against 1 + MARGIN instead of 1: non-inferiority."""
+    other = need(baseline)
+    measured = ratio(_absolute(panel), _absolute(panel, other), panel.days, seed=seed, name=f"MAE over {other.name}'s")
+    tested = against(_absolute(panel), (1 + MARGIN) * _absolute(panel, other), panel.days, seed=seed, name="mae")
+    return replace(measured, baseline_value=1 + MARGIN, p_value=tested.p_value, note=f"{measured.note}; p: not worse by {MARGIN:.0%}")
+
+
+def _coverage(panel: Panel, baseline: Comparator | None, *, seed: int, nominal: float = NOMINAL) -> Measure:
     from models._kernel.stats import coverage_band, kupiec
 
     del baseline
-    outside = _outside(panel)
-    measured = mean_loss(1 - outside, panel.days, seed=seed, name="share inside the 90 % interval")
+    outside = _outside(panel, nominal)
+    measured = mean_loss(1 - outside, panel.days, seed=seed, name=f"share inside the {nominal:.0%} interval".replace("%", " %"))
     note = measured.note + "; p: Kupiec over all rows"
     return Measure(
         measured.value,
@@ -145,9 +156,9 @@ def _coverage(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measur
         None,
         measured.ci_low,
         measured.ci_high,
-        kupiec(outside, 1 - NOMINAL).p_value,
+        kupiec(outside, 1 - nominal).p_value,
         note,
-        coverage_band(panel.n, NOMINAL),
+        coverage_band(panel.n, nominal),
     )
 
 
@@ -188,7 +199,9 @@ def distribution_measurers(seed: int) -> dict[str, Measurer]:
         "wmape": partial(_wmape, seed=seed),
         "smape": partial(_percent, name="smape"),
         "mape": partial(_percent, name="mape"),
+        "rmae_margin": partial(_not_worse, seed=seed),
         "coverage_90": partial(_coverage, seed=seed),
+        "coverage_80": partial(_coverage, seed=seed, nominal=0.80),
         "width_90": partial(_width, seed=seed),
         "kupiec_p": _kupiec_p,
         "kupiec_hours_pass": partial(_hours, name="kupiec"),

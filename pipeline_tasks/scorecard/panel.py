@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from models._kernel.yardstick import Slice
 
 Array = npt.NDArray[np.float64]
 KEY = ("market", "hub", "product", "delivery_ts", "as_of")
@@ -66,6 +68,39 @@ class Panel:
     def n(self) -> int:
         """Rows scored."""
         return len(self.outcome)
+
+    def part(self, where: Slice) -> Panel:
+        """The rows of a slice."""
+        chosen = (self.rows[where.column] == where.equals).fill_null(value=False).to_numpy()
+        if where.moves_only:
+            chosen = chosen & self._moves()
+        return replace(
+            self,
+            rows=self.rows.filter(pl.Series(chosen)),
+            outcome=self.outcome[chosen],
+            point=self.point[chosen],
+            quantiles=self.quantiles[chosen],
+            comparators={
+                name: replace(
+                    c,
+                    point=c.point[chosen],
+                    quantiles=None if c.quantiles is None else c.quantiles[chosen],
+                    score=None if c.score is None else c.score[chosen],
+                )
+                for name, c in self.comparators.items()
+            },
+            alert=None if self.alert is None else self.alert[chosen],
+        )
+
+    def _moves(self) -> npt.NDArray[np.bool_]:
+        """Rows whose outcome differs from that of the interval right before; false where that one is unknown."""
+        step = pl.duration(minutes=pl.col("resolution_min"))
+        once = self.rows.select("market", "hub", "product", "delivery_ts", "resolution_min", "price_ccy_per_mwh").unique()
+        before = once.select(
+            "market", "hub", "product", (pl.col("delivery_ts") + step).alias("delivery_ts"), pl.col("price_ccy_per_mwh").alias("_before")
+        )
+        joined = self.rows.join(before, on=["market", "hub", "product", "delivery_ts"], how="left", maintain_order="left")
+        return joined.select((pl.col("price_ccy_per_mwh") != pl.col("_before")).fill_null(value=False)).to_series().to_numpy()
 
     @property
     def days(self) -> npt.NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models._kernel.splitter import Fold
+from pipeline_tasks.scorecard.intraday_baselines import climatology_last, ridge_change
 from pipeline_tasks.scorecard.panel import Comparator
 from pipeline_tasks.scorecard.published import ALIASES, COLUMNS, published
 from pipeline_tasks.scorecard.ridge import ridge_walk
@@ -34,6 +36,24 @@ def naive_hybrid(frame: pl.DataFrame) -> Array:
 def persistence(frame: pl.DataFrame) -> Array:
     """Price of the same local hour one day before where it was known at as_of, else two, three, seven days before."""
     return _first_known(frame, [f"price_lag_{k}d_ccy_per_mwh" for k in (1, 2, 3, 7)] + ["price_last_ccy_per_mwh"])
+
+
+def persistence_last(frame: pl.DataFrame) -> Array:
+    """Last price known at as_of; where there is none, that of the same local time one day or one week before."""
+    return _first_known(frame, ["price_last_ccy_per_mwh", "price_lag_1d_ccy_per_mwh", "price_lag_7d_ccy_per_mwh"])
+
+
+SIMPLE: dict[str, Callable[[pl.DataFrame], Array]] = {
+    "naive_week": naive_week,
+    "naive_hybrid": naive_hybrid,
+    "persistence_24h": persistence,
+    "persistence_last": persistence_last,
+}
+WALKED: dict[str, Callable[[pl.DataFrame, tuple[Fold, ...]], Array]] = {
+    "ridge_level": ridge_walk,
+    "ridge_change": ridge_change,
+    "climatology_last": climatology_last,
+}
 
 
 def _first_known(frame: pl.DataFrame, order: list[str]) -> Array:
@@ -64,16 +84,12 @@ def point_comparators(
         canonical = ALIASES.get(name, name)
         quantiles = None
         remark = ""
-        if canonical == "naive_week":
-            point = naive_week(frame)
-        elif canonical == "naive_hybrid":
-            point = naive_hybrid(frame)
-        elif canonical == "persistence_24h":
-            point = persistence(frame)
+        if canonical in SIMPLE:
+            point = SIMPLE[canonical](frame)
+        elif canonical in WALKED:
+            point = WALKED[canonical](frame, folds)
         elif canonical == "hour_of_week_climatology":
             point, quantiles = _climatology(frame, folds, levels)
-        elif canonical == "ridge_level":
-            point = ridge_walk(frame, folds)
         elif canonical in COLUMNS and canonical in public:
             point, remark = public[canonical], note
         else:
@@ -86,26 +102,29 @@ def point_comparators(
 
 
 def historical_quantiles(frame: pl.DataFrame, point: Array, levels: Array, *, only: npt.NDArray[np.bool_]) -> Array:
-    """Rolling historical simulation: point forecast plus quantiles of its own errors of the same hub and local hour.
+    """Rolling historical simulation: point forecast plus quantiles of its own errors of the same hub, local hour and horizon.
 
-    The errors are those of the 182 delivery days before whose outcome was known at the row's as_of, at least 28 of them;
-    rows with fewer get NaN. Shape (n, k), NaN outside `only`.
+    The errors are those of the 182 delivery days before whose outcome was known at the first decision for the hour of the day, at
+    least 28 of them; rows with fewer get NaN. Shape (n, k), NaN outside `only`.
     """
     quantiles = np.full((len(frame), len(levels)), np.nan)
     error = frame["price_ccy_per_mwh"].cast(pl.Float64).fill_null(float("nan")).to_numpy() - point
     known = frame["price_known_ts"].dt.epoch("ms").fill_null(np.iinfo(np.int64).max).to_numpy()
     as_of = frame["as_of"].dt.epoch("ms").to_numpy()
     day = frame["delivery_date"].cast(pl.Int32).cast(pl.Int64).to_numpy()
-    grouped = frame.select("hub", "local_hour").with_row_index("row").group_by("hub", "local_hour", maintain_order=True).agg("row")
+    cell = [c for c in ("hub", "local_hour", "horizon_min") if c in frame.columns]
+    grouped = frame.select(cell).with_row_index("row").group_by(cell, maintain_order=True).agg("row")
     for group in grouped["row"].to_list():
         rows = np.asarray(group, dtype=np.int64)
         usable = rows[np.isfinite(error[rows])]
-        for row in rows[only[rows] & np.isfinite(point[rows])]:
-            first, last = np.searchsorted(day[usable], [day[row] - ERROR_DAYS, day[row]])
+        asked = rows[only[rows] & np.isfinite(point[rows])]
+        for date in np.unique(day[asked]):
+            now = asked[day[asked] == date]
+            first, last = np.searchsorted(day[usable], [date - ERROR_DAYS, date])
             past = usable[first:last]
-            past = past[known[past] <= as_of[row]]
+            past = past[known[past] <= as_of[now].min()]
             if len(past) >= MIN_ERROR_DAYS:
-                quantiles[row] = point[row] + np.quantile(error[past], levels)
+                quantiles[now] = point[now, None] + np.quantile(error[past], levels)
     return quantiles
 
 

@@ -16,7 +16,7 @@ MIN_ROWS = 60
 def ridge_inputs(frame: pl.DataFrame) -> Array:
     """Standardisable inputs: known prices, forecasts and their week-ago changes, weekday dummies; NaN where unknown."""
     skipped = {"price_ccy_per_mwh", "price_std_7d_ccy_per_mwh"}
-    names = [c for c in frame.columns if c.startswith("price_") and c.endswith("_ccy_per_mwh") and c not in skipped]
+    names = [c for c in frame.columns if known_price(c) and c not in skipped]
     names += [
         c
         for c in frame.columns
@@ -26,6 +26,11 @@ def ridge_inputs(frame: pl.DataFrame) -> Array:
     holiday = [pl.col("is_holiday").cast(pl.Float64).alias("holiday")] if "is_holiday" in frame.columns else []
     table = frame.select(*(pl.col(c).cast(pl.Float64) for c in names), *weekdays, *holiday)
     return table.select(pl.all().fill_null(float("nan"))).to_numpy()
+
+
+def known_price(column: str) -> bool:
+    """Whether a feature column is a price."""
+    return column.startswith("price_") and column.endswith("_ccy_per_mwh")
 
 
 def ridge_walk(frame: pl.DataFrame, folds: tuple[Fold, ...]) -> Array:
@@ -44,11 +49,12 @@ def ridge_walk(frame: pl.DataFrame, folds: tuple[Fold, ...]) -> Array:
         for group in np.unique(groups[test]):
             mine, asked = train[groups[train] == group], test[groups[test] == group]
             if len(mine) >= MIN_ROWS:
-                made[asked] = _fit_predict(x[mine], y[mine], x[asked])
+                made[asked] = fit_predict(x[mine], y[mine], x[asked])
     return made
 
 
-def _fit_predict(x: Array, y: Array, asked: Array) -> Array:
+def fit_predict(x: Array, y: Array, asked: Array) -> Array:
+    """Ridge regression of arsinh-compressed outcomes, answered at `asked`, shape (m,); unknown inputs count as their mean."""
     known = np.isfinite(x)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, x, 0.0).sum(axis=0) / count

@@ -30,10 +30,10 @@ def metric_rows(yardstick: Yardstick, kind: Kind) -> list[MetricTarget]:
     """The yardstick's rows, then the standard metrics of the kind that it does not name."""
     module = distribution if kind is Kind.DISTRIBUTION else probability
     declared = list(yardstick.metrics)
-    named = {(m.metric, m.baseline) for m in declared}
+    named = {(m.metric, m.baseline) for m in declared if not m.where}
     plain = [(metric, "naive_week" if metric == "rmae" else "") for metric in module.STANDARD]
     compared = [(metric, b.name) for b in yardstick.baselines for metric in module.COMPARED]
-    metrics_declared = {m.metric for m in declared}
+    metrics_declared = {m.metric for m in declared if not m.where}
     extra = [(m, b) for m, b in plain if m not in metrics_declared] + [p for p in compared if p not in named]
     return declared + [MetricTarget(m, _beat(m, b), baseline=b, test="dm" if b else "") for m, b in extra]
 
@@ -54,10 +54,13 @@ def score(panel: Panel, yardstick: Yardstick, kind: Kind, stamp: Stamp) -> list[
     """Rows of every metric on a panel."""
     module_measurers = distribution.distribution_measurers if kind is Kind.DISTRIBUTION else probability.probability_measurers
     measurers = module_measurers(stamp.seed)
-    return [_scored(m, panel, stamp, measurers) for m in metric_rows(yardstick, kind)]
+    parts = {"": panel, **{part.name: panel.part(part) for part in yardstick.slices}}
+    return [_scored(m, parts[m.where], stamp, measurers) for m in metric_rows(yardstick, kind)]
 
 
 def _scored(metric: MetricTarget, panel: Panel, stamp: Stamp, measurers: dict[str, Measurer]) -> ScoreRow:
+    if not panel.n:
+        return _row(metric, stamp, None, "not_measurable", "no scored row lies in this slice", window=None)
     window = panel.window
     lacking = _lacking(metric, panel, measurers)
     if lacking:
@@ -131,7 +134,7 @@ def _row(
         system=stamp.system,
         data_set=stamp.data_set,
         data_class=stamp.data_class.value,
-        metric=metric.metric,
+        metric=metric.label,
         target=metric.target_on(stamp.data_set),
         baseline=metric.baseline,
         baseline_value=measured.baseline_value if measured else None,

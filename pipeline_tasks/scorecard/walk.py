@@ -148,9 +148,10 @@ class Walk:
         return model.predict(Features(history_at(self.frame, fold, last), blinded(target)), as_of=last).frame
 
     def _check_day(self, model: Model, fold: Fold, target: pl.DataFrame, answers: pl.DataFrame) -> None:
-        """Answer one day again with history cut at its own decision time; any difference is a look ahead."""
+        """Answer the rows of one decision again with history cut at its own time; any difference is a look ahead."""
         day = fold.test_dates[self.seed % len(fold.test_dates)]
-        alone = target.filter(pl.col("delivery_date") == day)
+        decisions = target.filter(pl.col("delivery_date") == day)["as_of"].unique().sort()
+        alone = target.filter((pl.col("delivery_date") == day) & (pl.col("as_of") == decisions[len(decisions) // 2]))
         again = self._predict(model, fold, alone)
         whole = answers.join(again.select(KEY), on=list(KEY), how="semi").sort(KEY)
         for column in (c for c, t in again.schema.items() if t == pl.Float64):

@@ -23,7 +23,7 @@ LAST_DAY = date(2040, 12, 31)
 
 def settings_row(market: Market) -> dict[str, Any]:
     """The row of `intermediate.market_settings`; `settings_sha` changes whenever the market's days may change."""
-    fuels = market.commodities
+    fuels, intraday = market.commodities, market.intraday
     row: dict[str, Any] = {
         "market": market.key,
         "label": market.label,
@@ -38,6 +38,8 @@ def settings_row(market: Market) -> dict[str, Any]:
         "area": market.area,
         "holidays": market.holidays,
         **{f"{fuel}_hub": fuels.get(fuel, "") for fuel in ("gas", "coal", "co2", "oil")},
+        "intraday_product": intraday.product if intraday else "",
+        "intraday_horizons_min": ",".join(map(str, intraday.horizons_min)) if intraday else "",
     }
     text = repr((sorted(row.items()), FIRST_DAY, LAST_DAY, MARKET_DAYS.column_names))
     return {**row, "settings_sha": hashlib.sha256(text.encode()).hexdigest()}

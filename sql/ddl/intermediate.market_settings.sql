@@ -17,6 +17,8 @@ create table if not exists intermediate.market_settings
     coal_hub LowCardinality(String) comment 'Coal hub; empty for none.',
     co2_hub LowCardinality(String) comment 'Carbon allowance; empty for none.',
     oil_hub LowCardinality(String) comment 'Oil hub; empty for none.',
+    intraday_product LowCardinality(String) comment 'Product of decisions shortly before delivery; empty for none.',
+    intraday_horizons_min LowCardinality(String) comment 'Minutes between those decisions and delivery, comma-separated; empty for none. [min]',
     settings_sha String comment 'SHA-256 of the settings the calendar was made from.'
 )
 engine = MergeTree

@@ -4,25 +4,30 @@
 {%- endmacro %}
 
 
-{% macro first_rebuilt_date() -%}
-    {#- First day of the year of start_date: partitions are replaced whole. -#}
-    {%- if var('start_date', '') -%} toStartOfYear(toDate32('{{ var("start_date") }}')) {%- else -%} toDate32('1990-01-01') {%- endif -%}
+{% macro first_rebuilt_date(partition='Year') -%}
+    {#- First day of the year (or Month) of start_date: partitions are replaced whole. -#}
+    {%- if var('start_date', '') -%}
+        toStartOf{{ partition }}(toDate32('{{ var("start_date") }}'))
+    {%- else -%}
+        toDate32('1990-01-01')
+    {%- endif -%}
 {%- endmacro %}
 
 
-{% macro last_rebuilt_date() -%}
-    {#- Last day of the year of end_date when a window was asked for, else no bound. -#}
+{% macro last_rebuilt_date(partition='Year') -%}
+    {#- Last day of the year (or Month) of end_date when a window was asked for, else no bound. -#}
     {%- if var('start_date', '') and var('end_date', '') -%}
-        toDate32('{{ var("end_date")[:4] }}-12-31')
+        addDays(add{{ partition }}s(toStartOf{{ partition }}(toDate32('{{ var("end_date") }}')), 1), -1)
     {%- else -%}
         toDate32('2299-12-31')
     {%- endif -%}
 {%- endmacro %}
 
 
-{% macro is_rebuilt(column='delivery_date', days_before=0) -%}
-    {#- Condition that keeps the delivery dates being rebuilt and, for lags, days_before days ahead of them. -#}
-    {{ column }} >= {{ first_rebuilt_date() }} - {{ days_before }} and {{ column }} <= {{ last_rebuilt_date() }}
+{% macro is_rebuilt(column='delivery_date', days_before=0, partition='Year', days_after=0) -%}
+    {#- Condition that keeps the delivery dates being rebuilt and, for lags, days_before days ahead of them (days_after behind them). -#}
+    {{ column }} >= {{ first_rebuilt_date(partition) }} - {{ days_before }} and {{ column }} <= {{ last_rebuilt_date(partition) }}
+    {%- if days_after %} + {{ days_after }} {%- endif -%}
 {%- endmacro %}
 
 

@@ -39,6 +39,16 @@ markets:
     price_cap: 4000
     hubs: [Y]
     holidays: US-NY
+  t_quarter:
+    label: Test market decided shortly before delivery, with American clock changes and an hourly hub beside a quarter-hourly one
+    time_zone: America/New_York
+    currency: USD
+    gate_time: "10:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [Q, R]
+    holidays: US-NY
+    intraday: {product: rt, horizons_min: [15, 60]}
   t_leak:
     label: Test market of the leak test
     time_zone: Europe/Berlin
@@ -86,10 +96,24 @@ class RawRows:
         frame = pl.DataFrame([dict.fromkeys(table.column_names) | r | provenance for r in rows], schema=table.polars_schema())
         self.wh.insert(table, frame)
 
-    def prices(self, rows: list[tuple[datetime, datetime, float]], *, hub: str | None = None, ingested: datetime = INGESTED) -> None:
+    def prices(
+        self,
+        rows: list[tuple[datetime, datetime, float]],
+        *,
+        hub: str | None = None,
+        product: str | None = None,
+        minutes: int | None = None,
+        ingested: datetime = INGESTED,
+    ) -> None:
         """Rows of (delivery_ts, known_ts, price)."""
         m = self.market
-        fixed = {"market": m.key, "hub": hub or m.hubs[0], "product": m.product, "resolution_min": m.resolution_min, "currency": m.currency}
+        fixed = {
+            "market": m.key,
+            "hub": hub or m.hubs[0],
+            "product": product or m.product,
+            "resolution_min": minutes or m.resolution_min,
+            "currency": m.currency,
+        }
         self._insert(PRICES, [fixed | {"delivery_ts": d, "known_ts": k, "price_ccy_per_mwh": p} for d, k, p in rows], ingested)
 
     def quantities(

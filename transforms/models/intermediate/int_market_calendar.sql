@@ -53,18 +53,14 @@ delivery_days as (
 intervals as (
     select
         *,
-        dateDiff('minute', day_start_ts, day_end_ts) as day_minutes,
-        day_start_ts + toIntervalMinute(arrayJoin(range(0, toUInt32(day_minutes), toUInt32(resolution_min)))) as delivery_ts
+        {{ intervals_of_day('resolution_min') }}
     from delivery_days
 ),
 
 local_clock as (
     select
         *,
-        if(delivery_ts < offset_change_ts, utc_offset_start_min, utc_offset_end_min) as utc_offset_min,
-        positiveModulo(intDiv(toUnixTimestamp(delivery_ts), 60) + utc_offset_min, 1440) as local_minute,
-        delivery_ts >= offset_change_ts
-        and delivery_ts < offset_change_ts + toIntervalMinute(utc_offset_start_min - utc_offset_end_min) as is_repeated
+        {{ local_clock() }}
     from intervals
 ),
 

@@ -40,6 +40,8 @@ final as (
         market_settings.coal_hub as coal_hub,
         market_settings.co2_hub as co2_hub,
         market_settings.oil_hub as oil_hub,
+        market_settings.intraday_product as intraday_product,
+        market_settings.intraday_horizons_min as intraday_horizons_min,
         coalesce(spans.hub_count, 0) as hub_count,
         spans.first_delivery_date as first_delivery_date,
         spans.last_delivery_date as last_delivery_date
