@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +21,15 @@ from models._kernel import artifacts, metrics
 from models._kernel.frames import ANSWER, KEY, in_key_order
 from models._kernel.protocol import Features, Model
 from models._kernel.spec import Kind, ModelSpec
-from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate
+from models._kernel.samples import features_of
+from models._kernel.settlement import settlement_of
+from models._kernel.synthetic import SyntheticMarket, gate
+from pipeline_tasks.contracts import Table
+from pipeline_tasks.contracts.features import DAY_AHEAD, OUTCOMES
 
 SEED = 7
 PRICE = "price_ccy_per_mwh"
+HAPPENED = tuple(name for values in OUTCOMES.values() for name in values)
 
 
 class LawBrokenError(AssertionError):
@@ -59,15 +64,15 @@ class Sample:
         return gate(self.rows["delivery_date"].max())  # type: ignore[arg-type]
 
 
-def golden_sample() -> Sample:
-    """Thirty weeks, the last four answered: the 25-hour day is history, the 23-hour day a target."""
-    rows = day_ahead_features(SyntheticMarket(date(2019, 8, 20), date(2020, 4, 12)))
+def golden_sample(table: Table = DAY_AHEAD) -> Sample:
+    """Thirty weeks of a feature table, the last four answered: the 25-hour day is history, the 23-hour day a target."""
+    rows = features_of(table, SyntheticMarket(date(2019, 8, 20), date(2020, 4, 12)))
     return Sample(rows, date(2020, 3, 16))
 
 
-def autumn_sample() -> Sample:
+def autumn_sample(table: Table = DAY_AHEAD) -> Sample:
     """Eight weeks half a year later, ending with a 25-hour day among the targets."""
-    rows = day_ahead_features(SyntheticMarket(date(2020, 9, 1), date(2020, 10, 26), seed=20_27))
+    rows = features_of(table, SyntheticMarket(date(2020, 9, 1), date(2020, 10, 26), seed=20_27))
     return Sample(rows, date(2020, 10, 24))
 
 
@@ -77,7 +82,11 @@ class Subject:
 
     model: type[Model]
     params: dict[str, Any]
-    sample: Sample = field(default_factory=golden_sample)
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The golden sample of the table the model reads."""
+        return golden_sample(self.spec.inputs)
 
     @property
     def spec(self) -> ModelSpec:
@@ -156,7 +165,7 @@ def future_cannot_answer(subject: Subject) -> None:
     """No row's answer uses what is known after its own decision time, even where it is known at the call's `as_of`."""
     target = subject.sample.target
     for value in (1e9, float("nan")):
-        blind = target.with_columns(pl.lit(value).alias(PRICE))
+        blind = target.with_columns(pl.lit(value).alias(name) for name in HAPPENED if name in target.columns)
         answer = subject.answer(subject.fitted, history=poison(subject.sample.rows, subject.sample.as_of, value), target=blind)
         _same(answer, subject.answered, f"targets and later prices set to {value} change the answer")
         first = pl.col("delivery_date") == subject.sample.first_target
@@ -220,7 +229,7 @@ def quantiles_sorted(subject: Subject) -> None:
 
 def clock_changes(subject: Subject) -> None:
     """A 23-hour day has 23 answers per hub, a 25-hour day 25."""
-    autumn = autumn_sample()
+    autumn = autumn_sample(subject.spec.inputs)
     data = Features(autumn.rows, autumn.target)
     fall = subject.fitted.predict(data, as_of=autumn.as_of).frame
     for frame, day, hours in ((subject.answered, date(2020, 3, 29), 23), (fall, date(2020, 10, 25), 25)):
@@ -251,7 +260,7 @@ def missing_required_is_said(subject: Subject) -> None:
     rows, target = subject.sample.rows, subject.sample.target
     for column in subject.spec.required:
         _refuses(lambda c=column: subject.fit(rows.drop(c)), column, "fit")  # type: ignore[misc]
-        if column not in {PRICE, "price_known_ts"}:
+        if column not in {*HAPPENED, *OUTCOMES}:
             _refuses(lambda c=column: subject.answer(subject.fitted, target=target.drop(c)), column, "predict")  # type: ignore[misc]
 
 
@@ -263,12 +272,16 @@ def empty_in_empty_out(subject: Subject) -> None:
 
 
 def beats_naive(subject: Subject) -> None:
-    """On the golden sample: MAE and CRPS below the week-ago price, or Brier score below the base rate."""
+    """On the golden sample: MAE and CRPS below the week-ago price, Brier score below the base rate, cost below that of deciding nothing."""
     spec, truth = subject.spec, in_key_order(subject.sample.target)
     y = truth[PRICE].to_numpy()
     week_ago = truth.select(pl.coalesce("price_lag_7d_ccy_per_mwh", "price_lag_14d_ccy_per_mwh", "price_lag_1d_ccy_per_mwh"))
     point = subject.answered[spec.point_column].to_numpy()
-    if spec.kind is Kind.DISTRIBUTION:
+    if spec.decision is not None:
+        rule = settlement_of(spec, subject.params)
+        own, idle = (float(rule.cost(truth, p).sum()) for p in (subject.answered[spec.decision.position_column].to_numpy(), np.zeros(y.size)))
+        _demand(own < idle, f"the decisions cost {own:.2f}, deciding nothing {idle:.2f}")
+    if spec.kind in {Kind.DISTRIBUTION, Kind.DECISION}:
         naive = metrics.mae(y, week_ago.to_series().to_numpy())
         _demand(metrics.mae(y, point) < naive, f"MAE {metrics.mae(y, point):.3f} is not below the week-ago price's {naive:.3f}")
         if spec.quantile_columns:
@@ -320,14 +333,16 @@ LAWS: tuple[Callable[[Subject], None], ...] = (
 
 
 def poison(rows: pl.DataFrame, instant: datetime, value: float) -> pl.DataFrame:
-    """The rows with every price known after `instant`, and every number decided after it, set to `value`."""
-    late_price = pl.col("price_known_ts").is_null() | (pl.col("price_known_ts") > instant)
+    """The rows with every outcome known after `instant`, and every number decided after it, set to `value`."""
+    late = {
+        name: pl.col(known).is_null() | (pl.col(known) > instant)
+        for known, values in OUTCOMES.items()
+        for name in values
+        if name in rows.columns
+    }
     late_row = pl.col("as_of") > instant
-    numbers = [c for c, t in rows.schema.items() if t.is_float() and c != PRICE]
-    return rows.with_columns(
-        pl.when(late_price).then(pl.lit(value)).otherwise(pl.col(PRICE)).alias(PRICE),
-        *(pl.when(late_row).then(pl.lit(value)).otherwise(pl.col(c)).alias(c) for c in numbers),
-    )
+    numbers = [c for c, t in rows.schema.items() if t.is_float()]
+    return rows.with_columns(pl.when(late.get(c, late_row)).then(pl.lit(value)).otherwise(pl.col(c)).alias(c) for c in numbers)
 
 
 def _shake_global_state(seed: int) -> None:
