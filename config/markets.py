@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -43,6 +44,7 @@ class Market(BaseModel):
         time_zone: IANA zone of delivery dates; markets without daylight saving use a fixed zone (`Etc/GMT-1`).
         currency: ISO 4217 code.
         product: product that day-ahead models forecast (`da`, or `rt` where no day-ahead price is to be had).
+        balancing_product: product that deviations from a day-ahead schedule are settled at; empty where the data hold none.
         resolution_min: delivery interval of that product.
         gate_time: local time of the decision, `gate_days_before` days before delivery.
         price_floor, price_cap: admissible prices, currency/MWh.
@@ -60,6 +62,7 @@ class Market(BaseModel):
     time_zone: str
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     product: str = "da"
+    balancing_product: Literal["", "rt", "imbalance"] = ""
     resolution_min: int = Field(default=60, ge=1, le=1440)
     gate_time: time
     gate_days_before: int = Field(default=1, ge=0, le=7)

@@ -12,6 +12,7 @@ import polars as pl
 from models._kernel.protocol import Prediction
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.contracts import LINEAGE
+from pipeline_tasks.contracts.features import OUTCOMES
 
 KEY = ("market", "hub", "product", "delivery_ts", "as_of")
 ANSWER = ("market", "hub", "product", "delivery_ts", "delivery_date", "as_of", "status", "status_reason")
@@ -41,6 +42,16 @@ def require(frame: pl.DataFrame, columns: Iterable[str], *, model: str, part: st
 def in_key_order(frame: pl.DataFrame) -> pl.DataFrame:
     """The rows sorted by their key, so that the order they came in cannot matter."""
     return frame.sort([c for c in KEY if c in frame.columns], maintain_order=True)
+
+
+def outcomes_known(rows: pl.DataFrame, instant: datetime | None) -> pl.DataFrame:
+    """The rows with every outcome that was not known at `instant`, and the instant it became known, as null; None hides them all."""
+    hidden = []
+    for known, values in OUTCOMES.items():
+        if known in rows.columns:
+            seen = pl.lit(value=False) if instant is None else pl.col(known) <= instant
+            hidden += [pl.when(seen).then(pl.col(name)).alias(name) for name in (*values, known)]
+    return rows.with_columns(hidden)
 
 
 def learnable(history: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:

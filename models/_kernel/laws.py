@@ -21,12 +21,15 @@ from models._kernel import artifacts, metrics
 from models._kernel.frames import ANSWER, KEY, in_key_order
 from models._kernel.protocol import Features, Model
 from models._kernel.spec import Kind, ModelSpec
-from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate, intraday_features
+from models._kernel.samples import features_of
+from models._kernel.settlement import settlement_of
+from models._kernel.synthetic import SyntheticMarket, gate
 from pipeline_tasks.contracts import Table
-from pipeline_tasks.contracts.features import DAY_AHEAD, INTRADAY
+from pipeline_tasks.contracts.features import DAY_AHEAD, OUTCOMES
 
 SEED = 7
 PRICE = "price_ccy_per_mwh"
+HAPPENED = tuple(name for values in OUTCOMES.values() for name in values)
 
 
 class LawBrokenError(AssertionError):
@@ -61,21 +64,15 @@ class Sample:
         return self.rows["as_of"].max()  # type: ignore[return-value]
 
 
-MAKERS: dict[str, Callable[[SyntheticMarket], pl.DataFrame]] = {
-    DAY_AHEAD.full_name: day_ahead_features,
-    INTRADAY.full_name: intraday_features,
-}
-
-
-def golden_sample(inputs: Table = DAY_AHEAD) -> Sample:
-    """Thirty weeks, the last four answered: the 25-hour day is history, the 23-hour day a target."""
-    rows = MAKERS[inputs.full_name](SyntheticMarket(date(2019, 8, 20), date(2020, 4, 12)))
+def golden_sample(table: Table = DAY_AHEAD) -> Sample:
+    """Thirty weeks of a feature table, the last four answered: the 25-hour day is history, the 23-hour day a target."""
+    rows = features_of(table, SyntheticMarket(date(2019, 8, 20), date(2020, 4, 12)))
     return Sample(rows, date(2020, 3, 16))
 
 
-def autumn_sample(inputs: Table = DAY_AHEAD) -> Sample:
+def autumn_sample(table: Table = DAY_AHEAD) -> Sample:
     """Eight weeks half a year later, ending with a 25-hour day among the targets."""
-    rows = MAKERS[inputs.full_name](SyntheticMarket(date(2020, 9, 1), date(2020, 10, 26), seed=20_27))
+    rows = features_of(table, SyntheticMarket(date(2020, 9, 1), date(2020, 10, 26), seed=20_27))
     return Sample(rows, date(2020, 10, 24))
 
 
@@ -168,7 +165,7 @@ def future_cannot_answer(subject: Subject) -> None:
     """No row's answer uses what is known after its own decision time, even where it is known at the call's `as_of`."""
     target = subject.sample.target
     for value in (1e9, float("nan")):
-        blind = target.with_columns(pl.lit(value).alias(PRICE))
+        blind = target.with_columns(pl.lit(value).alias(name) for name in HAPPENED if name in target.columns)
         answer = subject.answer(subject.fitted, history=poison(subject.sample.rows, subject.sample.as_of, value), target=blind)
         _same(answer, subject.answered, f"targets and later prices set to {value} change the answer")
         decision = target["as_of"].min()
@@ -264,7 +261,7 @@ def missing_required_is_said(subject: Subject) -> None:
     rows, target = subject.sample.rows, subject.sample.target
     for column in subject.spec.required:
         _refuses(lambda c=column: subject.fit(rows.drop(c)), column, "fit")  # type: ignore[misc]
-        if column not in {PRICE, "price_known_ts"}:
+        if column not in {*HAPPENED, *OUTCOMES}:
             _refuses(lambda c=column: subject.answer(subject.fitted, target=target.drop(c)), column, "predict")  # type: ignore[misc]
 
 
@@ -276,13 +273,17 @@ def empty_in_empty_out(subject: Subject) -> None:
 
 
 def beats_naive(subject: Subject) -> None:
-    """On the golden sample: MAE and CRPS below those of the spec's naive column, or Brier score below the base rate."""
+    """On the golden sample: MAE and CRPS below those of the spec's naive column, Brier score below the base rate, cost below that of deciding nothing."""
     spec, truth = subject.spec, in_key_order(subject.sample.target)
     y = truth[PRICE].to_numpy()
     instead = [c for c in ("price_lag_14d_ccy_per_mwh", "price_lag_1d_ccy_per_mwh") if c in truth.columns]
     known_before = truth.select(pl.coalesce(spec.naive_column, *instead))
     point = subject.answered[spec.point_column].to_numpy()
-    if spec.kind is Kind.DISTRIBUTION:
+    if spec.decision is not None:
+        rule = settlement_of(spec, subject.params)
+        own, idle = (float(rule.cost(truth, p).sum()) for p in (subject.answered[spec.decision.position_column].to_numpy(), np.zeros(y.size)))
+        _demand(own < idle, f"the decisions cost {own:.2f}, deciding nothing {idle:.2f}")
+    if spec.kind in {Kind.DISTRIBUTION, Kind.DECISION}:
         naive = metrics.mae(y, known_before.to_series().to_numpy())
         _demand(metrics.mae(y, point) < naive, f"MAE {metrics.mae(y, point):.3f} is not below the {naive:.3f} of {spec.naive_column}")
         if spec.quantile_columns:
@@ -334,14 +335,16 @@ LAWS: tuple[Callable[[Subject], None], ...] = (
 
 
 def poison(rows: pl.DataFrame, instant: datetime, value: float) -> pl.DataFrame:
-    """The rows with every price known after `instant`, and every number decided after it, set to `value`."""
-    late_price = pl.col("price_known_ts").is_null() | (pl.col("price_known_ts") > instant)
+    """The rows with every outcome known after `instant`, and every number decided after it, set to `value`."""
+    late = {
+        name: pl.col(known).is_null() | (pl.col(known) > instant)
+        for known, values in OUTCOMES.items()
+        for name in values
+        if name in rows.columns
+    }
     late_row = pl.col("as_of") > instant
-    numbers = [c for c, t in rows.schema.items() if t.is_float() and c != PRICE]
-    return rows.with_columns(
-        pl.when(late_price).then(pl.lit(value)).otherwise(pl.col(PRICE)).alias(PRICE),
-        *(pl.when(late_row).then(pl.lit(value)).otherwise(pl.col(c)).alias(c) for c in numbers),
-    )
+    numbers = [c for c, t in rows.schema.items() if t.is_float()]
+    return rows.with_columns(pl.when(late.get(c, late_row)).then(pl.lit(value)).otherwise(pl.col(c)).alias(c) for c in numbers)
 
 
 def _shake_global_state(seed: int) -> None:

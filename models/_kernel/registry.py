@@ -23,6 +23,7 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 PROFILES = ("demo", "full", "test")
 MODELS_ROOT = Path(str(models.__file__)).resolve().parent
 PARAMS_ROOT = MODELS_ROOT.parent / "config" / "models"
+ASSETS_ROOT = PARAMS_ROOT.parent / "assets"
 
 
 class RegistryError(LookupError):
@@ -85,7 +86,7 @@ def report_hook(name: str) -> ModuleType | None:
 
 
 def params_of(name: str, profile: str = "full") -> dict[str, Any]:
-    """Parameters of config/models/<name>.yaml: `common`, then the profile's own, merged key by key.
+    """Parameters of config/models/<name>.yaml: `common`, then the profile's own, merged key by key; and `assets` of config/assets.
 
     Args:
         name: model.
@@ -111,7 +112,15 @@ def params_of(name: str, profile: str = "full") -> dict[str, Any]:
         if not isinstance(values, Mapping):
             raise RegistryError(f"config/models/{name}.yaml: {part} is {values!r}; make it a mapping of parameter to value")
         merged = _merged(merged, values)
-    return merged
+    assets = {name: _asset(name) for name in spec_of(name).assets}
+    return merged | ({"assets": assets} if assets else {})
+
+
+def _asset(name: str) -> dict[str, Any]:
+    path = ASSETS_ROOT / f"{name}.yaml"
+    if not path.is_file():
+        raise RegistryError(f"config/assets/{name}.yaml is missing; a model's spec names it in `assets`")
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class DataClass(StrEnum):
@@ -65,11 +66,13 @@ class Baseline:
         name: `naive_week`, `naive_hybrid`, `published_lear`, `published_dnn`, `hour_of_week_climatology`, `persistence_24h`, ...
         meaning: one sentence for the report.
         data_sets: data sets it exists on; empty for all.
+        params: for an ablation, parameters laid over the model's own; it is then walked like the model itself.
     """
 
     name: str
     meaning: str
     data_sets: tuple[str, ...] = ()
+    params: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline_tasks.contracts.columns import Column, day, flag, instant, integer, number, symbol
 from pipeline_tasks.contracts.raw import CURRENCY, DELIVERY_TS, HUB, MARKET, RESOLUTION_MIN
 from pipeline_tasks.contracts.tables import Database, Table
 
 LAG_DAYS = (1, 2, 3, 7, 14)
+# What happened, by the column that says when it became known: no model sees either before that instant.
+OUTCOMES: Mapping[str, tuple[str, ...]] = {
+    "price_known_ts": ("price_ccy_per_mwh",),
+    "deviation_known_ts": ("load_deviation_share",),
+}
 FORECASTS = ("load", "zonal_load", "generation", "wind", "solar", "renewables")
 
 
@@ -152,7 +159,51 @@ INTRADAY = Table(
     managed_by="dbt",
 )
 
-FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD, INTRADAY)
+def _of_day_ahead(column: Column) -> Column:
+    """A column of `DAY_AHEAD` beside a spread: its day-ahead prices are named so, because `price_` is the spread's own here."""
+    return column.named(f"da_{column.name}", f"Day-ahead price: {column.meaning}") if column.name.startswith("price_") else column
+
+
+SPREAD_KEYS = DAY_AHEAD.column_names[: DAY_AHEAD.column_names.index("price_ccy_per_mwh")]
+SPREAD_BESIDE = tuple(c for c in DAY_AHEAD.columns if c.name not in {*SPREAD_KEYS, "price_ccy_per_mwh", "price_known_ts"})
+
+SPREAD = Table(
+    database=Database.FEATURES,
+    name="ftr_spread",
+    columns=(
+        *(DAY_AHEAD.column(name) for name in SPREAD_KEYS),
+        _price("price_ccy_per_mwh", "Target: first published balancing price less day-ahead price of the interval; null while unknown."),
+        instant("price_known_ts", "When both prices of the target were known; null while unknown.", nullable=True),
+        number(
+            "load_deviation_share",
+            "Outcome: metered load over its day-ahead forecast, less 1; null while unknown or where no load is metered.",
+            nullable=True,
+            ge=-1,
+        ),
+        instant("deviation_known_ts", "When load_deviation_share became known; null while unknown.", nullable=True),
+        *(_price(f"price_lag_{k}d_ccy_per_mwh", f"Spread of the same local time {k} day(s) before, if known at as_of.") for k in LAG_DAYS),
+        _price("price_mean_7d_ccy_per_mwh", "Mean spread of the seven local days before the delivery date, as known at as_of."),
+        _price("price_std_7d_ccy_per_mwh", "Standard deviation of the spread over the same seven days."),
+        _price("price_mean_28d_ccy_per_mwh", "Mean spread of the 28 local days before the delivery date, as known at as_of."),
+        _price("price_hour_mean_28d_ccy_per_mwh", "Mean spread of the same local time over the same 28 days."),
+        _price("price_hour_std_28d_ccy_per_mwh", "Standard deviation of the spread of the same local time over the same 28 days."),
+        number(
+            "price_hour_positive_28d_share", "Share of the same 28 days with a spread above zero at that time.", nullable=True, ge=0, le=1
+        ),
+        number("load_deviation_abs_28d_share", "Mean absolute load_deviation_share of the 28 days before known at as_of.", nullable=True, ge=0),
+        number(
+            "load_deviation_last_day_share", "Mean load_deviation_share of the newest local day known at as_of.", nullable=True, ge=-1
+        ),
+        _price("reserve_price_lag_1d_ccy_per_mwh", "Mean price of the reserve products at the same local time one day before, if known at as_of."),
+        *(_of_day_ahead(c) for c in SPREAD_BESIDE),
+    ),
+    key=DAY_AHEAD.key,
+    meaning="Point-in-time features of the spread of the balancing price over the day-ahead price, product `spread`.",
+    partition_by=DAY_AHEAD.partition_by,
+    managed_by="dbt",
+)
+
+FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD, INTRADAY, SPREAD)
 
 # what the drift monitors watch: levels as delivered; lags, means and ramps of them move with them
 MONITORED: dict[str, tuple[str, ...]] = {

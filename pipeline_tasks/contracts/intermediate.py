@@ -35,6 +35,7 @@ MARKET_SETTINGS = _table(
         symbol("time_zone", "IANA zone of delivery dates."),
         CURRENCY,
         PRODUCT,
+        symbol("balancing_product", "Product that deviations from the day-ahead schedule are settled at; empty for none."),
         RESOLUTION_MIN,
         symbol("gate_time", "Local time of the decision, HH:MM."),
         integer("gate_days_before", "Days between decision and delivery.", unit="d", ge=0, le=7),
@@ -127,6 +128,37 @@ PRICES_ASOF = _table(
     ),
     ("market", "hub", "product", "delivery_ts", "usable_from_date"),
     "Versions of the forecast product's prices, each with the delivery dates whose gate saw it as the last one.",
+)
+SPREADS_ASOF = _table(
+    "int_spreads_asof",
+    (
+        MARKET,
+        HUB,
+        DELIVERY_TS,
+        DELIVERY_DATE,
+        LOCAL_MINUTE,
+        DST_FOLD,
+        number("spread_ccy_per_mwh", "First published balancing price less first published day-ahead price.", unit="currency/MWh"),
+        KNOWN_TS.named("known_ts", "When both prices were known."),
+        USABLE_FROM,
+    ),
+    ("market", "hub", "delivery_ts"),
+    "Spread of the balancing price over the day-ahead price of every delivery interval, and the first gate that saw it.",
+)
+DEVIATIONS_ASOF = _table(
+    "int_load_deviations_asof",
+    (
+        MARKET,
+        DELIVERY_TS,
+        DELIVERY_DATE,
+        LOCAL_MINUTE,
+        DST_FOLD,
+        number("load_deviation_share", "Metered load over the forecast that the gate knew, less 1.", ge=-1),
+        KNOWN_TS.named("known_ts", "When the metered load was first known."),
+        USABLE_FROM,
+    ),
+    ("market", "delivery_ts"),
+    "Deviation of the market area's metered load from its day-ahead forecast, and the first gate that saw it.",
 )
 QUANTITIES_ASOF = _table(
     "int_quantities_asof",
@@ -221,6 +253,8 @@ INTERMEDIATE_TABLES: tuple[Table, ...] = (
     LAYER_BUILDS,
     MARKET_CALENDAR,
     PRICES_ASOF,
+    SPREADS_ASOF,
+    DEVIATIONS_ASOF,
     QUANTITIES_ASOF,
     COMMODITIES_ASOF,
     INTRADAY_PRICES,

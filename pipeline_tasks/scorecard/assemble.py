@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,16 +12,19 @@ import numpy.typing as npt
 import polars as pl
 
 from models._kernel.protocol import Features, Model
+from models._kernel.settlement import settlement_of
 from models._kernel.spec import Kind, ModelSpec
 from models._kernel.splitter import Fold, walk_forward
 from models._kernel.yardstick import DataSetSpec, Yardstick
+from pipeline_tasks.scorecard.decision_baselines import decision_comparators, position_of
 from pipeline_tasks.scorecard.event_baselines import event_comparators
-from pipeline_tasks.scorecard.panel import KEY, Panel, aligned
+from pipeline_tasks.scorecard.panel import KEY, Money, Panel, aligned
 from pipeline_tasks.scorecard.point_baselines import historical_quantiles, naive_week, point_comparators
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet
 from pipeline_tasks.scorecard.walk import Walked
 
 Array = npt.NDArray[np.float64]
+Ablated = Mapping[str, pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +161,46 @@ def probability_panel(model: Model, yardstick: Yardstick, data: DataSet, window:
     )
 
 
-def panel_of(model: Model, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked) -> Panel:
-    """The panel of a model, by the shape of its answer."""
+def decision_panel(
+    model: ModelSpec, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked, params: Mapping[str, Any], ablated: Ablated
+) -> Panel:
+    """The panel of a decision: that of the forecast it rests on, with what every policy cost; unanswered rows take no position."""
+    rule = settlement_of(model, params)
+    policies = replace(yardstick, baselines=())
+    panel = distribution_panel(model, policies, data, window, walked)
+    chosen = _inside(data.frame, window) & data.frame["price_ccy_per_mwh"].is_not_null().to_numpy()
+    wanted = [b.name for b in yardstick.baselines if not b.data_sets or data.name in b.data_sets]
+    comparators, absent = decision_comparators(wanted, data, model, rule, window.folds, chosen, ablated)
+    rows = panel.rows
+    position, none = position_of(rows, walked.answers, model), np.zeros(panel.n)
+    money = Money(
+        cost=rule.cost(rows, position),
+        idle=rule.cost(rows, none),
+        oracle=rule.cost(rows, rule.best(rows, panel.outcome)),
+        volume=rule.volume(rows),
+        position=position,
+        deviation=rule.deviation(rows, position),
+        idle_deviation=rule.deviation(rows, none),
+    )
+    return replace(panel, comparators=panel.comparators | comparators, absent=absent, money=money)
+
+
+def panel_of(
+    model: Model, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked, *, params: Mapping[str, Any], ablated: Ablated
+) -> Panel:
+    """The panel of a model, by the shape of its answer.
+
+    Args:
+        model: an unfitted model.
+        yardstick: its yardstick.
+        data: data set.
+        window: scored window.
+        walked: its answers.
+        params: its parameters, with the assets that decisions settle with.
+        ablated: answers with other parameters, by the name of the baseline they are.
+    """
+    if model.spec.kind is Kind.DECISION:
+        return decision_panel(model.spec, yardstick, data, window, walked, params, ablated)
     if model.spec.kind is Kind.DISTRIBUTION:
         return distribution_panel(model.spec, yardstick, data, window, walked)
     return probability_panel(model, yardstick, data, window, walked)

@@ -25,6 +25,7 @@ class Comparator:
         quantiles: shape (n, k) on the panel's levels, NaN where it has none; None for points and probabilities.
         score: ranking score of a probability baseline, shape (n,); None means `point`.
         note: how it was made, for the reason of a row.
+        cost: what its decisions cost, currency per row; None for forecasts.
     """
 
     name: str
@@ -32,6 +33,30 @@ class Comparator:
     quantiles: Array | None = None
     score: Array | None = None
     note: str = ""
+    cost: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What decisions cost on the panel's rows; every array has shape (n,).
+
+    Attributes:
+        cost: of the model's positions, currency.
+        idle: of no position.
+        oracle: of the best position had the outcome been known, within the same limits.
+        volume: energy that costs are told per, MWh.
+        position: the model's, in its own unit.
+        deviation: energy settled at the balancing price, MWh; NaN where it was not measured.
+        idle_deviation: the same without a position.
+    """
+
+    cost: Array
+    idle: Array
+    oracle: Array
+    volume: Array
+    position: Array
+    deviation: Array
+    idle_deviation: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +72,7 @@ class Panel:
         comparators: baselines by name.
         absent: baseline name -> why it could not be computed.
         alert: alerts of a probability model, shape (n,), or None.
+        money: costs of a decision model, or None.
         fallback_rows: rows the model did not answer, scored with the fallback.
         unpriced_rows: rows of the window without a published outcome; they cannot be scored.
         validation: numbers the fits reported about their own search (weighted means over folds).
@@ -60,6 +86,7 @@ class Panel:
     comparators: dict[str, Comparator]
     absent: dict[str, str]
     alert: npt.NDArray[np.bool_] | None = None
+    money: Money | None = None
     fallback_rows: int = 0
     unpriced_rows: int = 0
     validation: dict[str, float] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipeline_tasks.scorecard.rows import ScoreRow, rows_frame
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say, WarehouseSource, state_for
 from pipeline_tasks.scorecard.systems import SYSTEMS, SystemJob, data_sets_of, run_system
 from pipeline_tasks.scorecard.verdicts import Stamp, not_measurable, score
-from pipeline_tasks.scorecard.walk import Walk, model_code_sha
+from pipeline_tasks.scorecard.walk import Walk, Walked, model_code_sha
 
 
 def run_scorecard(
@@ -108,11 +108,17 @@ class _Job:
             data = replace(loaded, frame=_one_product(loaded))
             window = window_of(data, spec, model_spec, self.start, self.end)
             cls, params = model_class(name), params_of(name, self.profile)
-            identity = {"model": name, "code": model_code_sha(name), "params": params}
-            walk = Walk(name, _maker(cls, params), identity, data.frame, self.cache / name / spec.name, self.seed)
-            walked = walk.run(window.folds, lambda text: self.say(f"{spec.name}: {text}"))
+
+            def walk(over: Mapping[str, Any]) -> Walked:
+                own = {**params, **over}
+                identity = {"model": name, "code": model_code_sha(name), "params": own}
+                made = Walk(name, _maker(cls, own), identity, data.frame, self.cache / name / spec.name, self.seed)
+                return made.run(window.folds, lambda text: self.say(f"{spec.name}: {text}"))
+
+            walked = walk({})
+            ablated = {b.name: walk(dict(b.params)).answers for b in yardstick.baselines if b.params}
             self.say(f"{spec.name}: {name}: scoring")
-            panel = panel_of(cls(params), yardstick, data, window, walked)
+            panel = panel_of(cls(params), yardstick, data, window, walked, params=params, ablated=ablated)
         except DataAbsentError as error:
             return not_measurable(yardstick, replace(stamp, seconds=time.perf_counter() - began), str(error))
         return score(panel, yardstick, model_spec.kind, replace(stamp, data_class=data.data_class, seconds=walked.seconds))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from models._kernel.spec import Kind
 from models._kernel.yardstick import DataClass, Direction, MetricTarget, Yardstick
-from pipeline_tasks.scorecard import distribution, probability
+from pipeline_tasks.scorecard import decision, distribution, probability
 from pipeline_tasks.scorecard.measures import Measure, Measurer, NotMeasurableError
 from pipeline_tasks.scorecard.panel import Panel
 from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
+
+MODULES: Mapping[Kind, Any] = {Kind.DISTRIBUTION: distribution, Kind.PROBABILITY: probability, Kind.DECISION: decision}
+MEASURERS: Mapping[Kind, Callable[[int], dict[str, Measurer]]] = {
+    Kind.DISTRIBUTION: distribution.distribution_measurers,
+    Kind.PROBABILITY: probability.probability_measurers,
+    Kind.DECISION: decision.decision_measurers,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,7 @@ class Stamp:
 
 def metric_rows(yardstick: Yardstick, kind: Kind) -> list[MetricTarget]:
     """The yardstick's rows, then the standard metrics of the kind that it does not name."""
-    module = distribution if kind is Kind.DISTRIBUTION else probability
+    module = MODULES[kind]
     declared = list(yardstick.metrics)
     named = {(m.metric, m.baseline) for m in declared if not m.where}
     plain = [(metric, "naive_week" if metric == "rmae" else "") for metric in module.STANDARD]
@@ -52,8 +61,7 @@ def not_measurable(yardstick: Yardstick, stamp: Stamp, reason: str) -> list[Scor
 
 def score(panel: Panel, yardstick: Yardstick, kind: Kind, stamp: Stamp) -> list[ScoreRow]:
     """Rows of every metric on a panel."""
-    module_measurers = distribution.distribution_measurers if kind is Kind.DISTRIBUTION else probability.probability_measurers
-    measurers = module_measurers(stamp.seed)
+    measurers = MEASURERS[kind](stamp.seed)
     parts = {"": panel, **{part.name: panel.part(part) for part in yardstick.slices}}
     return [_scored(m, parts[m.where], stamp, measurers) for m in metric_rows(yardstick, kind)]
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from models._kernel.frames import outcomes_known
 from models._kernel.protocol import Features, Model
 from models._kernel.registry import MODELS_ROOT
 from models._kernel.splitter import Fold
@@ -130,7 +131,7 @@ class Walk:
     def _make_fold(self, fold: Fold, path: Path, meta: Path) -> None:
         target = fold.test(self.frame)
         began = time.perf_counter()
-        model = self.make().fit(Features(fold.train(self.frame), blinded(target.clear())), cutoff=fold.cutoff, seed=self.seed)
+        model = self.make().fit(Features(outcomes_known(fold.train(self.frame), fold.cutoff), blinded(target.clear())), cutoff=fold.cutoff, seed=self.seed)
         fitted = time.perf_counter()
         answers = self._predict(model, fold, target)
         ended = time.perf_counter()
@@ -166,17 +167,12 @@ class Walk:
 
 def blinded(target: pl.DataFrame) -> pl.DataFrame:
     """Rows to answer on, without their outcome."""
-    return target.with_columns(
-        pl.lit(None, dtype=target.schema["price_ccy_per_mwh"]).alias("price_ccy_per_mwh"),
-        pl.lit(None, dtype=target.schema["price_known_ts"]).alias("price_known_ts"),
-    )
+    return outcomes_known(target, None)
 
 
 def history_at(frame: pl.DataFrame, fold: Fold, instant: datetime) -> pl.DataFrame:
     """Rows decided up to `instant` from the fold's training window on, outcomes nulled where not known by then."""
-    known = pl.col("price_known_ts") <= instant
-    rows = frame.filter((pl.col("as_of") <= instant) & (pl.col("delivery_date") >= fold.train_from))
-    return rows.with_columns(pl.when(known).then(pl.col("price_ccy_per_mwh")), pl.when(known).then(pl.col("price_known_ts")))
+    return outcomes_known(frame.filter((pl.col("as_of") <= instant) & (pl.col("delivery_date") >= fold.train_from)), instant)
 
 
 def numbers_of(model: Model) -> dict[str, float]:

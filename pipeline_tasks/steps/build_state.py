@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from pipeline_tasks.contracts import STATIC_TABLES
+from pipeline_tasks.contracts import FEATURE_TABLES, STATIC_TABLES
 from pipeline_tasks.contracts.intermediate import LAYER_BUILDS
 from pipeline_tasks.contracts.tables import Table
 from pipeline_tasks.steps.dbt_process import PROJECT_DIR
@@ -120,14 +120,17 @@ def drop_drifted(wh: Warehouse, layer: str) -> list[str]:
 
 def drop_stale_years(wh: Warehouse, market: str) -> list[int]:
     """Drop feature partitions of years that the market's calendar no longer has: replacing partitions never removes one."""
-    years = wh.query(
-        "select distinct toYear(delivery_date) as year from features.ftr_day_ahead where market = {market:String} and year not in"
-        " (select toYear(delivery_date) from intermediate.int_market_calendar where market = {market:String}) order by year",
-        {"market": market},
-    )["year"].to_list()
-    for year in years:
-        wh.command("alter table features.ftr_day_ahead drop partition ({market:String}, {year:UInt16})", {"market": market, "year": year})
-    return [int(year) for year in years]
+    dropped: set[int] = set()
+    for table in FEATURE_TABLES:
+        years = wh.query(
+            f"select distinct toYear(delivery_date) as year from {table.full_name} where market = {{market:String}} and year not in"
+            " (select toYear(delivery_date) from intermediate.int_market_calendar where market = {market:String}) order by year",
+            {"market": market},
+        )["year"].to_list()
+        for year in years:
+            wh.command(f"alter table {table.full_name} drop partition ({{market:String}}, {{year:UInt16}})", {"market": market, "year": year})
+        dropped |= {int(year) for year in years}
+    return sorted(dropped)
 
 
 def _declared(table: Table) -> list[tuple[str, str]]:

@@ -30,6 +30,7 @@ def settings_row(market: Market) -> dict[str, Any]:
         "time_zone": market.time_zone,
         "currency": market.currency,
         "product": market.product,
+        "balancing_product": market.balancing_product,
         "resolution_min": market.resolution_min,
         "gate_time": market.gate_time.strftime("%H:%M"),
         "gate_days_before": market.gate_days_before,

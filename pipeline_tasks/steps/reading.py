@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from config.markets import MarketSelection
+from models._kernel.frames import outcomes_known
 from models._kernel.protocol import Features
 from models._kernel.spec import ModelSpec
+from pipeline_tasks.contracts.features import OUTCOMES
 from pipeline_tasks.steps.schedules import load_schedules
 
 if TYPE_CHECKING:
@@ -40,9 +42,7 @@ def features_of(rows: pl.DataFrame, delivery_date: date) -> Features:
 
 def as_known(rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
     """What of `rows` was known at an earlier instant: what `known_rows` would have returned then."""
-    late = pl.col("price_known_ts") > instant
-    hidden = [pl.when(late).then(None).otherwise(pl.col(name)).alias(name) for name in ("price_ccy_per_mwh", "price_known_ts")]
-    return rows.filter(pl.col("as_of") <= instant).with_columns(hidden)
+    return outcomes_known(rows.filter(pl.col("as_of") <= instant), instant)
 
 
 class Versions:
@@ -63,7 +63,7 @@ class Versions:
         from pipeline_tasks.warehouse.hashing import combined_sha, row_shas
 
         there = self._rows.filter(pl.col("as_of") <= instant)
-        late = (pl.col("price_known_ts") > instant).fill_null(value=False)
+        late = pl.any_horizontal(pl.col(c) > instant for c in OUTCOMES if c in there.columns).fill_null(value=False)
         same = there.filter(~late).get_column("_sha")
         changed = row_shas(as_known(there.filter(late).drop("_sha"), instant))
         return combined_sha(pl.concat([same, changed.alias("_sha")]).sort().to_list())

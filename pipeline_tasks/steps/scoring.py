@@ -9,12 +9,16 @@ import numpy.typing as npt
 import polars as pl
 
 from models._kernel import metrics
+from models._kernel.registry import params_of
+from models._kernel.settlement import settlement_of
 from models._kernel.spec import Kind, ModelSpec
+from pipeline_tasks.contracts.features import OUTCOMES
 
 Array = npt.NDArray[np.float64]
 ROW = ("market", "hub", "product", "delivery_ts")
 OUTCOME = "price_ccy_per_mwh"
 WEEK_AGO = "price_lag_7d_ccy_per_mwh"
+BESIDE = (WEEK_AGO, "local_hour", "day_of_week", "is_holiday", "resolution_min", "load_deviation_abs_28d_share")
 NOMINAL = 0.9
 
 
@@ -25,7 +29,8 @@ def with_outcomes(forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFra
         forecasts: rows of a model's output.
         outcomes: feature rows, as known at the evaluation time.
     """
-    columns = [OUTCOME, WEEK_AGO, "local_hour", "day_of_week"]
+    happened = [name for values in OUTCOMES.values() for name in values if name in outcomes.columns]
+    columns = [*happened, *(c for c in BESIDE if c in outcomes.columns and c not in forecasts.columns)]
     known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(*ROW, *columns)
     return forecasts.join(known, on=list(ROW), how="inner").sort(*ROW)
 
@@ -33,10 +38,12 @@ def with_outcomes(forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFra
 def day_metrics(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     """Metrics of a model on rows of `with_outcomes`, by name; those that cannot be computed are left out.
 
-    A distribution: mae, rmse, rmae (against the week-ago price), crps, coverage_90, width_90, winkler_90. A probability:
-    brier, log_score, event_rate, mean_probability, alert_rate.
+    A distribution: mae, rmse, rmae (against the week-ago price), crps, coverage_90, width_90, winkler_90. A decision: those of the
+    forecast it rests on, cost_per_mwh, saving_per_mwh (over no position). A probability: brier, log_score, event_rate,
+    mean_probability, alert_rate.
     """
-    found = _distribution(spec, rows) if spec.kind is Kind.DISTRIBUTION else _probability(spec, rows)
+    found = _probability(spec, rows) if spec.kind is Kind.PROBABILITY else _distribution(spec, rows)
+    found |= _decision(spec, rows) if spec.kind is Kind.DECISION else {}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
@@ -47,9 +54,10 @@ def row_losses(spec: ModelSpec, rows: pl.DataFrame, metric: str) -> Array:
         ValueError: the metric is not a loss of this kind of model; the message lists those that are.
     """
     losses: dict[str, Callable[[], Array]]
-    if spec.kind is Kind.DISTRIBUTION:
+    if spec.kind is not Kind.PROBABILITY:
         levels, ladder = _ladder(spec, rows)
         losses = {
+            **({"cost": lambda: _costs(spec, rows)[0]} if spec.decision else {}),
             "mae": lambda: np.abs(_column(rows, OUTCOME) - _column(rows, spec.point_column)),
             "crps": lambda: metrics.crps_losses(_column(rows, OUTCOME), ladder, levels),
             "pinball": lambda: metrics.pinball_losses(_column(rows, OUTCOME), ladder, levels).mean(axis=1),
@@ -64,7 +72,7 @@ def row_losses(spec: ModelSpec, rows: pl.DataFrame, metric: str) -> Array:
 
 
 def baseline_losses(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame, *, metric: str) -> Array:
-    """Loss of the naive baseline on the same rows: the week-ago price, or the climatology of the hour of the week.
+    """Loss of the naive baseline on the same rows: the week-ago price, the climatology of the hour of the week, or no position.
 
     Args:
         spec: the model.
@@ -73,7 +81,9 @@ def baseline_losses(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame, 
             row's own threshold.
         metric: name of the loss.
     """
-    if spec.kind is Kind.DISTRIBUTION:
+    if metric == "cost":
+        return _costs(spec, rows)[1]
+    if spec.kind is not Kind.PROBABILITY:
         error = np.abs(_column(rows, OUTCOME) - _column(rows, WEEK_AGO))
         return error / 2 if metric == "pinball" else error
     return (_climatology(spec, rows, history) - events(spec, rows)) ** 2
@@ -121,6 +131,19 @@ def _distribution(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
         found["width_90"] = float(np.mean(high - low))
         found["winkler_90"] = metrics.winkler(outcome, low, high, alpha=1 - NOMINAL)
     return found
+
+
+def _decision(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
+    cost, idle, volume = (float(v.sum()) for v in _costs(spec, rows))
+    return {"cost_per_mwh": cost / volume, "saving_per_mwh": (idle - cost) / volume} if volume else {}
+
+
+def _costs(spec: ModelSpec, rows: pl.DataFrame) -> tuple[Array, Array, Array]:
+    """Cost of the published positions, of none, and the energy they are told per."""
+    if spec.decision is None:
+        raise ValueError(f"model {spec.name} decides nothing; a cost needs a Decision in models/{spec.name}/spec.py")
+    rule = settlement_of(spec, params_of(spec.name))
+    return rule.cost(rows, _column(rows, spec.decision.position_column)), rule.cost(rows, np.zeros(rows.height)), rule.volume(rows)
 
 
 def _probability(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:

@@ -8,12 +8,11 @@ from datetime import date, datetime
 import polars as pl
 
 from pipeline_tasks.contracts import Table
+from pipeline_tasks.contracts.features import OUTCOMES
 from pipeline_tasks.warehouse.client import Warehouse
 from pipeline_tasks.warehouse.hashing import data_version
 
 __all__ = ["data_version", "read_features"]
-
-OUTCOMES = {"price_known_ts": ("price_ccy_per_mwh",)}
 
 
 def _as_known(table: Table) -> list[str]:
@@ -45,7 +44,7 @@ def read_features(
         start_date: first market-local delivery date, inclusive.
         end_date: last one, inclusive.
         as_of: nothing known later is returned: rows of later decisions are left out, outcomes published later are null
-            (price and price_known_ts). None returns everything that is known today (scoring only).
+            (`contracts.features.OUTCOMES`). None returns everything that is known today (scoring only).
 
     Returns:
         The contract's columns, in key order.

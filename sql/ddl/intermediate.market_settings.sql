@@ -6,6 +6,7 @@ create table if not exists intermediate.market_settings
     time_zone LowCardinality(String) comment 'IANA zone of delivery dates.',
     currency LowCardinality(String) comment 'ISO 4217 code of the price.',
     product LowCardinality(String) comment 'Product that is forecast (da, rt).',
+    balancing_product LowCardinality(String) comment 'Product that deviations from the day-ahead schedule are settled at; empty for none.',
     resolution_min Int64 comment 'Length of the delivery interval. [min]',
     gate_time LowCardinality(String) comment 'Local time of the decision, HH:MM.',
     gate_days_before Int64 comment 'Days between decision and delivery. [d]',

@@ -29,6 +29,7 @@ final as (
         market_settings.time_zone as time_zone,
         market_settings.currency as currency,
         market_settings.product as product,
+        market_settings.balancing_product as balancing_product,
         market_settings.resolution_min as resolution_min,
         market_settings.gate_time as gate_time,
         market_settings.gate_days_before as gate_days_before,

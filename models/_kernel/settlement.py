@@ -1,0 +1,97 @@
+"""Settlement of decisions: what a position cost once outcomes are known, and the best position for a given forecast.
+
+One rule per kind of decision. Model, baselines, oracle and scorecard all settle by it, so that a difference in cost is a difference
+in decisions. Costs are currency, negative when money is earned; positions are in the unit of the model's position column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models._kernel.hedging import HedgeLimits, optimal_hedge
+from models._kernel.portfolio import Portfolio
+from models._kernel.spec import ModelSpec
+
+Array = npt.NDArray[np.float64]
+DECISION_KEY = ("market", "hub", "product", "delivery_date", "as_of")
+
+
+class Settlement(Protocol):
+    """A settlement rule; `rows` are feature rows, with their outcomes where cost or deviation is asked for."""
+
+    def volume(self, rows: pl.DataFrame) -> Array:
+        """Energy that costs are told per, MWh per row."""
+        ...
+
+    def cost(self, rows: pl.DataFrame, position: Array) -> Array:
+        """Cost of every row, currency; what cannot be known (no metered load) counts as the schedule kept."""
+        ...
+
+    def deviation(self, rows: pl.DataFrame, position: Array) -> Array:
+        """Energy that is settled at the balancing price, MWh per row; NaN where it was not measured."""
+        ...
+
+    def best(self, rows: pl.DataFrame, expected: Array) -> Array:
+        """The position within all limits that costs least if the outcome is as `expected`; decided day by day."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImbalanceSettlement:
+    """Single-price imbalance settlement of a load portfolio: (metered load - schedule) x spread + fee x absolute deviation.
+
+    The outcome column `price_ccy_per_mwh` is the spread (balancing less day-ahead price), the position the share by which the
+    schedule exceeds the load forecast. The metered load is the same whatever the position.
+    """
+
+    portfolio: Portfolio
+
+    def volume(self, rows: pl.DataFrame) -> Array:
+        """Scheduled energy of the unhedged portfolio."""
+        return self.portfolio.scheduled_mwh(rows)
+
+    def deviation(self, rows: pl.DataFrame, position: Array) -> Array:
+        """Metered load less hedged schedule, MWh."""
+        own = rows["load_deviation_share"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return np.asarray(self.volume(rows) * (own - position), dtype=np.float64)
+
+    def cost(self, rows: pl.DataFrame, position: Array) -> Array:
+        """Cost of the deviation; where no load is metered, of the hedge alone."""
+        spread = rows["price_ccy_per_mwh"].cast(pl.Float64).to_numpy()
+        deviation = self.deviation(rows, position)
+        settled = np.where(np.isfinite(deviation), deviation, -self.volume(rows) * position)
+        return np.asarray(settled * spread + self.portfolio.fee_ccy_per_mwh * np.abs(settled), dtype=np.float64)
+
+    def best(self, rows: pl.DataFrame, expected: Array) -> Array:
+        """One linear program per hub and delivery date (`hedging.optimal_hedge`)."""
+        p = self.portfolio
+        limits = HedgeLimits(p.band_share, p.net_share, p.gross_growth_share, p.fee_ccy_per_mwh)
+        energy, mad = p.scheduled_mwh(rows), p.error_share(rows)
+        position = np.zeros(rows.height)
+        days = rows.select(*DECISION_KEY, "delivery_ts").with_row_index("row").sort("delivery_ts").group_by(DECISION_KEY).agg("row")
+        for numbers in days["row"].to_list():
+            day = np.asarray(numbers, dtype=np.int64)
+            position[day] = optimal_hedge(energy[day], expected[day], mad[day], limits)
+        return position
+
+
+def settlement_of(spec: ModelSpec, params: Mapping[str, Any]) -> Settlement:
+    """The settlement rule of a decision model, with the assets of its parameters (`registry.params_of`).
+
+    Raises:
+        ValueError: the model decides nothing, or names a rule or asset that is not there.
+    """
+    if spec.decision is None:
+        raise ValueError(f"model {spec.name} decides nothing; give its spec a Decision")
+    if spec.decision.settlement != "imbalance":
+        raise ValueError(f"model {spec.name}: settlement {spec.decision.settlement!r} is not known; known: imbalance")
+    assets = params.get("assets", {})
+    if "portfolio" not in assets:
+        raise ValueError(f"model {spec.name}: parameters hold no assets.portfolio; name it in the spec's `assets`")
+    return ImbalanceSettlement(Portfolio.of(assets["portfolio"]))

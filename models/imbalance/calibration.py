@@ -1,0 +1,107 @@
+"""Adaptive conformal calibration of the knots by replay: each decision time sees exactly the outcomes that were known then.
+
+Errors are told in widths of the row's own boosted interval, so that a calm and a wild hour teach the same thing. Rows of one local time
+(slot) form a group of the kernel's `AdaptiveConformal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models._kernel.conformal import AdaptiveConformal
+from models.imbalance.params import Params
+
+Array = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+SMALLEST_WIDTH = 0.5  # currency/MWh
+NEVER = np.iinfo(np.int64).max
+
+
+def width_of(quantiles: Array) -> Array:
+    """Distance between the second and the last but one knot of every row, shape (n, 1), never below `SMALLEST_WIDTH`."""
+    return np.asarray(np.maximum(quantiles[:, -2:-1] - quantiles[:, 1:2], SMALLEST_WIDTH), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Rows of one series whose outcome is known, as the calibrator learns from them.
+
+    Attributes:
+        decided: decision time, ms since 1970, shape (n,).
+        slot: local time of the row, shape (n,).
+        known: when the outcome became known, ms, shape (n,).
+        base: quantiles at the knots in widths of the row, shape (n, k).
+        outcome: outcome in widths of the row, shape (n,).
+    """
+
+    decided: Whole
+    slot: Whole
+    known: Whole
+    base: Array
+    outcome: Array
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, quantiles: Array) -> Self:
+        """Rows of one series with a known outcome and their quantiles; of a repeated hour only the first row counts."""
+        once = rows["dst_fold"].to_numpy() == 0
+        width = width_of(quantiles)
+        return cls(
+            rows["as_of"].dt.epoch("ms").to_numpy()[once],
+            slots_of(rows)[once],
+            rows["price_known_ts"].dt.epoch("ms").to_numpy()[once],
+            (quantiles / width)[once],
+            (rows["price_ccy_per_mwh"].to_numpy() / width[:, 0])[once],
+        )
+
+    def plus(self, other: Past) -> Past:
+        """Both, one after the other."""
+        return Past(*(np.concatenate((getattr(self, f.name), getattr(other, f.name))) for f in fields(self)))
+
+
+def slots_of(rows: pl.DataFrame) -> Whole:
+    """Number of the interval in the local day; days of 96 quarter hours have slots 0 to 95."""
+    step = rows["resolution_min"].to_numpy()
+    minute = rows["local_hour"].to_numpy() * 60 + rows["delivery_ts"].dt.minute().cast(pl.Int64).to_numpy()
+    return np.asarray(minute // step, dtype=np.int64)
+
+
+def offsets_at(past: Past, asked: Sequence[int], slots: int, knots: Sequence[float], params: Params) -> Mapping[int, Array]:
+    """Offsets of every slot and knot, in widths, at the asked decision times.
+
+    Args:
+        past: rows of one series.
+        asked: decision times, ms.
+        slots: slots of a day.
+        knots: levels.
+        params: step and window of the calibration.
+
+    Returns:
+        Decision time -> offsets, shape (slots, knots), made from outcomes with known <= that time.
+    """
+    calibrator = AdaptiveConformal(np.asarray(knots), slots, params.aci_gamma, params.aci_window)
+    steps, where = np.unique(past.decided, return_inverse=True)
+    base = np.full((len(steps), slots, len(knots)), np.nan)
+    outcome, known = np.full((len(steps), slots), np.nan), np.full((len(steps), slots), NEVER)
+    base[where, past.slot], outcome[where, past.slot], known[where, past.slot] = past.base, past.outcome, past.known
+    number = {int(step): k for k, step in enumerate(steps)}
+    issued, found, waiting = np.full_like(base, np.nan), dict[int, Array](), list[int]()
+    wanted = set(asked)
+    for now in sorted(wanted | set(number)):
+        for k in waiting:
+            ripe = known[k] <= now
+            if ripe.any():
+                calibrator.update(base[k], issued[k], np.where(ripe, outcome[k], np.nan))
+                known[k][ripe] = NEVER
+        waiting = [k for k in waiting if (known[k] < NEVER).any()]
+        if now in number:
+            issued[number[now]] = calibrator.raw(base[number[now]])
+            waiting.append(number[now])
+        if now in wanted:
+            found[now] = calibrator.offsets()
+    return found

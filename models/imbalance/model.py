@@ -1,0 +1,146 @@
+"""imbalance: boosted and conformally calibrated quantiles of the spread, and the hedge that a linear program makes of their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models._kernel.frames import KEY, answer, in_key_order, learnable, require
+from models._kernel.protocol import Contributions, Features, Prediction
+from models._kernel.settlement import ImbalanceSettlement
+from models._kernel.spec import ModelSpec
+from models.imbalance import storage
+from models.imbalance.boosting import ladder, ladder_mean
+from models.imbalance.calibration import Past, offsets_at, slots_of, width_of
+from models.imbalance.features import OUTCOME_COLUMNS, with_optional
+from models.imbalance.params import Params
+from models.imbalance.spec import LEVELS, QUANTILES, SPEC
+from models.imbalance.storage import Fitted
+from models.imbalance.training import inputs_of, series_of, train
+
+Array = npt.NDArray[np.float64]
+ASKED = tuple(c for c in SPEC.required if c not in OUTCOME_COLUMNS)
+MEDIAN = LEVELS.index(0.5)
+HOUR_MEAN = "price_hour_mean_28d_ccy_per_mwh"
+
+
+class Imbalance:
+    """Quantiles of the spread of the balancing price over the day-ahead price, and the hedge of a load schedule (yardstick M2)."""
+
+    spec: ClassVar[ModelSpec] = SPEC
+
+    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        """Take the parameters of config/models/imbalance.yaml with the portfolio under `assets`; unknown ones are refused."""
+        self.params = Params.of(params)
+        self._fitted: Fitted | None = None
+
+    def fit(self, data: Features, *, cutoff: datetime, seed: int) -> Self:
+        """Learn from the rows of `data.history` whose spread was known at `cutoff`; same data and seed, same bytes."""
+        require(data.history, SPEC.required, model=SPEC.name, part="history")
+        self._fitted = train(learnable(data.history, cutoff), self.params, cutoff=cutoff, seed=seed)
+        return self
+
+    def predict(self, data: Features, *, as_of: datetime) -> Prediction:
+        """Answer every row of `data.target`, each with what was known at its own as_of; a day's hedge is decided on the rows asked."""
+        fitted = self._ready()
+        require(data.target, ASKED, model=SPEC.name, part="target")
+        target = in_key_order(data.target)
+        quantiles = self._quantiles(fitted, target, data.history, as_of)
+        mean = ladder_mean(quantiles)
+        rule = ImbalanceSettlement(self.params.portfolio)
+        energy, hedge = rule.volume(target), rule.best(target, self._value(target, mean))
+        outputs: dict[str, npt.ArrayLike] = {
+            "spread_mean_ccy_per_mwh": mean,
+            "spread_median_ccy_per_mwh": quantiles[:, MEDIAN],
+            **{name: quantiles[:, k] for k, name in enumerate(QUANTILES.values())},
+            "scheduled_mwh": energy,
+            "hedge_share": hedge,
+            "expected_saving_ccy": energy * hedge * mean,
+        }
+        return answer(SPEC, target, outputs, _reasons(target, fitted))
+
+    def explain(self, data: Features) -> Contributions:
+        """TreeSHAP contributions to the boosted median of the spread, before calibration."""
+        fitted, target = self._ready(), in_key_order(data.target)
+        inputs, names = inputs_of(target, fitted.series, fitted.boosters.names)
+        table = fitted.boosters.contributions(inputs) if len(inputs) else np.empty((0, len(names) + 1))
+        wide = pl.DataFrame(table, schema=[*names, "(base)"], orient="row")
+        long = target.select(KEY).hstack(wide).unpivot(index=list(KEY), variable_name="feature", value_name="contribution")
+        return Contributions(long.sort(*KEY, "feature"), "boosted median of the spread, currency/MWh")
+
+    def save(self, directory: Path) -> None:
+        """Write the artifact and seal it."""
+        storage.write(directory, self._ready(), self.params)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what `save` wrote; altered files are refused."""
+        fitted, params = storage.read(directory)
+        model = cls(params.as_json())
+        model._fitted = fitted
+        return model
+
+    def _ready(self) -> Fitted:
+        if self._fitted is None:
+            raise RuntimeError("imbalance is not fitted; call fit, or load an artifact")
+        return self._fitted
+
+    def _value(self, target: pl.DataFrame, mean: Array) -> Array:
+        """What the hedge takes the spread to be worth: the forecast mean, with the hour's recent mean where it is trusted less than fully."""
+        trust = self.params.mean_trust
+        if trust == 1 or HOUR_MEAN not in target.columns:
+            return mean
+        recent = target[HOUR_MEAN].cast(pl.Float64).fill_null(0.0).fill_nan(0.0).to_numpy()
+        return np.asarray(trust * mean + (1 - trust) * recent, dtype=np.float64)
+
+    def _quantiles(self, fitted: Fitted, target: pl.DataFrame, history: pl.DataFrame, as_of: datetime) -> Array:
+        """Calibrated quantiles at all levels, shape (n, levels)."""
+        base = fitted.boosters.quantiles(inputs_of(target, fitted.series, fitted.boosters.names)[0])
+        if self.params.aci_gamma and len(base):
+            since = _since(history, fitted, as_of)
+            known = fitted.boosters.quantiles(inputs_of(since, fitted.series, fitted.boosters.names)[0])
+            keys, past_keys = np.array(series_of(target)), np.array(series_of(since)).reshape(-1, 3)
+            asked = target["as_of"].dt.epoch("ms").to_numpy()
+            width, slot = width_of(base), np.minimum(slots_of(target), fitted.slots - 1)
+            for series in fitted.series:
+                mine, theirs = (keys == series).all(axis=1), (past_keys == series).all(axis=1)
+                if not mine.any():
+                    continue
+                past = fitted.past[series].plus(Past.of(since.filter(pl.Series(theirs, dtype=pl.Boolean)), known[theirs]))
+                offsets = offsets_at(past, np.unique(asked[mine]).tolist(), fitted.slots, self.params.knots, self.params)
+                for row in np.flatnonzero(mine):
+                    base[row] += width[row] * offsets[int(asked[row])][slot[row]]
+        return ladder(self.params.knots, np.sort(base, axis=1))
+
+
+def _since(history: pl.DataFrame, fitted: Fitted, as_of: datetime) -> pl.DataFrame:
+    """Rows whose spread became known after the training's cutoff and by `as_of`, at the training's resolution."""
+    if not history.width:
+        return pl.DataFrame(schema=SPEC.inputs.polars_schema())
+    since = learnable(history, as_of).filter(pl.col("price_known_ts") > fitted.cutoff)
+    return since.filter(pl.col("resolution_min") == 24 * 60 // fitted.slots)
+
+
+def _reasons(target: pl.DataFrame, fitted: Fitted) -> list[str]:
+    """Why rows are DEGRADED: a hub that training had not, inputs that it had and the row lacks."""
+    known = set(fitted.series)
+    strange = [s not in known for s in series_of(target)]
+    rows = with_optional(target)
+    lacking = [c for c in fitted.expected if rows[c].null_count()]
+    missing = {c: rows[c].is_null().to_list() for c in lacking}
+    reasons = []
+    for i in range(target.height):
+        names = [c for c in lacking if missing[c][i]]
+        parts = ["hub not seen in training: its errors are not calibrated"] if strange[i] else []
+        parts += [f"missing inputs: {', '.join(names)}"] if names else []
+        reasons.append("; ".join(parts))
+    return reasons
+
+
+MODEL = Imbalance
