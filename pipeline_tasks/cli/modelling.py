@@ -172,6 +172,26 @@ def scorecard(
 
 
 @command
+def compare(
+    model: ModelName,
+    data_set: Annotated[list[str] | None, typer.Option("--data-set", help="Data set (repeatable); default those of the yardstick.")] = None,
+    peer: Annotated[list[str] | None, typer.Option("--peer", help="Peer (repeatable); default all.")] = None,
+    published_only: Annotated[bool, typer.Option("--no-peers", help="Published forecasts and baselines only.")] = False,
+    profile: Annotated[str, typer.Option(help="Training settings: demo or full.")] = "full",
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare a model with public libraries on the same rows; each runs in an environment of its own, outside the lock."""
+    from pipeline_tasks.compare import compare as standings
+
+    with progress("compare", quiet=as_json) as say:
+        rows = standings(model, data_sets=data_set or None, peers=[] if published_only else peer or None, profile=profile, progress=say)
+    if as_json:
+        print_json([row.to_dict() for row in rows])
+    else:
+        print_rows("standings, best first", [row.to_dict() for row in rows])
+
+
+@command
 def bench(
     name: Annotated[str, typer.Argument(help="Bench to run; default all.")] = "",
     as_json: JsonFlag = False,
@@ -214,6 +234,7 @@ def register(app: typer.Typer) -> None:
         ("promote", promote),
         ("scorecard", scorecard),
         ("bench", bench),
+        ("compare", compare),
         ("new-model", new_model),
     ):
         app.command(name)(function)

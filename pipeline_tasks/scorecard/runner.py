@@ -15,7 +15,8 @@ from config.settings import Settings, get_settings
 from models._kernel.registry import model_class, model_names, params_of, spec_of, yardstick_of
 from models._kernel.yardstick import DataClass, DataSetSpec, Yardstick
 from pipeline_tasks.contracts.ops import SCORECARD
-from pipeline_tasks.scorecard.assemble import panel_of, window_of
+from pipeline_tasks.scorecard.assemble import Window, panel_of, window_of
+from pipeline_tasks.scorecard.panel import Panel
 from pipeline_tasks.scorecard.rows import ScoreRow, rows_frame
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say, WarehouseSource, state_for
 from pipeline_tasks.scorecard.systems import SYSTEMS, SystemJob, data_sets_of, run_system
@@ -57,7 +58,7 @@ def run_scorecard(
     cache, own = get_settings().home / "scorecard", get_settings()
     rows: list[ScoreRow] = []
     with state_for(data_dir):
-        job = _Job(source or WarehouseSource(), cache, start, end, profile, seed, say)
+        job = Job(source or WarehouseSource(), cache, start, end, profile, seed, say)
         for name in models or (*model_names(), *SYSTEMS):
             if name in SYSTEMS:
                 for data_set in data_sets_of(name, data_sets):
@@ -85,7 +86,17 @@ def spec_on(yardstick: Yardstick, data_set: str) -> DataSetSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Judged:
+    """A model's finished walk over a data set: what it is scored on."""
+
+    panel: Panel
+    data: DataSet
+    window: Window
+    walked: Walked
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
     """What all parts of one scorecard share."""
 
     source: FeatureSource
@@ -101,27 +112,42 @@ class _Job:
         from pipeline_tasks.steps.code_version import code_sha
 
         began = time.perf_counter()
-        model_spec = spec_of(name)
         stamp = Stamp(name, spec.name, spec.data_class, self.seed, 0.0, code_sha())
         try:
-            loaded = self.source.load(spec.name, model_spec.inputs, self.say)
-            data = replace(loaded, frame=_one_product(loaded))
-            window = window_of(data, spec, model_spec, self.start, self.end)
-            cls, params = model_class(name), params_of(name, self.profile)
-
-            def walk(over: Mapping[str, Any]) -> Walked:
-                own = {**params, **over}
-                identity = {"model": name, "code": model_code_sha(name), "params": own}
-                made = Walk(name, _maker(cls, own), identity, data.frame, self.cache / name / spec.name, self.seed)
-                return made.run(window.folds, lambda text: self.say(f"{spec.name}: {text}"))
-
-            walked = walk({})
-            ablated = {b.name: walk(dict(b.params)).answers for b in yardstick.baselines if b.params}
-            self.say(f"{spec.name}: {name}: scoring")
-            panel = panel_of(cls(params), yardstick, data, window, walked, params=params, ablated=ablated)
+            judged = self.judged(name, yardstick, spec)
         except DataAbsentError as error:
             return not_measurable(yardstick, replace(stamp, seconds=time.perf_counter() - began), str(error))
-        return score(panel, yardstick, model_spec.kind, replace(stamp, data_class=data.data_class, seconds=walked.seconds))
+        stamp = replace(stamp, data_class=judged.data.data_class, seconds=judged.walked.seconds)
+        return score(judged.panel, yardstick, spec_of(name).kind, stamp)
+
+    def judged(self, name: str, yardstick: Yardstick, spec: DataSetSpec) -> Judged:
+        """Walk a model over a data set, beside its baselines.
+
+        Raises:
+            DataAbsentError: the data set is not here, or too short.
+        """
+        model_spec = spec_of(name)
+        loaded = self.source.load(spec.name, model_spec.inputs, self.say)
+        data = replace(loaded, frame=_one_product(loaded))
+        window = window_of(data, spec, model_spec, self.start, self.end)
+        cls, params = model_class(name), params_of(name, self.profile)
+
+        def walk(over: Mapping[str, Any]) -> Walked:
+            own = {**params, **over}
+            identity = {"model": name, "code": model_code_sha(name), "params": own}
+            made = Walk(name, _maker(cls, own), identity, data.frame, self.cache / name / spec.name, self.seed)
+            return made.run(window.folds, lambda text: self.say(f"{spec.name}: {text}"))
+
+        walked = walk({})
+        ablated = {b.name: walk(dict(b.params)).answers for b in yardstick.baselines if b.params}
+        self.say(f"{spec.name}: {name}: scoring")
+        panel = panel_of(cls(params), yardstick, data, window, walked, params=params, ablated=ablated)
+        return Judged(panel, data, window, walked)
+
+
+def job_of(*, profile: str, seed: int, progress: Say, source: FeatureSource | None = None) -> Job:
+    """A job over the yardsticks' own windows, with the scorecard's finished folds."""
+    return Job(source or WarehouseSource(), get_settings().home / "scorecard", None, None, profile, seed, progress)
 
 
 def _maker(cls: Any, params: dict[str, Any]) -> Callable[[], Any]:

@@ -128,7 +128,9 @@ def drop_stale_years(wh: Warehouse, market: str) -> list[int]:
             {"market": market},
         )["year"].to_list()
         for year in years:
-            wh.command(f"alter table {table.full_name} drop partition ({{market:String}}, {{year:UInt16}})", {"market": market, "year": year})
+            wh.command(
+                f"alter table {table.full_name} drop partition ({{market:String}}, {{year:UInt16}})", {"market": market, "year": year}
+            )
         dropped |= {int(year) for year in years}
     return sorted(dropped)
 
