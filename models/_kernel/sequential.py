@@ -1,10 +1,11 @@
 """Anytime-valid comparison of two forecasters: the answer stays valid however often and whenever somebody looks.
 
-Daily losses a and b give d = (a - b) / (a + b), free of units, and cut at `BOUND` on both sides: no single day counts for more than
-a rival with three fifths of the loss, so that one wild day decides nothing and bets can be high enough to find small effects. Under the null that b is no better, E[d | past] <= 0, the wealth prod(1 + w_t d_t) of a gambler who bets a share w_t fixed
-before day t is a non-negative supermartingale (an e-process: Waudby-Smith & Ramdas 2024, "Estimating means of bounded random
-variables by betting", J. R. Stat. Soc. B 86, sec. 4; for forecasters Choe & Ramdas 2024, "Comparing sequential forecasters",
-Oper. Res. 72). By Ville's inequality it ever reaches 1 / alpha with probability alpha at most. No assumption on dependence.
+Daily losses a and b give d = (a - b) / (a + b), free of units, and cut at `BOUND` on both sides: no single day counts for more
+than a rival with three fifths of the loss, so that one wild day decides nothing and bets can be high enough to find small effects.
+Under the null that b is no better, E[d | past] <= 0, the wealth prod(1 + w_t d_t) of a gambler who bets a share w_t fixed before
+day t is a non-negative supermartingale (an e-process: Waudby-Smith & Ramdas 2024, "Estimating means of bounded random variables by
+betting", J. R. Stat. Soc. B 86, sec. 4; for forecasters Choe & Ramdas 2024, "Comparing sequential forecasters", Oper. Res. 72). By
+Ville's inequality it ever reaches 1 / alpha with probability alpha at most. No assumption on dependence.
 """
 
 from __future__ import annotations
