@@ -100,7 +100,8 @@ def test_history_is_exact_and_rollback_takes_seconds(warehouse: Warehouse, home:
 def test_a_rollback_to_spoilt_bytes_is_refused_and_changes_nothing(warehouse: Warehouse, home: Path, tmp_path: Path) -> None:
     for number in (1, 2):
         _register(tmp_path / f"a{number}", number)
-    promotion.set_champion(tracking.version(MODEL, MARKET, "2"))
+    _champion(warehouse, "1")
+    _champion(warehouse, "2")
     ref = tracking.version(MODEL, MARKET, "1")
     stored = Path(ref.source.removeprefix("file://")) / "weights.json"
     data = bytearray(stored.read_bytes())
