@@ -202,6 +202,21 @@ def round_trip(subject: Subject) -> None:
     _demand(artifact_of(loaded) == subject.sha, "saving the loaded model gives other bytes")
 
 
+def one_bit_is_refused(subject: Subject) -> None:
+    """An artifact of which one bit of one file was turned does not load, whichever file it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        subject.fitted.save(Path(folder))
+        for path in sorted(Path(folder).iterdir()):
+            whole = path.read_bytes()
+            path.write_bytes(bytes([*whole[: len(whole) // 2], whole[len(whole) // 2] ^ 1, *whole[len(whole) // 2 + 1 :]]))
+            try:
+                subject.model.load(Path(folder))
+            except artifacts.ArtifactError:
+                path.write_bytes(whole)
+                continue
+            raise LawBrokenError(f"an artifact whose {path.name} was altered is loaded; call verify_artifact first in load")
+
+
 def answer_follows_contract(subject: Subject) -> None:
     """The declared columns and types, one row per target row in key order, numbers finite and within their bounds."""
     frame, spec = subject.answered, subject.spec
@@ -323,6 +338,7 @@ LAWS: tuple[Callable[[Subject], None], ...] = (
     future_cannot_answer,
     chunks_equal_whole,
     round_trip,
+    one_bit_is_refused,
     answer_follows_contract,
     quantiles_sorted,
     clock_changes,

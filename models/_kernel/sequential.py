@@ -1,10 +1,11 @@
 """Anytime-valid comparison of two forecasters: the answer stays valid however often and whenever somebody looks.
 
-Daily losses a and b give d = (a - b) / (a + b), bounded by one in absolute value whatever the tails of the losses, and free of
-units. Under the null that b is no better, E[d | past] <= 0, the wealth prod(1 + w_t d_t) of a gambler who bets a share w_t fixed
-before day t is a non-negative supermartingale (an e-process: Waudby-Smith & Ramdas 2024, "Estimating means of bounded random
-variables by betting", J. R. Stat. Soc. B 86, sec. 4; for forecasters Choe & Ramdas 2024, "Comparing sequential forecasters",
-Oper. Res. 72). By Ville's inequality it ever reaches 1 / alpha with probability alpha at most. No assumption on dependence.
+Daily losses a and b give d = (a - b) / (a + b), free of units, and cut at `BOUND` on both sides: no single day counts for more
+than a rival with three fifths of the loss, so that one wild day decides nothing and bets can be high enough to find small effects.
+Under the null that b is no better, E[d | past] <= 0, the wealth prod(1 + w_t d_t) of a gambler who bets a share w_t fixed before
+day t is a non-negative supermartingale (an e-process: Waudby-Smith & Ramdas 2024, "Estimating means of bounded random variables by
+betting", J. R. Stat. Soc. B 86, sec. 4; for forecasters Choe & Ramdas 2024, "Comparing sequential forecasters", Oper. Res. 72). By
+Ville's inequality it ever reaches 1 / alpha with probability alpha at most. No assumption on dependence.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import numpy.typing as npt
 from models._kernel.bootstrap import stationary_indices
 
 Array = npt.NDArray[np.float64]
-LARGEST_BET = 0.5
+BOUND = 0.25
+LARGEST_BET = 0.9 / BOUND
 MEAN_BLOCK_DAYS = 7.0
 DRAWS = 400
 
 
 def relative_difference(champion: npt.ArrayLike, rival: npt.ArrayLike) -> Array:
-    """(champion - rival) / (champion + rival) of daily losses; positive where the rival loses less, 0 where both are 0.
+    """(champion - rival) / (champion + rival) of daily losses within +-`BOUND`; positive where the rival loses less, 0 where both are 0.
 
     Raises:
         ValueError: losses of different length, negative ones, or ones that are not finite.
@@ -32,7 +34,8 @@ def relative_difference(champion: npt.ArrayLike, rival: npt.ArrayLike) -> Array:
     if a.shape != b.shape or not np.all(np.isfinite(a)) or not np.all(np.isfinite(b)) or np.any(a < 0) or np.any(b < 0):
         raise ValueError(f"daily losses must be finite, not negative and paired; got {a.size} and {b.size} days")
     total = a + b
-    return np.asarray(np.where(total > 0, (a - b) / np.where(total > 0, total, 1.0), 0.0))
+    relative = np.where(total > 0, (a - b) / np.where(total > 0, total, 1.0), 0.0)
+    return np.asarray(np.clip(relative, -BOUND, BOUND))
 
 
 def e_process(differences: npt.ArrayLike) -> Array:
@@ -40,17 +43,17 @@ def e_process(differences: npt.ArrayLike) -> Array:
 
     The bet is the approximate growth-rate optimum mean / (variance + mean^2) of the days before (aGRAPA, eq. 22 of Waudby-Smith
     & Ramdas), never negative and at most `LARGEST_BET`, so that wealth stays positive. Means start from one
-    pseudo-day of difference 0 and variance 1/4.
+    pseudo-day of difference 0 and variance `BOUND`^2 / 4.
 
     Raises:
-        ValueError: a difference outside [-1, 1].
+        ValueError: a difference beyond `BOUND`.
     """
     d = np.asarray(differences, dtype=np.float64)
-    if not np.all(np.abs(d) <= 1):
-        raise ValueError("differences must lie in [-1, 1]; use relative_difference")
+    if not np.all(np.abs(d) <= BOUND):
+        raise ValueError(f"differences must lie in [-{BOUND:g}, {BOUND:g}]; use relative_difference")
     count = np.arange(1, d.shape[-1] + 1)
     mean = np.cumsum(d, axis=-1) / (count + 1)
-    variance = (0.25 + np.cumsum((d - mean) ** 2, axis=-1)) / (count + 1)
+    variance = (BOUND**2 / 4 + np.cumsum((d - mean) ** 2, axis=-1)) / (count + 1)
     bet = np.clip(mean / (variance + mean**2), 0.0, LARGEST_BET)
     before = np.concatenate((np.zeros((*d.shape[:-1], 1)), bet[..., :-1]), axis=-1)
     return np.asarray(np.exp(np.cumsum(np.log1p(before * d), axis=-1)))
@@ -80,7 +83,7 @@ def power(differences: npt.ArrayLike, *, effect: float, alpha: float, horizon: i
     d = np.asarray(differences, dtype=np.float64).reshape(-1)
     if d.size < 7:
         raise ValueError(f"{d.size} days; power needs at least 7 to know how the difference varies")
-    moved = np.clip(d - d.mean() + effect, -1, 1)
+    moved = np.clip(d - d.mean() + effect, -BOUND, BOUND)
     parts = math.ceil(horizon / d.size)
     drawn = [stationary_indices(d.size, mean_block=MEAN_BLOCK_DAYS, draws=DRAWS, seed=seed + k) for k in range(parts)]
     paths = moved[np.concatenate(drawn, axis=1)[:, :horizon]]

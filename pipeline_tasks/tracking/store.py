@@ -38,8 +38,8 @@ def _client(uri: str) -> MlflowClient:
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    made = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    with store_lock(get_settings()):
+    with store_lock(get_settings()):  # making a client already creates the tables of a new store
+        made = MlflowClient(tracking_uri=uri, registry_uri=uri)
         made.search_experiments(max_results=1)
     return made
 

@@ -212,10 +212,10 @@ def _reservoir(fleet: Fleet, available: Floats, seen: tuple[FleetState, Floats, 
     days = len(available) / 24
     inflow = float((units.capacity_factor[group] * units.p_max_mw[group]).sum()) * 24 * days
     stored = float(state.energy_mwh[group].sum())
-    budget = max(min(stored + inflow * forecast.inflow, LARGEST_HYDRO_DAY * inflow), 0.0)
+    released = np.minimum(units.p_min_mw[group], available[:, group]).sum(axis=1)
+    budget = max(min(stored + inflow * forecast.inflow, LARGEST_HYDRO_DAY * inflow), float(released.sum()))
     value = float(np.average(values[group], weights=units.p_max_mw[group]))
-    limit = available[:, group].sum(axis=1)
-    return EnergyLimited("reservoir", np.zeros(len(limit)), limit, budget, 0.0, value)
+    return EnergyLimited("reservoir", released, available[:, group].sum(axis=1), budget, 0.0, value)
 
 
 def _shortfall(config: TradingConfig, size: float, worth: float) -> tuple[tuple[float, float], ...]:
@@ -225,10 +225,11 @@ def _shortfall(config: TradingConfig, size: float, worth: float) -> tuple[tuple[
     return (*steps[:-1], (float("inf"), steps[-1][1]))
 
 
-def unit_schedule(pools: Pools, answer: Commitment, available: Floats) -> Floats:
-    """Output (hour, unit) of the day's hours: pools are split in proportion to what their units could do.
+def unit_schedule(fleet: Fleet, pools: Pools, answer: Commitment, available: Floats) -> Floats:
+    """Output (hour, unit) of the day's hours: pools are split in proportion to what their units could do beyond their minimum.
 
     Args:
+        fleet: the units.
         pools: who stands behind what.
         answer: what came out.
         available: (hour, unit) of the day.
@@ -239,7 +240,9 @@ def unit_schedule(pools: Pools, answer: Commitment, available: Floats) -> Floats
     for k, group in enumerate(pools.renewables):
         schedule[:, group] = _split(answer.renewable_mw[k, :hours], available[:, group])
     for k, group in enumerate(pools.hydro):
-        schedule[:, group] = _split(answer.hydro_mw[k, :hours], available[:, group])
+        released = np.minimum(fleet.units.p_min_mw[group], available[:, group])
+        rest = answer.hydro_mw[k, :hours] - released.sum(axis=1)
+        schedule[:, group] = released + _split(np.maximum(rest, 0.0), available[:, group] - released)
     for k, group in enumerate(pools.storage):
         schedule[:, group] = _split(answer.discharge_mw[k, :hours] - answer.charge_mw[k, :hours], available[:, group])
     return schedule

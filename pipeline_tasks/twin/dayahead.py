@@ -51,7 +51,7 @@ def commit(fleet: Fleet, rules: Rules, forecast: DayForecast, state: FleetState)
     problem = commitment_problem(fleet, config, forecast, state, (offers, values, needs_of(fleet, rules, forecast), rules.pools))
     answer = solve_commitment(problem, relative_gap=config.dayahead.gap, node_limit=config.dayahead.nodes)
     hours = len(forecast.local_hour)
-    schedule = unit_schedule(rules.pools, answer, forecast.available_mw)
+    schedule = unit_schedule(fleet, rules.pools, answer, forecast.available_mw)
     peakers = np.flatnonzero(fleet.units.peaker)
     on = np.ones((hours, len(fleet.units.names)), dtype=bool)
     on[:, rules.pools.thermal] = answer.on[:, :hours].T
@@ -115,12 +115,16 @@ def _next_state(config: TradingConfig, state: FleetState, path: tuple[Bools, Flo
 
 
 def output_limits(fleet: Fleet, on: Bools, available: Floats) -> tuple[Floats, Floats]:
-    """Range (unit,) of the dispatch: committed units between minimum and what is available, others at zero unless they start fast."""
+    """Range (unit,) of the dispatch: committed units between minimum and what is available, others at zero unless they start fast.
+
+    Reservoirs release at least their minimum.
+    """
     units = fleet.units
     running = on & (available >= np.maximum(units.p_min_mw, 0.0) - 1e-9)
     high = np.where(units.committed, np.where(running | units.fast, available, 0.0), available)
     low = np.where(units.committed & running, np.maximum(units.p_min_mw, 0.0), 0.0)
     low = np.where(units.storage, units.p_min_mw * available / units.p_max_mw, low)
+    low = np.where(units.reservoir, np.minimum(units.p_min_mw, available), low)
     return np.minimum(low, high), high
 
 

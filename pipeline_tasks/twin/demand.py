@@ -18,6 +18,7 @@ from pipeline_tasks.twin.world_types import Series
 # load over its mean at the hours 0, 2, ... 24 of a working day (business), and of a day off; a home follows the second row all week
 OFFICE = (0.74, 0.70, 0.74, 0.94, 1.14, 1.20, 1.21, 1.16, 1.12, 1.13, 1.06, 0.90, 0.74)
 FREE = (0.78, 0.71, 0.69, 0.71, 0.86, 0.99, 1.03, 0.96, 0.92, 0.99, 1.03, 0.93, 0.78)
+WANDER_H = 90.0  # e-folding time of what moves load slowly
 BRIDGE = 0.55  # of the way from a working day to a day off: Saturdays, days between a holiday and a weekend, 24 to 31 December
 
 
@@ -25,6 +26,9 @@ def simulate_demand(
     config: WorldConfig, geography: Geography, calendar: Calendar, weather: tuple[Conditions, Conditions], load_error: Floats
 ) -> Series:
     """Load of the hubs, MW, (n_hubs, n_hours).
+
+    A forecast errs because the weather forecast does, because it knows slow movements of load only up to the morning before, because its
+    idea of how load answers weather is off for days, and because of what nothing explains.
 
     Args:
         config: numbers.
@@ -37,15 +41,33 @@ def simulate_demand(
     noise = Noise(config.seed, calendar, config.redraw)
     shape = calendar_shape(config, calendar)
     mean = geography.hub_load_mw[:, None]
-    wander = numbers.wander * autoregressive(noise.hourly_block("demand", n + 1), float(np.exp(-1 / 90)))
+    fade, slow = float(np.exp(-1 / WANDER_H)), float(np.exp(-1 / numbers.response_memory_h))
+    wander = numbers.wander * autoregressive(noise.hourly_block("demand", n + 1, news=slice(None)), fade)
+    known = as_published(calendar, wander, fade)
     error = autoregressive(noise.hourly_block("demand_error", n + 1, news=slice(None)), float(np.exp(-1 / numbers.own_error_memory_h)))
-    seen = shape + wander[:1] + wander[1:]
-    explained, ahead = (seen + weather_response(config, calendar, c) for c in weather)
+    belief = 1 + numbers.response_error * autoregressive(noise.hourly_block("demand_error", 1, unit=1), slow)
+    explained = shape + wander[:1] + wander[1:] + weather_response(config, calendar, weather[0])
+    ahead = shape + known[:1] + known[1:] + belief * weather_response(config, calendar, weather[1])
     # a regime makes forecasts worse, not the load: the usual surprise moves the load, what a regime adds moves the forecast
     surprise = numbers.own_error[0] * error[:1] + numbers.own_error[1] * error[1:]
     actual = explained * (1 + surprise)
     forecast = ahead * (1 - (load_error - 1) * surprise)
     return Series(mean * np.maximum(actual, 0.05), mean * np.maximum(forecast, 0.05), mean * explained)
+
+
+def as_published(calendar: Calendar, path: Floats, fade: float) -> Floats:
+    """What the forecasts of 08:00 on the day before make of a path, same shape: its value then, faded at the pace at which it forgets.
+
+    Args:
+        calendar: hours; on its first day, which has no day before, the hours up to 08:00 are taken as seen.
+        path: (n, n_hours) autoregressive of first order.
+        fade: its coefficient.
+    """
+    eight = np.flatnonzero(calendar.frame.get_column("local_hour").to_numpy() == 7)  # the hour that ends at 08:00, once a day
+    seen = eight[np.maximum(calendar.frame.get_column("day").to_numpy() - 1, 0)]
+    lead = np.maximum(np.arange(path.shape[1]) - seen, 0)
+    known: Floats = path[:, seen] * fade**lead
+    return known
 
 
 def days_off(config: WorldConfig, calendar: Calendar) -> Floats:

@@ -35,7 +35,7 @@ class Units:
         fuel: fuel name of the configuration, or `wind`, `solar`.
         owner: company.
         bus, hub: positions.
-        p_min_mw, p_max_mw: range when running; negative minimum for storages.
+        p_min_mw, p_max_mw: range when running; negative minimum for storages. Reservoirs with a minimum always release it.
         ramp_mw_per_min: largest change.
         block_start_mw, block_mw: (unit, block) of the offer; unused blocks have size 0.
         block_heat: (unit, block) incremental thermal MWh per MWh; block 0 is the mean up to minimum output. 0 without fuel.
@@ -259,14 +259,17 @@ def class_units(
     """
     names, classes, owners = labels
     kinds = [config.technologies[k] for k in classes]
+
+    def each(name: str) -> Floats:
+        return np.array([getattr(t, name) for t in kinds], dtype=np.float64)
+
     fuelled = np.array([t.efficiency is not None for t in kinds], dtype=bool)
     committed = fuelled & (capacity >= config.commit_share * peak)
     p_min = np.round([t.minimum for t in kinds] * capacity, 1)
     p_min[fuelled & ~committed] = 0.0
+    reservoirs = np.flatnonzero((each("store_h") > 0) & (p_min > 0))
+    p_min[reservoirs[_sequence(len(reservoirs)) >= each("bound_share")[reservoirs]]] = 0.0
     start, size, heat = _blocks(kinds, p_min, capacity, offers.blocks, config.spread)
-
-    def each(name: str) -> Floats:
-        return np.array([getattr(t, name) for t in kinds], dtype=np.float64)
 
     return Units(
         names=names,

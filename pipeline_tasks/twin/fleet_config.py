@@ -12,7 +12,7 @@ from config.settings import REPO_ROOT
 from pipeline_tasks.twin.market_types import RESERVES, Reserve
 
 FLEET_FILE = REPO_ROOT / "config" / "twin" / "fleet.yaml"
-FuelName = Literal["uranium", "lignite", "coal", "gas", "oil", "water"]
+FuelName = Literal["uranium", "lignite", "coal", "gas", "oil", "water", "storage", "battery"]
 
 
 class _Section(BaseModel):
@@ -20,7 +20,7 @@ class _Section(BaseModel):
 
 
 class Technology(_Section):
-    """A class of plants; thermal ones have efficiencies, stores have `store_h`."""
+    """A class of plants; thermal ones have efficiencies, stores have `store_h`; `bound_share` of the reservoirs never stop."""
 
     count: float = Field(gt=0, le=1)
     capacity: float = Field(gt=0, le=1)
@@ -43,6 +43,7 @@ class Technology(_Section):
     store_h: float = Field(default=0.0, ge=0)
     capacity_factor: float = Field(default=0.0, ge=0, le=1)
     round_trip: float = Field(default=1.0, gt=0, le=1)
+    bound_share: float = Field(default=0.0, ge=0, le=1)
 
 
 class FuelTable(_Section):

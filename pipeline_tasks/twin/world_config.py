@@ -111,6 +111,8 @@ class DemandConfig(_Section):
     base_degc: tuple[float, float]
     inertia_h: float = Field(gt=0)
     wander: float = Field(ge=0)
+    response_error: float = Field(ge=0, lt=1)
+    response_memory_h: float = Field(gt=0)
     own_error: tuple[float, float]
     own_error_memory_h: float = Field(gt=0)
     five_minute: float = Field(ge=0)

@@ -73,7 +73,10 @@ def test_first_night_ends_well_and_counts_add_up(first: dict[str, Any]) -> None:
         "validate_raw",
         "transform",
         "validate_features",
+        "drift",
         "evaluate",
+        "shadow",
+        "watch",
         "marts",
         "report",
     }
@@ -151,6 +154,39 @@ def test_training_registers_a_judged_challenger_and_leaves_the_champion(first: d
         ].item()
         == 1
     )
+
+
+def test_what_was_served_is_what_a_rebuild_gives(first: dict[str, Any]) -> None:
+    from pipeline_tasks.warehouse import connect
+    from pipeline_tasks.watch.parity import check_recent
+
+    with connect() as warehouse:
+        found = {name: check_recent(warehouse, name, MARKET) for name in model_names()}
+    assert all(f.holds for f in found.values()), {n: f.example for n, f in found.items()}
+    assert sum(f.samples for f in found.values()) >= 10_000
+    recorded = _query("select model, samples, mismatches + schema_mismatches as wrong from ops.parity order by model")
+    assert set(recorded["model"]) == set(model_names())
+    assert recorded["wrong"].sum() == 0
+
+
+def test_a_challenger_answers_in_the_shadow_on_identical_inputs(first: dict[str, Any]) -> None:
+    """After training: the published days again, by the challenger, from rows with the same hash; readers see nothing of it."""
+    from pipeline_tasks.steps.watch import shadows_of, verdicts_of
+
+    ctx, published = RunContext("twin", MARKET, DAY), _hashes()
+    found = shadows_of(ctx, ["curve_dist"])["models"]["curve_dist"]
+    assert found["days"] == found["inputs_equal"] == load_schedules().bootstrap_days + 1
+    assert shadows_of(ctx, ["curve_dist"])["models"]["curve_dist"]["days"] == 0
+    rows = _query("select model_version, count() as n from curated_shadow.curve_dist group by model_version")
+    assert rows.row(0) == (found["challenger"], 24 * found["days"])
+    assert _hashes() == published
+    verdicts = verdicts_of(ctx, ["curve_dist"])["verdicts"]
+    assert verdicts["curve_dist promotion"] == "wait"
+    said = _query(
+        "select days, reason, inputs_equal_share as share from ops.shadow_verdicts where question = 'promotion' order by at_ts desc"
+    )
+    assert said["days"][0] >= load_schedules().bootstrap_days
+    assert said["share"][0] == 1.0
 
 
 def test_upkeep_finds_the_chain_intact(first: dict[str, Any]) -> None:

@@ -105,7 +105,11 @@ def test_order_of_the_night(dags: dict[str, Any]) -> None:
     tasks = dags["nightly"]["tasks"]
     chain = ["ingest", "validate_raw", "transform", "validate_features", "without_champion", "bootstrap"]
     assert all(b in tasks[a]["downstream"] for a, b in itertools.pairwise(chain))
-    assert "marts" in tasks["evaluate"]["downstream"]
+    assert "drift" in tasks["validate_features"]["downstream"]
+    assert all(name in tasks["drift"]["downstream"] for name in tasks if name.endswith(".infer"))
+    assert {"marts", "shadow"} <= set(tasks["evaluate"]["downstream"])
+    assert "watch" in tasks["shadow"]["downstream"]
+    assert "report" in tasks["watch"]["downstream"]
     assert "report" in tasks["marts"]["downstream"]
     assert all("failed" in tasks[t]["downstream"] for t in tasks if t != "failed")
 

@@ -26,6 +26,7 @@ class Registry:
 
     def __init__(self, patch: pytest.MonkeyPatch, *, champion: VersionRef | None = None, last: dict[str, Any] | None = None) -> None:
         self.champion, self.last, self.gate = champion, last, "pass"
+        self.asked: list[str] = []  # gates that were asked
         self.audit: list[tuple[str, str]] = []
         self.decisions: list[tuple[str, str, bool]] = []
         patch.setattr(promotion, "version", lambda _m, _k, number: _ref(number, self.gate))
@@ -33,6 +34,8 @@ class Registry:
         patch.setattr(promotion, "champion_at", lambda *_a, **_k: self.last)
         patch.setattr(promotion, "set_champion", lambda ref: setattr(self, "champion", ref))
         patch.setattr(promotion, "_audit", lambda _w, *, actor, action, ref, extra: self.audit.append((action, ref.version)))
+        patch.setattr(promotion, "_check_parity", lambda *_: self.asked.append("parity"))
+        patch.setattr(promotion, "_check_shadow", lambda *_: self.asked.append("shadow"))
         patch.setattr(promotion, "record_decision", self._decide)
 
     def _decide(self, _w: object, *, ref: VersionRef, requester: str, approver: str, approved: bool, comment: str) -> None:
@@ -52,6 +55,7 @@ def test_two_people_make_a_champion(monkeypatch: pytest.MonkeyPatch) -> None:
     assert registry.champion == _ref("2")
     assert registry.audit == [("promotion", "2")]
     assert registry.decisions == [("trader", "risk", True)]
+    assert registry.asked == ["parity", "shadow"]
 
 
 def test_one_person_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,3 +90,28 @@ def test_bootstrap_is_for_the_first_champion_only(monkeypatch: pytest.MonkeyPatc
     assert fresh.decisions == []
     with pytest.raises(PromotionRefusedError, match="already has champion 1"):
         Registry(monkeypatch, champion=_ref("1"), last={"version": "1"}).promote("2", bootstrap=True)
+
+
+@pytest.mark.parametrize(
+    ("required", "last", "refused"),
+    [
+        (False, None, ""),
+        (True, None, "has not answered"),
+        (True, {"rival": "2", "verdict": "wait", "reason": "12 of 30 days"}, "12 of 30 days"),
+        (True, {"rival": "1", "verdict": "promote", "reason": ""}, "has not answered"),
+        (True, {"rival": "2", "verdict": "promote", "reason": ""}, ""),
+    ],
+)
+def test_where_it_is_asked_for_a_promotion_needs_a_won_shadow_run(
+    monkeypatch: pytest.MonkeyPatch, required: bool, last: dict[str, Any] | None, refused: str
+) -> None:
+    class Asked:
+        shadow_required = required
+
+    monkeypatch.setattr("config.settings.get_settings", Asked)
+    monkeypatch.setattr("pipeline_tasks.watch.shadow.latest_verdict", lambda *_a, **_k: last)
+    if refused:
+        with pytest.raises(PromotionRefusedError, match=refused):
+            promotion._check_shadow(WAREHOUSE, _ref("2"))
+    else:
+        promotion._check_shadow(WAREHOUSE, _ref("2"))

@@ -152,6 +152,20 @@ def test_stores_stay_within_their_capacity(run):
         assert np.all(c.energy_mwh <= full + 1e-6)
 
 
+def test_reservoirs_release_their_minimum_in_every_step_and_are_bound_in_part(run):
+    market, world, days = run
+    units = market.fleet.units
+    bound = units.reservoir & (units.p_min_mw > 0)
+    assert 0 < bound.sum() < units.reservoir.sum()
+    assert not market.network.generators.p_min_mw[units.reservoir & ~bound].any()
+    for _, c, r in days:
+        ahead = day_forecast(market.fleet, market.market, world, c.day).available_mw
+        actual = day_actual(market.fleet, world, c.day, 60).available_mw
+        for output, available in ((c.schedule_mw, ahead), (r.da.generation_mw, ahead), (r.rt.generation_mw, actual)):
+            assert np.all(output[:, bound] >= np.minimum(units.p_min_mw, available)[:, bound] - 1e-6)
+            assert np.all(output[:, units.reservoir] <= available[:, units.reservoir] + 1e-6)
+
+
 def test_a_unit_on_outage_produces_nothing(run):
     market, world, days = run
     fleet, units = market.fleet, market.fleet.units

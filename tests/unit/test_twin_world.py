@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from models._kernel.grid.cases import load_pypower_case
-from pipeline_tasks.twin.demand import days_off
+from pipeline_tasks.twin.demand import as_published, days_off
 from pipeline_tasks.twin.dials import NO_DIALS, HeatWave
 from pipeline_tasks.twin.fronts import Front, Push, add_fronts
 from pipeline_tasks.twin.fuels import trading_days
@@ -152,7 +152,8 @@ def test_forecast_errors_are_realistic_and_come_from_one_weather_error(world: Wo
     sites, load = world.sites, world.load
     wind = world.geography.sites.is_wind
     error = load.actual_mw.sum(axis=0) - load.forecast_mw.sum(axis=0)
-    assert 0.012 < np.abs(error / load.actual_mw.sum(axis=0)).mean() < 0.022
+    assert 0.018 < np.abs(error / load.actual_mw.sum(axis=0)).mean() < 0.030
+    assert abs(error.mean()) < 0.005 * load.actual_mw.sum(axis=0).mean()
     wind_error = (sites.actual_mw - sites.forecast_mw)[wind].sum(axis=0) / world.geography.sites.capacity_mw[wind].sum()
     assert 0.035 < np.sqrt((wind_error**2).mean()) < 0.07
     assert abs(wind_error.mean()) < 0.012
@@ -161,6 +162,33 @@ def test_forecast_errors_are_realistic_and_come_from_one_weather_error(world: Wo
     heating = np.maximum(15 - world.weather.temperature_degc, 0) - np.maximum(15 - world.weather.forecast_degc, 0)
     assert np.corrcoef(heating.mean(axis=0), error)[0, 1] > 0.12
     np.testing.assert_array_equal(sites.forecast_mw[~wind] > 0, sites.actual_mw[~wind] > 0)
+
+
+def test_a_load_forecast_knows_nothing_after_eight_o_clock_of_the_day_before() -> None:
+    calendar = Calendar.build(date(2025, 10, 20), date(2025, 11, 2), "Europe/Berlin")  # holds a day of 25 hours
+    fade, hours = 0.99, calendar.frame.height
+    path = np.random.default_rng(3).standard_normal((2, hours))
+    known = as_published(calendar, path, fade)
+    midnights = calendar.frame.group_by("day", maintain_order=True).agg(pl.col("delivery_ts").first())["delivery_ts"].to_list()
+    begins = calendar.frame.get_column("delivery_ts").to_list()
+    local = calendar.frame.get_column("delivery_ts").dt.convert_time_zone("Europe/Berlin")
+    for day in range(2, calendar.days):
+        issued = next(k for k, t in enumerate(local) if t.hour == 8 and (t.date() - calendar.start).days == day - 1)
+        poisoned = path.copy()
+        poisoned[:, issued:] = np.nan
+        mine = calendar.frame.get_column("day").to_numpy() == day
+        again = as_published(calendar, poisoned, fade)
+        np.testing.assert_array_equal(again[:, mine], known[:, mine])
+        first = begins.index(midnights[day])
+        np.testing.assert_allclose(known[:, first], path[:, issued - 1] * fade ** (first - issued + 1))
+
+
+def test_forecasters_mistake_the_loads_answer_to_weather_so_cold_days_are_harder(world: World) -> None:
+    load = world.load.actual_mw.sum(axis=0)
+    miss = np.abs(world.load.forecast_mw.sum(axis=0) - load) / load.mean()
+    cold = world.weather.temperature_degc.mean(axis=0) < 3
+    mild = np.abs(world.weather.temperature_degc.mean(axis=0) - 17) < 2
+    assert miss[cold].mean() > 1.2 * miss[mild].mean()
 
 
 def test_forecast_error_of_temperature_grows_with_lead(world: World) -> None:
