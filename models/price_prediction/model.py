@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -48,13 +48,14 @@ class PricePredictionModel:
             InputError: a required column is missing, or no price was known at the cutoff.
         """
         frames.require(data.history, SPEC.required, model=SPEC.name, part="history")
-        start = cutoff - timedelta(days=self.params.train_days)
-        rows = frames.learnable(complete(data.history), cutoff).filter(pl.col("as_of") > start)
+        rows = frames.learnable(complete(data.history), cutoff)
         if rows.is_empty():
-            raise frames.InputError(f"{SPEC.name}: no price of the {self.params.train_days} days before the cutoff {cutoff} was known then")
+            raise frames.InputError(f"{SPEC.name}: no price was known at the cutoff {cutoff}; give history before it")
+        dates = rows["delivery_date"].unique().sort()
+        rows = rows.filter(pl.col("delivery_date") >= dates[-min(dates.len(), self.params.train_days)])
         self._cutoff = cutoff
         self._horizons = {
-            minutes: fit_horizon(rows.filter(pl.col("horizon_min") == minutes), minutes, self.params, cutoff=cutoff, seed=seed)
+            minutes: fit_horizon(rows.filter(pl.col("horizon_min") == minutes), minutes, self.params, seed=seed)
             for minutes in rows["horizon_min"].unique().sort().to_list()
         }
         return self

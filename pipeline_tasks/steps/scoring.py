@@ -12,20 +12,21 @@ from models._kernel import metrics
 from models._kernel.spec import Kind, ModelSpec
 
 Array = npt.NDArray[np.float64]
-ROW = ("market", "hub", "product", "delivery_ts")
+ROW = ("market", "hub", "product", "delivery_ts", "as_of")
 OUTCOME = "price_ccy_per_mwh"
-WEEK_AGO = "price_lag_7d_ccy_per_mwh"
+NAIVE = "naive_ccy_per_mwh"
 NOMINAL = 0.9
 
 
-def with_outcomes(forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Forecast rows beside their outcomes, key order; rows whose outcome is unknown are left out.
+def with_outcomes(spec: ModelSpec, forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Forecast rows beside their outcomes and the spec's naive forecast, key order; rows whose outcome is unknown are left out.
 
     Args:
+        spec: the model.
         forecasts: rows of a model's output.
         outcomes: feature rows, as known at the evaluation time.
     """
-    columns = [OUTCOME, WEEK_AGO, "local_hour", "day_of_week"]
+    columns = [pl.col(OUTCOME), pl.col(spec.naive_column).alias(NAIVE), pl.col("local_hour", "day_of_week")]
     known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(*ROW, *columns)
     return forecasts.join(known, on=list(ROW), how="inner").sort(*ROW)
 
@@ -33,7 +34,7 @@ def with_outcomes(forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFra
 def day_metrics(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     """Metrics of a model on rows of `with_outcomes`, by name; those that cannot be computed are left out.
 
-    A distribution: mae, rmse, rmae (against the week-ago price), crps, coverage_90, width_90, winkler_90. A probability:
+    A distribution: mae, rmse, rmae (against the naive forecast), crps, coverage_90, width_90, winkler_90. A probability:
     brier, log_score, event_rate, mean_probability, alert_rate.
     """
     found = _distribution(spec, rows) if spec.kind is Kind.DISTRIBUTION else _probability(spec, rows)
@@ -64,7 +65,7 @@ def row_losses(spec: ModelSpec, rows: pl.DataFrame, metric: str) -> Array:
 
 
 def baseline_losses(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame, *, metric: str) -> Array:
-    """Loss of the naive baseline on the same rows: the week-ago price, or the climatology of the hour of the week.
+    """Loss of the naive baseline on the same rows: the spec's naive column, or the climatology of the hour of the week.
 
     Args:
         spec: the model.
@@ -74,7 +75,7 @@ def baseline_losses(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame, 
         metric: name of the loss.
     """
     if spec.kind is Kind.DISTRIBUTION:
-        error = np.abs(_column(rows, OUTCOME) - _column(rows, WEEK_AGO))
+        error = np.abs(_column(rows, OUTCOME) - _column(rows, NAIVE))
         return error / 2 if metric == "pinball" else error
     return (_climatology(spec, rows, history) - events(spec, rows)) ** 2
 
@@ -108,9 +109,9 @@ def threshold_column(spec: ModelSpec) -> str:
 def _distribution(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     outcome, point = _column(rows, OUTCOME), _column(rows, spec.point_column)
     found = {"mae": metrics.mae(outcome, point), "rmse": metrics.rmse(outcome, point)}
-    both = rows.filter(pl.col(WEEK_AGO).is_not_null())
+    both = rows.filter(pl.col(NAIVE).is_not_null())
     if both.height:
-        found["rmae"] = metrics.rmae(_column(both, OUTCOME), _column(both, spec.point_column), _column(both, WEEK_AGO))
+        found["rmae"] = metrics.rmae(_column(both, OUTCOME), _column(both, spec.point_column), _column(both, NAIVE))
     if spec.quantile_columns:
         levels, ladder = _ladder(spec, rows)
         found["crps"] = metrics.crps_from_quantiles(outcome, ladder, levels)
