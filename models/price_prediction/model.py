@@ -62,6 +62,8 @@ class PricePredictionModel:
 
     def predict(self, data: Features, *, as_of: datetime) -> Prediction:  # noqa: ARG002 - every row carries its own as_of
         """Answer every target row; DEGRADED where an input the series usually has is unknown, or the last price is old."""
+        if self._cutoff is None:
+            raise frames.InputError(f"{SPEC.name}: the model is not fitted; call fit or load first")
         frames.require(data.target, ASKED, model=SPEC.name, part="target")
         target = complete(frames.in_key_order(data.target)).with_row_index(_ROW)
         point, ladder = np.empty(target.height), np.empty((target.height, len(LEVELS)))
@@ -117,8 +119,6 @@ class PricePredictionModel:
 
     def _by_horizon(self, target: pl.DataFrame) -> Iterator[tuple[Horizon, pl.DataFrame]]:
         """Rows with the horizon that answers them: their own, or the nearest one that was trained."""
-        if not self._horizons:
-            raise frames.InputError(f"{SPEC.name}: the model is not fitted; call fit or load first")
         for minutes in target["horizon_min"].unique().sort().to_list():
             nearest = min(self._horizons, key=lambda trained: (abs(trained - minutes), trained))
             yield self._horizons[nearest], target.filter(pl.col("horizon_min") == minutes)

@@ -13,7 +13,8 @@ class Params:
 
     Attributes:
         train_days: training rows are of the last so many delivery dates with a known price.
-        calibration_days: days before the last of these decisions, kept out of a first fit: they tell how far to trust it and how wide its interval must be.
+        calibration_days: days before the last of these decisions, kept out of a first fit: they tell how far to trust it and how wide
+            its interval must be.
         rounds: boosting rounds of each quantile.
         leaves: leaves of a tree.
         learning_rate: shrinkage.

@@ -30,7 +30,7 @@ def index_page(site: SiteData) -> dict[str, Any]:
         "cards": cards,
         "degraded_rows": _degraded_rows(site),
         "failed_checks": failed.to_dicts(),
-        "price_rows": [row for m in site.models if m.spec.kind is Kind.DISTRIBUTION for row in _price_rows(site, m)],
+        "price_rows": [row for m in site.models if m.spec.kind is Kind.DISTRIBUTION for row in _price_rows(m)],
         "probability_rows": [row for m in site.models if m.spec.kind is Kind.PROBABILITY for row in _probability_rows(site, m)],
         "step_rows": [{"step": r["step"], "status": r["status"], "seconds": r["seconds"], "at": r["at_ts"]} for r in site.steps.to_dicts()],
         "freshness_rows": site.freshness.to_dicts(),
@@ -48,7 +48,7 @@ def _degraded_rows(site: SiteData) -> list[dict[str, Any]]:
     return rows
 
 
-def _price_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
+def _price_rows(model: ModelData) -> list[dict[str, Any]]:
     """Daily mean with the 90 % band, per hub."""
     spec = model.spec
     today = model.forecasts.filter(pl.col("delivery_date") == model.newest)

@@ -97,8 +97,8 @@ def forecast(
     with one_blas_thread():
         fitted = tracking.load(ref)
     for run, answer, explained in _answers(fitted, spec, rows, runs):
-        answer = _degrade(answer, upstream_faults(warehouse, run, as_known(rows, run.as_of)))
-        frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
+        told = _degrade(answer, upstream_faults(warehouse, run, as_known(rows, run.as_of)))
+        frame = with_lineage(told, run, spec, ref, versions.at(run.as_of))
         made[run.run_id] = frame, _drivers(frame, explained, spec)
     return made
 
