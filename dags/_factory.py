@@ -87,6 +87,13 @@ def run_params() -> dict[str, Param]:
     }
 
 
+def instant_params() -> dict[str, Param]:
+    """Form of an intraday run: source, market, decision time."""
+    meaning = "Decision time, UTC; empty: the run's own date."
+    instant = Param(None, type=["null", "string"], format="date-time", description=meaning)
+    return {**{k: v for k, v in run_params().items() if k != "delivery_date"}, "decided_at": instant}
+
+
 def date_param(description: str, *, required: bool = False) -> Param:
     """A calendar date of a form."""
     if required:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -40,11 +41,14 @@ def permanent(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def run_context(dag: str = "nightly") -> RunContext:
-    """Context of the present run: its form, and for an empty date the delivery date that belongs to the run's own date."""
+    """Context of the present run: its form, and for an empty date (or instant) the one that belongs to the run's own date."""
     from pipeline_tasks.steps.faults import delivery_date_of
 
     context = get_current_context()
     params, run = context["params"], context["dag_run"]
+    if "decided_at" in params:
+        instant = datetime.fromisoformat(params["decided_at"]) if params["decided_at"] else run.logical_date or run.run_after
+        return RunContext.at(params["source"], params["market"], instant)
     day = params.get("delivery_date") or delivery_date_of(str(params["market"]), run.logical_date or run.run_after).isoformat()
     return RunContext.from_dict({"source": params["source"], "market": params["market"], "delivery_date": day, "dag": dag})
 

@@ -219,7 +219,7 @@ class AdaptiveConformal:
 
 @dataclass
 class QuantileTracker:
-    """Online calibration of one ladder of quantiles by the quantile tracker (P control) of Angelopoulos, Candes & Tibshirani (2023, sec. 2).
+    """Online calibration of one ladder by the quantile tracker (P control) of Angelopoulos, Candes & Tibshirani (2023, sec. 2).
 
     Where `AdaptiveConformal` moves a level and reads a window of scores, this moves the quantile itself: after an outcome, the offset of
     level p changes by step * (p - [score <= offset]). One addition per outcome makes it the choice for many short intervals. With

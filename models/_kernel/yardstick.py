@@ -83,7 +83,8 @@ class Slice:
         name: lower snake case; the scorecard shows a metric of a slice as `<metric>_<name>`.
         column: input column that selects.
         equals: its value in the slice.
-        moves_only: only rows whose price differs from that of the interval before: where prices stand still, repeating them looks like skill.
+        moves_only: only rows whose price differs from that of the interval before; where prices stand still, repeating them looks
+            like skill.
     """
 
     name: str

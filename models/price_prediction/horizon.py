@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +87,7 @@ def base_of(changes: dict[str, Array], centres: Array, trust: float, floor: floa
     return Base(centres + median, below, above)
 
 
-def fit_horizon(rows: pl.DataFrame, minutes: int, params: Params, *, cutoff: datetime, seed: int) -> Horizon:
+def fit_horizon(rows: pl.DataFrame, minutes: int, params: Params, *, seed: int) -> Horizon:
     """Fit one horizon.
 
     A first fit leaves the calibration days out; on them the trust in the predicted change (least absolute error) and the quantiles of the
@@ -97,7 +97,6 @@ def fit_horizon(rows: pl.DataFrame, minutes: int, params: Params, *, cutoff: dat
         rows: learnable rows of the horizon, in key order, with all optional columns.
         minutes: the horizon.
         params: model parameters.
-        cutoff: decision time of the fit.
         seed: seed of the boosters.
     """
     hubs = rows["hub"].unique().sort().to_list()
@@ -109,7 +108,7 @@ def fit_horizon(rows: pl.DataFrame, minutes: int, params: Params, *, cutoff: dat
     fallback = float(np.median(price))
     centres = centre(rows, fallback)
     floor = max(0.01, 0.1 * float(np.median(np.abs(price - centres))))
-    block = cutoff - timedelta(days=params.calibration_days)
+    block = pl.col("as_of").max() - timedelta(days=params.calibration_days)
     early = rows.select(pl.col("price_known_ts") <= block).to_series().to_numpy()
     late = rows.select(pl.col("as_of") > block).to_series().to_numpy()
     if early.sum() < MIN_ROWS or late.sum() < MIN_ROWS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -48,19 +48,22 @@ class PricePredictionModel:
             InputError: a required column is missing, or no price was known at the cutoff.
         """
         frames.require(data.history, SPEC.required, model=SPEC.name, part="history")
-        start = cutoff - timedelta(days=self.params.train_days)
-        rows = frames.learnable(complete(data.history), cutoff).filter(pl.col("as_of") > start)
+        rows = frames.learnable(complete(data.history), cutoff)
         if rows.is_empty():
-            raise frames.InputError(f"{SPEC.name}: no price of the {self.params.train_days} days before the cutoff {cutoff} was known then")
+            raise frames.InputError(f"{SPEC.name}: no price was known at the cutoff {cutoff}; give history before it")
+        dates = rows["delivery_date"].unique().sort()
+        rows = rows.filter(pl.col("delivery_date") >= dates[-min(dates.len(), self.params.train_days)])
         self._cutoff = cutoff
         self._horizons = {
-            minutes: fit_horizon(rows.filter(pl.col("horizon_min") == minutes), minutes, self.params, cutoff=cutoff, seed=seed)
+            minutes: fit_horizon(rows.filter(pl.col("horizon_min") == minutes), minutes, self.params, seed=seed)
             for minutes in rows["horizon_min"].unique().sort().to_list()
         }
         return self
 
     def predict(self, data: Features, *, as_of: datetime) -> Prediction:  # noqa: ARG002 - every row carries its own as_of
         """Answer every target row; DEGRADED where an input the series usually has is unknown, or the last price is old."""
+        if self._cutoff is None:
+            raise frames.InputError(f"{SPEC.name}: the model is not fitted; call fit or load first")
         frames.require(data.target, ASKED, model=SPEC.name, part="target")
         target = complete(frames.in_key_order(data.target)).with_row_index(_ROW)
         point, ladder = np.empty(target.height), np.empty((target.height, len(LEVELS)))
@@ -116,8 +119,6 @@ class PricePredictionModel:
 
     def _by_horizon(self, target: pl.DataFrame) -> Iterator[tuple[Horizon, pl.DataFrame]]:
         """Rows with the horizon that answers them: their own, or the nearest one that was trained."""
-        if not self._horizons:
-            raise frames.InputError(f"{SPEC.name}: the model is not fitted; call fit or load first")
         for minutes in target["horizon_min"].unique().sort().to_list():
             nearest = min(self._horizons, key=lambda trained: (abs(trained - minutes), trained))
             yield self._horizons[nearest], target.filter(pl.col("horizon_min") == minutes)

@@ -12,8 +12,9 @@ class Params:
     """All parameters with their defaults.
 
     Attributes:
-        train_days: training rows are of the last so many days.
-        calibration_days: last of these days, kept out of a first fit: they tell how far to trust it and how wide its interval must be.
+        train_days: training rows are of the last so many delivery dates with a known price.
+        calibration_days: days before the last of these decisions, kept out of a first fit: they tell how far to trust it and how wide
+            its interval must be.
         rounds: boosting rounds of each quantile.
         leaves: leaves of a tree.
         learning_rate: shrinkage.

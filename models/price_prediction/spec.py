@@ -41,6 +41,6 @@ SPEC = ModelSpec(
     naive_column="price_last_ccy_per_mwh",
     lookback_days=2,
     owner="quant-desk",
-    description="Boosted quantiles of the next intervals' prices relative to the last known price, one model per horizon, calibrated online.",
+    description="Quantiles of the next intervals' prices relative to the last known price, one boosted set per horizon, calibrated online.",
     yardstick="O1",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -50,6 +50,29 @@ def nightly(source: SourceName = "twin", market: MarketName = "twin", day: Day =
         print_json(summary)
     else:
         _print_summary(summary, day)
+    if summary.get("status") == "FAILED":
+        raise typer.Exit(1)
+
+
+@run_app.command("intraday")
+@command
+def intraday(
+    at: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], metavar="YYYY-MM-DDTHH:MM", help="Decision time, UTC.")
+    ],
+    source: SourceName = "twin",
+    market: MarketName = "twin",
+    as_json: JsonFlag = False,
+) -> None:
+    """Ingest, validate, transform, infer and publish the decisions made up to an instant."""
+    from pipeline_tasks.steps.pipeline import run_intraday
+
+    with progress(f"intraday {market} {at:%Y-%m-%d %H:%M}", quiet=as_json) as say:
+        summary = run_intraday(source=source, market=market, instant=at.replace(tzinfo=UTC), on_progress=say)
+    if as_json:
+        print_json(summary)
+    else:
+        _print_summary(summary, at.date())
     if summary.get("status") == "FAILED":
         raise typer.Exit(1)
 

@@ -204,13 +204,14 @@ INTRADAY_PRICES = _table(
         HUB,
         PRODUCT,
         DELIVERY_TS,
+        DELIVERY_DATE,
         RESOLUTION_MIN,
         HORIZON,
         KNOWN_TS,
         number("price_ccy_per_mwh", "First published price.", unit="currency/MWh"),
     ),
     ("market", "hub", "delivery_ts"),
-    "First published prices of the intraday product, at the finest interval each hub has.",
+    "First published prices of the intraday product, at the finest interval each hub has on the day.",
 )
 
 

@@ -10,13 +10,14 @@ import polars as pl
 
 from config.markets import MarketSelection
 from pipeline_tasks.contracts import Table
+from pipeline_tasks.contracts.features import INTRADAY
 from pipeline_tasks.contracts.grid import GRID_TABLES
 from pipeline_tasks.contracts.raw import UNITS
 from pipeline_tasks.generation.suites import RULE_PREFIX, suite_of
 from pipeline_tasks.warehouse import Warehouse
 
 ROW_BUDGET = 200_000  # rows of one table held in memory; the latest days are kept
-ELEMENT_BUDGET = 40_000  # the same where every node, unit or branch has rows: the loader judged each of them by the same contract
+ELEMENT_BUDGET = 40_000  # the same where every node, unit, branch or decision has rows: all were judged by the same contract when they came
 FIRST_DATE = date(1990, 1, 1)
 
 
@@ -77,7 +78,7 @@ def last_delivery_date(wh: Warehouse, selection: MarketSelection) -> date | None
 
 def budget_of(table: Table) -> int:
     """Rows of a table that a gate looks at."""
-    return ELEMENT_BUDGET if table in (*GRID_TABLES, UNITS) else ROW_BUDGET
+    return ELEMENT_BUDGET if table in (*GRID_TABLES, UNITS, INTRADAY) else ROW_BUDGET
 
 
 def read_rows(wh: Warehouse, table: Table, window: Window, *, budget: int | None = None) -> tuple[pl.DataFrame, Window]:

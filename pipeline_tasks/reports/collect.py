@@ -24,8 +24,8 @@ class ModelData:
 
     Attributes:
         spec: the model.
-        forecasts: published rows of the last `HISTORY_DAYS` delivery dates.
-        drivers: published contributions of the newest delivery date; empty when the model explains nothing.
+        forecasts: published rows of the last `HISTORY_DAYS` delivery dates; of several horizons the longest.
+        drivers: published contributions of the newest of these delivery dates; empty when the model explains nothing.
         metrics: ops.model_metrics of the same dates.
         training: the newest training run of the published version.
     """
@@ -35,6 +35,12 @@ class ModelData:
     drivers: pl.DataFrame
     metrics: pl.DataFrame
     training: pl.DataFrame
+
+    @property
+    def newest(self) -> date | None:
+        """Newest delivery date with forecasts: the run's own, or where decisions fall within the day the one before it."""
+        day = self.forecasts.get_column("delivery_date").max() if self.forecasts.height else None
+        return day if isinstance(day, date) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +128,13 @@ def _watch_data(warehouse: Warehouse, window: dict[str, object]) -> WatchData:
 
 def _model_data(warehouse: Warehouse, spec: ModelSpec, window: dict[str, object]) -> ModelData:
     bound = {**window, "model": spec.name}
+    rows = warehouse.query(queries.forecasts(f"curated.v_{spec.curated.name}"), window)
+    shown = rows.filter(pl.col("horizon_min") == pl.col("horizon_min").max()) if spec.intraday else rows
+    newest = {**window, "last": shown.get_column("delivery_date").max() if shown.height else window["last"]}
     return ModelData(
         spec=spec,
-        forecasts=warehouse.query(queries.forecasts(f"curated.v_{spec.curated.name}"), window),
-        drivers=warehouse.query(queries.forecasts(f"curated.v_{spec.drivers.name}", newest_only=True), window),
+        forecasts=shown,
+        drivers=warehouse.query(queries.forecasts(f"curated.v_{spec.drivers.name}", newest_only=True), newest),
         metrics=warehouse.query(queries.METRICS, bound),
         training=warehouse.query(queries.TRAINING, bound),
     )

@@ -30,7 +30,7 @@ def index_page(site: SiteData) -> dict[str, Any]:
         "cards": cards,
         "degraded_rows": _degraded_rows(site),
         "failed_checks": failed.to_dicts(),
-        "price_rows": [row for m in site.models if m.spec.kind is Kind.DISTRIBUTION for row in _price_rows(site, m)],
+        "price_rows": [row for m in site.models if m.spec.kind is Kind.DISTRIBUTION for row in _price_rows(m)],
         "probability_rows": [row for m in site.models if m.spec.kind is Kind.PROBABILITY for row in _probability_rows(site, m)],
         "step_rows": [{"step": r["step"], "status": r["status"], "seconds": r["seconds"], "at": r["at_ts"]} for r in site.steps.to_dicts()],
         "freshness_rows": site.freshness.to_dicts(),
@@ -48,10 +48,10 @@ def _degraded_rows(site: SiteData) -> list[dict[str, Any]]:
     return rows
 
 
-def _price_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
+def _price_rows(model: ModelData) -> list[dict[str, Any]]:
     """Daily mean with the 90 % band, per hub."""
     spec = model.spec
-    today = model.forecasts.filter(pl.col("delivery_date") == site.delivery_date)
+    today = model.forecasts.filter(pl.col("delivery_date") == model.newest)
     point = pl.col(spec.point_column)
     low, high = charts.band_columns(dict(spec.quantile_columns), 0.05, 0.95)
     summary = today.group_by("hub", maintain_order=True).agg(
@@ -67,7 +67,7 @@ def _price_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
 def _probability_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
     """Highest probability of the day and when, per hub."""
     spec, zone = model.spec, site.selection.market.zone
-    today = model.forecasts.filter(pl.col("delivery_date") == site.delivery_date)
+    today = model.forecasts.filter(pl.col("delivery_date") == model.newest)
     local = pl.col("delivery_ts").dt.convert_time_zone(zone.key).dt.strftime("%H:%M")
     summary = today.group_by("hub", maintain_order=True).agg(
         pl.col("status").min(),
@@ -82,7 +82,7 @@ def _probability_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
 
 def model_page(site: SiteData, model: ModelData) -> dict[str, Any]:
     """One model: a figure per hub, drivers, errors, metrics, and where the numbers come from."""
-    today = model.forecasts.filter(pl.col("delivery_date") == site.delivery_date)
+    today = model.forecasts.filter(pl.col("delivery_date") == model.newest)
     unit = f"{site.selection.market.currency}/MWh"
     metrics = model.metrics.sort("delivery_date", "hub", "metric", descending=[True, False, False])
     wide = metrics.pivot(on="metric", index=["delivery_date", "hub"], values="value") if metrics.height else metrics
@@ -110,7 +110,9 @@ def _hub(site: SiteData, model: ModelData, hub: str, unit: str) -> dict[str, Any
     recent, known = rows.filter(pl.col("delivery_date").is_in(dates)), outcome.filter(pl.col("delivery_date").is_in(dates))
     figures: list[dict[str, str]] = []
     if spec.kind is Kind.DISTRIBUTION:
-        svg = charts.fan_chart(recent, known, dict(spec.quantile_columns), spec.point_column, zone=zone, day=site.delivery_date, unit=unit)
+        svg = charts.fan_chart(
+            recent, known, dict(spec.quantile_columns), spec.point_column, zone=zone, day=model.newest or site.delivery_date, unit=unit
+        )
         figures.append({"title": "Forecast, previous vintages and outcome", "svg": svg, "caption": _FAN_KEY})
         errors = _errors(rows, outcome, spec.point_column)
         if errors.height:
@@ -130,7 +132,7 @@ def _hub(site: SiteData, model: ModelData, hub: str, unit: str) -> dict[str, Any
                 "caption": f"Mean contribution to {output} over the day (SHAP values).",
             }
         )
-    today = rows.filter(pl.col("delivery_date") == site.delivery_date).with_columns(
+    today = rows.filter(pl.col("delivery_date") == model.newest).with_columns(
         pl.col("delivery_ts").dt.convert_time_zone(zone.key).dt.strftime("%H:%M").alias("local")
     )
     shown = ["local", *(c.name for c in spec.output)]

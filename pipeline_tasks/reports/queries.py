@@ -9,10 +9,17 @@ _WINDOW = """market = {market:String}
   and delivery_date between {first:Date32} and {last:Date32}"""
 
 OUTCOMES = f"""
-select hub, product, delivery_ts, delivery_date, local_hour, price_ccy_per_mwh
-from features.ftr_day_ahead
-where {_WINDOW}
-order by hub, delivery_ts
+select *
+from (
+  select hub, product, delivery_ts, delivery_date, local_hour, price_ccy_per_mwh
+  from features.ftr_day_ahead
+  where {_WINDOW}
+  union distinct
+  select hub, product, delivery_ts, delivery_date, local_hour, price_ccy_per_mwh
+  from features.ftr_intraday
+  where {_WINDOW}
+)
+order by hub, product, delivery_ts
 """
 
 STEPS = """

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from pipeline_tasks.contracts import FEATURE_TABLES, STATIC_TABLES
-from pipeline_tasks.contracts.intermediate import LAYER_BUILDS
+from pipeline_tasks.contracts import STATIC_TABLES
+from pipeline_tasks.contracts.features import DAY_AHEAD, INTRADAY, SPREAD
+from pipeline_tasks.contracts.intermediate import INTRADAY_SLOTS, LAYER_BUILDS, MARKET_CALENDAR
 from pipeline_tasks.contracts.tables import Table
 from pipeline_tasks.steps.dbt_process import PROJECT_DIR
 from pipeline_tasks.warehouse import Warehouse
@@ -118,21 +119,26 @@ def drop_drifted(wh: Warehouse, layer: str) -> list[str]:
     return absent
 
 
-def drop_stale_years(wh: Warehouse, market: str) -> list[int]:
-    """Drop feature partitions of years that the market's calendar no longer has: replacing partitions never removes one."""
-    dropped: set[int] = set()
-    for table in FEATURE_TABLES:
-        years = wh.query(
-            f"select distinct toYear(delivery_date) as year from {table.full_name} where market = {{market:String}} and year not in"
-            " (select toYear(delivery_date) from intermediate.int_market_calendar where market = {market:String}) order by year",
+def drop_stale_partitions(wh: Warehouse, market: str) -> list[str]:
+    """Drop feature partitions (years, months) that the rows they are built on no longer have: replacing partitions never removes one.
+
+    Returns:
+        What was dropped, `table period`.
+    """
+    dropped = []
+    for table, rows in ((DAY_AHEAD, MARKET_CALENDAR), (INTRADAY, INTRADAY_SLOTS), (SPREAD, MARKET_CALENDAR)):
+        period = table.partition_by.removeprefix("(market, ").removesuffix(")")
+        found = wh.query(
+            f"select distinct {period} as period from {table.full_name} where market = {{market:String}} and period not in"
+            f" (select {period} from {rows.full_name} where market = {{market:String}}) order by period",
             {"market": market},
-        )["year"].to_list()
-        for year in years:
+        )
+        for value in found["period"].to_list():
             wh.command(
-                f"alter table {table.full_name} drop partition ({{market:String}}, {{year:UInt16}})", {"market": market, "year": year}
+                f"alter table {table.full_name} drop partition ({{market:String}}, {{period:UInt32}})", {"market": market, "period": value}
             )
-        dropped |= {int(year) for year in years}
-    return sorted(dropped)
+            dropped.append(f"{table.full_name} {value}")
+    return dropped
 
 
 def _declared(table: Table) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ def model_metrics(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec) -> pl.
     if forecasts.is_empty():
         return MODEL_METRICS.empty()
     outcomes = known_rows(warehouse, spec, ctx.selection, start=first, end=ctx.delivery_date, as_of=ctx.as_of)
-    rows = with_outcomes(forecasts, outcomes)
+    rows = with_outcomes(spec, forecasts, outcomes)
     written = datetime.now(UTC)
     found = [
         {

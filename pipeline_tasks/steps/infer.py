@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from models._kernel.protocol import Contributions
+from models._kernel.protocol import Contributions, Features
 from models._kernel.registry import spec_of
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.steps.code_version import code_sha
@@ -21,6 +21,7 @@ from pipeline_tasks.steps.schedules import load_schedules
 from pipeline_tasks.watch import served
 
 if TYPE_CHECKING:
+    from models._kernel.protocol import Model
     from pipeline_tasks.tracking import VersionRef
     from pipeline_tasks.warehouse import Warehouse
 
@@ -45,8 +46,9 @@ class Made:
 def infer(ctx: RunContext, model: str) -> dict[str, Any]:
     """Forecast and stage the run's delivery date, and those of the `bootstrap_days` before it that were never published.
 
-    Every date has its own decision time and its own run_id, so a date comes out the same whichever run makes it. Dates whose
-    gate lies before the champion's cutoff are left out: the champion has seen their outcomes.
+    Every date has its own decision time and its own run_id, so a date comes out the same whichever run makes it. Dates whose first
+    decision lies before the champion's cutoff are left out: the champion has seen their outcomes. A model that decides interval by
+    interval answers what was decided up to the run's decision time, of the day under way and of those before it.
 
     Returns:
         `run_ids` (what to publish), `rows`, `status`, and `reason` when DEGRADED.
@@ -65,14 +67,14 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
             f"{model} has no champion for {ctx.market}; run the nightly DAG (it makes the first one) or promote a version"
         )
     with connect() as warehouse:
-        runs = [*(ctx.on(day) for day in missing_dates(warehouse, spec, ctx, ref)), ctx]
+        runs = runs_of(warehouse, spec, ctx, ref)
         made = forecast(warehouse, runs, spec, ref)
         for run_id, answer in made.items():
             stage(warehouse, spec.curated, answer.frame, run_id=run_id)
             if answer.drivers.height:
                 stage(warehouse, spec.drivers, answer.drivers, run_id=run_id)
         served.keep(warehouse, spec, ref.version, [(run, made[run.run_id].served) for run in runs])
-    own = made[ctx.run_id].frame.filter(pl.col("status") == "DEGRADED")
+    own = made[runs[-1].run_id].frame.filter(pl.col("status") == "DEGRADED")
     reason = "; ".join(own.get_column("status_reason").unique().sort().to_list())
     return {
         "status": "DEGRADED" if own.height else "OK",
@@ -86,7 +88,7 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
 def forecast(warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, ref: VersionRef) -> dict[str, Made]:
     """Answers by run_id; nothing is written.
 
-    The features are read and hashed once, as known at the last decision, and every date is answered on what was known at its gate.
+    The features are read and hashed once, as known at the last decision, and every date is answered on what was known at its own.
     A date comes out to the last bit the same whichever run makes it: models guarantee it (`laws.chunks_equal_whole`).
 
     Args:
@@ -101,28 +103,67 @@ def forecast(warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, 
     from pipeline_tasks import tracking
 
     last, days = runs[-1], [run.delivery_date for run in runs]
-    rows = known_rows(warehouse, spec, last.selection, start=history_start(ref.cutoff), end=days[-1], as_of=last.as_of)
+    start, end = history_start(spec, ref.cutoff), days[-1] + timedelta(days=1)  # the next day's first decisions may be known already
+    rows = known_rows(warehouse, spec, last.selection, start=start, end=end, as_of=last.as_of)
     versions = Versions(rows)
     absent = sorted(set(days) - set(rows.get_column("delivery_date").to_list()))
     if absent:
         raise ValueError(
             f"{spec.inputs.full_name} has no row of {last.market} for {absent[0]}; the source {last.source} does not reach that date:"
-            " choose a date it covers (desk query 'select market, max(delivery_date) from features.ftr_day_ahead group by market')"
+            " choose a date it covers (desk query 'select market, max(delivery_date) from {spec.inputs.full_name} group by market')"
         )
     made = {}
     with one_blas_thread():
         fitted = tracking.load(ref)
+    for run, told in _answers(fitted, spec, rows, runs):
+        faults = upstream_faults(warehouse, run, as_known(rows, run.as_of))
+        answer = _degrade(_degrade(told.answer, standing(warehouse, run, spec, ref)), faults)
+        frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
+        made[run.run_id] = Made(frame, _drivers(frame, told.explained, spec), told.served, told.seconds)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A model's own answer for one run: rows, contributions, the rows it was given (`served.snapshot`), and its time in seconds."""
+
+    answer: pl.DataFrame
+    explained: Contributions
+    served: pl.DataFrame
+    seconds: float
+
+
+def _answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext]) -> Iterator[tuple[RunContext, _Told]]:
+    """What the model says for every run.
+
+    Decisions made interval by interval are answered in one call for all dates, because each carries its own as_of; contributions are
+    given for deliveries that had not begun at the run's decision.
+    """
+    if spec.intraday:
+        yield from _intraday_answers(fitted, spec, rows, runs)
+        return
     for run in runs:
-        known = as_known(rows, run.as_of)
-        data = features_of(known, run.delivery_date)
+        data = features_of(spec, as_known(rows, run.as_of), [run.delivery_date])
         given, began = served.snapshot(data.target), time.perf_counter()
         with one_blas_thread():
             answer, explained = fitted.predict(data, as_of=run.as_of).frame, fitted.explain(data)
-        seconds = time.perf_counter() - began
-        answer = _degrade(_degrade(answer, standing(warehouse, run, spec, ref)), upstream_faults(warehouse, run, known))
-        frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
-        made[run.run_id] = Made(frame, _drivers(frame, explained, spec), given, seconds)
-    return made
+        yield run, _Told(answer, explained, given, time.perf_counter() - began)
+
+
+def _intraday_answers(
+    fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext]
+) -> Iterator[tuple[RunContext, _Told]]:
+    data = features_of(spec, rows, [run.delivery_date for run in runs])
+    given, began = served.snapshot(data.target), time.perf_counter()
+    with one_blas_thread():
+        whole = fitted.predict(data, as_of=runs[-1].as_of).frame
+    share = (time.perf_counter() - began) / len(runs)
+    for run in runs:
+        own = (pl.col("delivery_date") == run.delivery_date) & (pl.col("as_of") <= run.as_of)
+        still_open, began = data.target.filter(own, pl.col("delivery_ts") >= run.as_of), time.perf_counter()
+        with one_blas_thread():
+            explained = fitted.explain(Features(data.history, still_open))
+        yield run, _Told(whole.filter(own), explained, given.filter(own), share + time.perf_counter() - began)
 
 
 def with_lineage(frame: pl.DataFrame, ctx: RunContext, spec: ModelSpec, ref: VersionRef, data_version: str) -> pl.DataFrame:
@@ -137,6 +178,48 @@ def with_lineage(frame: pl.DataFrame, ctx: RunContext, spec: ModelSpec, ref: Ver
         "regime": "unknown",
     }
     return frame.with_columns(pl.lit(v).alias(k) for k, v in lineage.items()).select(spec.curated.column_names)
+
+
+def runs_of(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: VersionRef) -> list[RunContext]:
+    """Contexts of the dates to answer, ascending: those that lack a publication, and the run's own.
+
+    Raises:
+        ValueError: nothing was decided by the run's decision time since the champion's cutoff.
+    """
+    if not spec.intraday:
+        return [*(ctx.on(day) for day in missing_dates(warehouse, spec, ctx, ref)), ctx]
+    last = ctx.as_of.astimezone(ctx.selection.market.zone).date() + timedelta(days=1)
+    days = [last - timedelta(days=k) for k in range(load_schedules().bootstrap_days + 1, -1, -1)]
+    covered = _dates_with_rows(warehouse, spec, ctx, days)
+    longest = timedelta(minutes=spec.horizons_min[-1])
+    runs = [ctx.decisions_of(d) for d in days if d in covered and ctx.selection.market.day_bounds(d)[0] - longest >= ref.cutoff]
+    done = _published_runs(warehouse, spec, ctx, days)
+    under_way = [run for run in runs if run.as_of == ctx.as_of]
+    wanted = [run for run in runs if run in under_way or run.run_id not in done]
+    if not wanted:
+        raise ValueError(
+            f"{spec.inputs.full_name} has no decision of {ctx.market} between the champion's cutoff {ref.cutoff} and {ctx.as_of};"
+            " choose a date that the source covers, or train a version with an earlier cutoff"
+        )
+    return wanted
+
+
+def _published_runs(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, days: Sequence[date]) -> set[str]:
+    """Runs that published all hubs of the selection."""
+    found = warehouse.query(
+        "select run_id from ops.publications where table_name = {table:String} and market = {market:String}"
+        " and hub in {hubs:Array(String)} and delivery_date between {first:Date32} and {last:Date32}"
+        " group by run_id having uniqExact(hub) = {n:UInt32}",
+        {
+            "table": spec.curated.full_name,
+            "market": ctx.selection.market.key,
+            "hubs": list(ctx.selection.hubs),
+            "first": days[0],
+            "last": days[-1],
+            "n": len(ctx.selection.hubs),
+        },
+    )
+    return set(found.get_column("run_id").to_list())
 
 
 def missing_dates(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: VersionRef) -> list[date]:
@@ -190,6 +273,8 @@ def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame) -
 
 
 def _gaps(ctx: RunContext, target: pl.DataFrame) -> list[str]:
+    if ctx.decided_at:  # intervals differ between hubs, and the day is not over: only a hub without any is a gap
+        return [f"{hub}: no decision" for hub in ctx.selection.hubs if hub not in target.get_column("hub").unique().to_list()]
     start, end = ctx.selection.market.day_bounds(ctx.delivery_date)
     expected = round((end - start).total_seconds() / 60 / ctx.selection.market.resolution_min)
     per_hub = dict(target.group_by("hub").len().iter_rows())
@@ -237,7 +322,7 @@ def _drivers(frame: pl.DataFrame, explained: Contributions, spec: ModelSpec) -> 
 def _dates_with_rows(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, days: Sequence[date]) -> list[date]:
     found = warehouse.query(
         f"select distinct delivery_date from {spec.inputs.full_name} where market = {{market:String}} and hub in {{hubs:Array(String)}}"
-        " and delivery_date between {first:Date32} and {last:Date32}",
-        {"market": ctx.selection.market.key, "hubs": list(ctx.selection.hubs), "first": days[0], "last": days[-1]},
+        " and delivery_date between {first:Date32} and {last:Date32} and as_of <= {as_of:DateTime64(3, 'UTC')}",
+        {"market": ctx.selection.market.key, "hubs": list(ctx.selection.hubs), "first": days[0], "last": days[-1], "as_of": ctx.as_of},
     )
     return list(found.get_column("delivery_date").to_list())

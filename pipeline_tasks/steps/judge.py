@@ -14,9 +14,9 @@ from models._kernel.gate import GateEvidence, GateLimits, GateResult, decide
 from models._kernel.protocol import Features, Model
 from models._kernel.registry import yardstick_of
 from models._kernel.spec import ModelSpec
-from pipeline_tasks.steps.reading import features_of, history_start, known_rows
+from pipeline_tasks.steps.reading import decided_by, features_of, history_start, known_rows
 from pipeline_tasks.steps.schedules import load_schedules
-from pipeline_tasks.steps.scoring import ROW, WEEK_AGO, baseline_losses, covered, row_losses, with_outcomes
+from pipeline_tasks.steps.scoring import ROW, baseline_losses, covered, row_losses, with_outcomes
 
 if TYPE_CHECKING:
     from pipeline_tasks.warehouse import Warehouse
@@ -41,14 +41,15 @@ def judge(
     """
     days = load_schedules().gate_days
     last = cutoff_date + timedelta(days=days - 1)
-    start = history_start(selection.market.gate(cutoff_date))
+    start = history_start(spec, selection.market.gate(cutoff_date))
     known = selection.market.gate(last + timedelta(days=1))
     rows = known_rows(warehouse, spec, selection, start=start, end=last, as_of=known)
-    unseen = rows.filter(pl.col("delivery_date") >= cutoff_date, pl.col("price_known_ts").is_not_null(), pl.col(WEEK_AGO).is_not_null())
+    scorable = pl.col("price_known_ts").is_not_null() & pl.col(spec.naive_column).is_not_null()
+    unseen = rows.filter(pl.col("delivery_date") >= cutoff_date, scorable)
     if unseen.is_empty():
         return GateResult("not_run", (f"no outcome after the cutoff ({cutoff_date}) is known yet",), {"rows": 0.0, "days": 0.0})
     data = Features(history=rows, target=unseen)
-    scored = with_outcomes(candidate.predict(data, as_of=known).frame, unseen)
+    scored = with_outcomes(spec, candidate.predict(data, as_of=known).frame, unseen)
     yardstick = yardstick_of(spec.name)
     parity, latency = _parity(warehouse, candidate, spec, selection, scored=scored, start=start)
     evidence = GateEvidence(
@@ -77,7 +78,7 @@ def _champion_losses(
         return None
     as_of = data.target.get_column("as_of").max()
     frame = tracking.load(ref).predict(data, as_of=as_of).frame  # type: ignore[arg-type]
-    return row_losses(spec, with_outcomes(frame, data.target).join(scored.select(*ROW), on=list(ROW), how="semi"), metric)
+    return row_losses(spec, with_outcomes(spec, frame, data.target).join(scored.select(*ROW), on=list(ROW), how="semi"), metric)
 
 
 def _parity(
@@ -87,9 +88,9 @@ def _parity(
     day = scored.get_column("delivery_date").min()
     if not isinstance(day, date):
         raise TypeError(f"delivery_date of scored rows is {day!r}; the feature table must declare it a date")
-    began, gate = time.perf_counter(), selection.market.gate(day)
+    began, gate = time.perf_counter(), decided_by(spec, selection.market, day)
     rows = known_rows(warehouse, spec, selection, start=start, end=day, as_of=gate)
-    served = candidate.predict(features_of(rows, day), as_of=gate).frame
+    served = candidate.predict(features_of(spec, rows, [day]), as_of=gate).frame
     seconds = time.perf_counter() - began
     both = scored.join(served.select(*ROW, pl.col(spec.point_column).alias("_served")), on=list(ROW), how="inner")
     gap = both.select((pl.col(spec.point_column) - pl.col("_served")).abs().max()).item()

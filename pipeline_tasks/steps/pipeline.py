@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,30 @@ def run_nightly(*, source: str, market: str, delivery_date: date, on_progress: S
     ctx = RunContext(source=source, market=market, delivery_date=delivery_date)
     conf = {"source": source, "market": ctx.selection.key, "delivery_date": delivery_date.isoformat()}
     run = execute_dag("nightly", conf, logical=ctx.as_of.isoformat(), label=ctx.run_id, on_progress=on_progress)
+    return {"run_id": ctx.run_id, **summarise(run)}
+
+
+def run_intraday(*, source: str, market: str, instant: datetime, on_progress: Say | None = None) -> dict[str, Any]:
+    """Execute the intraday DAG for one decision time and wait for its end.
+
+    Args:
+        source: `twin` or `files`.
+        market: market selection key.
+        instant: decision time, with its time zone; cut to the minute.
+        on_progress: called with one line per step.
+
+    Returns:
+        As `run_nightly`, without a report.
+
+    Raises:
+        KeyError: the market is not configured.
+        ValueError: the market has no intraday decisions.
+    """
+    ctx = RunContext.at(source, market, instant)
+    if ctx.selection.market.intraday is None:
+        raise ValueError(f"market {ctx.selection.market.key} has no intraday decisions; give it `intraday` in config/markets.yaml")
+    conf = {"source": source, "market": ctx.selection.key, "decided_at": ctx.as_of.isoformat()}
+    run = execute_dag("intraday", conf, logical=ctx.as_of.isoformat(), label=ctx.run_id, on_progress=on_progress)
     return {"run_id": ctx.run_id, **summarise(run)}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from config.markets import MarketSelection
+from config.markets import Market, MarketSelection
 from models._kernel.frames import outcomes_known
 from models._kernel.protocol import Features
 from models._kernel.spec import ModelSpec
@@ -29,15 +30,26 @@ def known_rows(
     )
 
 
-def history_start(cutoff: datetime) -> date:
+def history_start(spec: ModelSpec, cutoff: datetime) -> date:
     """First delivery date that a version trained at `cutoff` is shown when it answers: the same for all dates it ever answers for."""
-    return cutoff.date() - timedelta(days=load_schedules().train_history_days)
+    days = load_schedules().train_history_days if spec.lookback_days is None else spec.lookback_days
+    return cutoff.date() - timedelta(days=days)
 
 
-def features_of(rows: pl.DataFrame, delivery_date: date) -> Features:
-    """Rows known at the gate of a delivery date, split into the history before it and the rows to answer on."""
+def decided_by(spec: ModelSpec, market: Market, delivery_date: date) -> datetime:
+    """When the last decision for a delivery date was made: at the market's gate, or interval by interval until the day is over."""
+    return market.day_bounds(delivery_date)[1] if spec.intraday else market.gate(delivery_date)
+
+
+def features_of(spec: ModelSpec, rows: pl.DataFrame, delivery_dates: Sequence[date]) -> Features:
+    """Rows known at a decision time, split into history and the rows to answer on.
+
+    History ends before the first of the delivery dates; where decisions are made interval by interval, it holds those dates' own earlier
+    decisions with their outcomes too.
+    """
     day = pl.col("delivery_date")
-    return Features(history=rows.filter(day < delivery_date), target=rows.filter(day == delivery_date))
+    history = rows if spec.intraday else rows.filter(day < min(delivery_dates))
+    return Features(history=history, target=rows.filter(day.is_in(list(delivery_dates))))
 
 
 def as_known(rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:

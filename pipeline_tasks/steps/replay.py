@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from models._kernel.registry import spec_of
 from models._kernel.spec import ModelSpec
-from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.context import INSTANT, RunContext
 from pipeline_tasks.steps.infer import forecast
 
 if TYPE_CHECKING:
@@ -95,12 +95,13 @@ def from_run_id(ctx: RunContext, run_id: str) -> RunContext:
     """Context of the run that published: a partition may come from a run of one hub or of the whole market.
 
     Raises:
-        ValueError: the run_id is not of the form dag:market:date.
+        ValueError: the run_id is not of the form dag:market:date, or dag:market:date:instant.
     """
     parts = run_id.split(":")
-    if len(parts) != 3:
-        raise ValueError(f"run_id {run_id!r} is not of the form dag:market:date; only pipeline runs can be replayed")
-    return replace(ctx, dag=parts[0], market=parts[1], delivery_date=date.fromisoformat(parts[2]))
+    if len(parts) not in {3, 4}:
+        raise ValueError(f"run_id {run_id!r} is not of the form dag:market:date[:instant]; only pipeline runs can be replayed")
+    decided = datetime.strptime(parts[3], INSTANT).replace(tzinfo=UTC) if len(parts) == 4 else None
+    return replace(ctx, dag=parts[0], market=parts[1], delivery_date=date.fromisoformat(parts[2]), decided_at=decided)
 
 
 def different_columns(old: pl.DataFrame, new: pl.DataFrame, spec: ModelSpec) -> list[str]:

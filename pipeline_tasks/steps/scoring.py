@@ -15,22 +15,24 @@ from models._kernel.spec import Kind, ModelSpec
 from pipeline_tasks.contracts.features import OUTCOMES
 
 Array = npt.NDArray[np.float64]
-ROW = ("market", "hub", "product", "delivery_ts")
+ROW = ("market", "hub", "product", "delivery_ts", "as_of")
 OUTCOME = "price_ccy_per_mwh"
-WEEK_AGO = "price_lag_7d_ccy_per_mwh"
-BESIDE = (WEEK_AGO, "local_hour", "day_of_week", "is_holiday", "resolution_min", "load_deviation_abs_28d_share")
+NAIVE = "naive_ccy_per_mwh"
+BESIDE = ("local_hour", "day_of_week", "is_holiday", "resolution_min", "load_deviation_abs_28d_share")
 NOMINAL = 0.9
 
 
-def with_outcomes(forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Forecast rows beside their outcomes, key order; rows whose outcome is unknown are left out.
+def with_outcomes(spec: ModelSpec, forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Forecast rows beside their outcomes and the spec's naive forecast, key order; rows whose outcome is unknown are left out.
 
     Args:
+        spec: the model.
         forecasts: rows of a model's output.
         outcomes: feature rows, as known at the evaluation time.
     """
     happened = [name for values in OUTCOMES.values() for name in values if name in outcomes.columns]
-    columns = [*happened, *(c for c in BESIDE if c in outcomes.columns and c not in forecasts.columns)]
+    beside = [c for c in BESIDE if c in outcomes.columns and c not in forecasts.columns]
+    columns = [pl.col(spec.naive_column).alias(NAIVE), *(pl.col(c) for c in (*happened, *beside))]
     known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(*ROW, *columns)
     return forecasts.join(known, on=list(ROW), how="inner").sort(*ROW)
 
@@ -38,7 +40,7 @@ def with_outcomes(forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFra
 def day_metrics(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     """Metrics of a model on rows of `with_outcomes`, by name; those that cannot be computed are left out.
 
-    A distribution: mae, rmse, rmae (against the week-ago price), crps, coverage_90, width_90, winkler_90. A decision: those of the
+    A distribution: mae, rmse, rmae (against the naive forecast), crps, coverage_90, width_90, winkler_90. A decision: those of the
     forecast it rests on, cost_per_mwh, saving_per_mwh (over no position). A probability: brier, log_score, event_rate,
     mean_probability, alert_rate.
     """
@@ -72,7 +74,7 @@ def row_losses(spec: ModelSpec, rows: pl.DataFrame, metric: str) -> Array:
 
 
 def baseline_losses(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame, *, metric: str) -> Array:
-    """Loss of the naive baseline on the same rows: the week-ago price, the climatology of the hour of the week, or no position.
+    """Loss of the naive baseline on the same rows: the spec's naive column, the climatology of the hour of the week, or no position.
 
     Args:
         spec: the model.
@@ -84,7 +86,7 @@ def baseline_losses(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame, 
     if metric == "cost":
         return _costs(spec, rows)[1]
     if spec.kind is not Kind.PROBABILITY:
-        error = np.abs(_column(rows, OUTCOME) - _column(rows, WEEK_AGO))
+        error = np.abs(_column(rows, OUTCOME) - _column(rows, NAIVE))
         return error / 2 if metric == "pinball" else error
     return (_climatology(spec, rows, history) - events(spec, rows)) ** 2
 
@@ -118,9 +120,9 @@ def threshold_column(spec: ModelSpec) -> str:
 def _distribution(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     outcome, point = _column(rows, OUTCOME), _column(rows, spec.point_column)
     found = {"mae": metrics.mae(outcome, point), "rmse": metrics.rmse(outcome, point)}
-    both = rows.filter(pl.col(WEEK_AGO).is_not_null())
+    both = rows.filter(pl.col(NAIVE).is_not_null())
     if both.height:
-        found["rmae"] = metrics.rmae(_column(both, OUTCOME), _column(both, spec.point_column), _column(both, WEEK_AGO))
+        found["rmae"] = metrics.rmae(_column(both, OUTCOME), _column(both, spec.point_column), _column(both, NAIVE))
     if spec.quantile_columns:
         levels, ladder = _ladder(spec, rows)
         found["crps"] = metrics.crps_from_quantiles(outcome, ladder, levels)

@@ -15,7 +15,7 @@ from pipeline_tasks.steps.build_state import (
     EVERYTHING,
     Build,
     drop_drifted,
-    drop_stale_years,
+    drop_stale_partitions,
     fingerprint,
     first_changed_date,
     last_build,
@@ -43,9 +43,9 @@ def transform(
 ) -> dict[str, Any]:
     """Build one layer with dbt.
 
-    Staging is views. Intermediate rebuilds the market's partitions. Features rebuild whole years of the market: those
-    that raw rows loaded since the last build can change and those from `start_date` on, up to `end_date`'s year; all of them
-    after a change of settings or of the dbt project. Layers must be built in order.
+    Staging is views. Intermediate rebuilds the market's partitions. Features rebuild whole years of the market (months of intraday
+    decisions): those that raw rows loaded since the last build can change and those from `start_date` on, up to `end_date`'s; all of
+    them after a change of settings or of the dbt project. Layers must be built in order.
 
     Args:
         layer: what to build.
@@ -103,7 +103,7 @@ def _transform_market(
     variables = {"market": market.key, "end_date": _text(now.to_date), "start_date": "" if start == EVERYTHING else _text(start)}
     nodes = _build(wh, layer, variables, run_id)
     if layer == "features":
-        drop_stale_years(wh, market.key)
+        drop_stale_partitions(wh, market.key)
     record_build(wh, layer, market.key, now, start)
     return _summary(layer, market.key, nodes, began, from_date=start, to_date=now.to_date)
 

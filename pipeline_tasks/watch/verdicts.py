@@ -16,7 +16,7 @@ from models._kernel.spec import ModelSpec
 from pipeline_tasks.contracts.watch import SHADOW_VERDICTS
 from pipeline_tasks.steps.reading import known_rows
 from pipeline_tasks.steps.schedules import Watch, load_schedules
-from pipeline_tasks.steps.scoring import ROW, WEEK_AGO, baseline_losses, row_losses, with_outcomes
+from pipeline_tasks.steps.scoring import NAIVE, ROW, baseline_losses, row_losses, with_outcomes
 from pipeline_tasks.watch.shadow import rivals
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _means(champion: Array, rival: Array) -> tuple[float | None, float | None]:
 
 def daily_losses(spec: ModelSpec, forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     """Mean loss per delivery date of rows whose outcome is known: delivery_date, loss."""
-    scored = with_outcomes(forecasts, outcomes)
+    scored = with_outcomes(spec, forecasts, outcomes)
     losses = pl.Series("loss", row_losses(spec, scored, yardstick_of(spec.name).gate_metric))
     return scored.select("delivery_date", losses).group_by("delivery_date").agg(pl.col("loss").mean()).sort("delivery_date")
 
@@ -161,7 +161,7 @@ def paired_with_baseline(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec,
     start = first - timedelta(days=load_schedules().train_history_days)
     rows = known_rows(warehouse, spec, ctx.selection, start=start, end=ctx.delivery_date, as_of=ctx.as_of)
     history = rows.filter(pl.col("delivery_date") < first)
-    scored = with_outcomes(forecasts, rows.filter(pl.col("delivery_date") >= first)).filter(pl.col(WEEK_AGO).is_not_null()).sort(*ROW)
+    scored = with_outcomes(spec, forecasts, rows.filter(pl.col("delivery_date") >= first)).filter(pl.col(NAIVE).is_not_null()).sort(*ROW)
     metric = yardstick_of(spec.name).gate_metric
     own, base = row_losses(spec, scored, metric), baseline_losses(spec, scored, history, metric=metric)
     daily = scored.select("delivery_date").with_columns(pl.Series("own", own), pl.Series("base", base))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ import polars as pl
 import pytest
 
 from config.settings import REPO_ROOT, get_settings
-from models._kernel.registry import model_names
+from models._kernel.registry import model_names, specs
 from pipeline_tasks.steps.context import RunContext
-from pipeline_tasks.steps.pipeline import ended, execute_dag, failure_of, run_nightly, run_replay
+from pipeline_tasks.steps.pipeline import ended, execute_dag, failure_of, run_intraday, run_nightly, run_replay
 from pipeline_tasks.steps.schedules import load_schedules
 
 MARKET, DAY = "twin_hub_north", date(2026, 6, 15)
+DAILY, INTERVALS = [s.name for s in specs() if not s.intraday], [s.name for s in specs() if s.intraday]
 pytestmark = pytest.mark.timeout(1500)  # the first test waits for the simulated market and a whole night
 
 
@@ -99,7 +100,7 @@ def test_first_champions_are_audited_bootstraps(first: dict[str, Any]) -> None:
 
 
 def test_first_night_publishes_the_days_before_out_of_sample(first: dict[str, Any]) -> None:
-    for model in model_names():
+    for model in DAILY:
         rows = _query(f"select distinct delivery_date, as_of, run_id from curated.v_{model} order by delivery_date").to_dicts()
         assert len(rows) == load_schedules().bootstrap_days + 1
         for row in rows:
@@ -107,6 +108,35 @@ def test_first_night_publishes_the_days_before_out_of_sample(first: dict[str, An
             assert row["as_of"] == ctx.as_of
             assert row["run_id"] == ctx.run_id
         assert rows[0]["as_of"] >= RunContext("twin", MARKET, DAY).days_before(load_schedules().bootstrap_days).as_of
+
+
+def test_first_night_publishes_the_decisions_made_by_then(first: dict[str, Any]) -> None:
+    gate, days = RunContext("twin", MARKET, DAY).as_of, load_schedules().bootstrap_days
+    for model in INTERVALS:
+        rows = _query(
+            f"select delivery_date, horizon_min, count() as n, max(as_of) as last from curated.v_{model} group by 1, 2 order by 1, 2"
+        )
+        by_day = {d: n for d, h, n, _ in rows.iter_rows() if h == 60}
+        whole = {date(2026, 6, 1) + timedelta(days=k): 24 for k in range(days - 1)}  # hours; from the 14th on five minutes
+        assert by_day == whole | {date(2026, 6, 14): 12 * 12 + 12 + 1}  # to 12:00 local, a decision each for deliveries to 13:00
+        assert rows["last"].max() == gate
+        drivers = _query(f"select min(delivery_ts) as first, countIf(as_of > delivery_ts) as bad from curated.v_{model}_drivers").row(0)
+        assert drivers == (gate, 0)
+
+
+def test_an_intraday_run_adds_the_decisions_since(first: dict[str, Any]) -> None:
+    instant = RunContext("twin", MARKET, DAY).as_of + timedelta(hours=13)  # 01:00 of the next day
+    run = run_intraday(source="twin", market=MARKET, instant=instant)
+    assert run["status"] == "OK", run["status_reason"]
+    assert {p["delivery_date"] for p in run["publications"]} == {"2026-06-14", DAY.isoformat()}
+    for model in INTERVALS:
+        last, n = _query(f"select max(as_of), count() from curated.v_{model} where delivery_date = '2026-06-14' and horizon_min = 60").row(
+            0
+        )
+        assert (last, n) == (instant - timedelta(hours=3, minutes=5), 288)
+        assert _query(f"select max(as_of) from curated.v_{model}").item() == instant
+    rows = run_replay(source="twin", market=MARKET, start=date(2026, 6, 14), end=date(2026, 6, 14))
+    assert all(row["identical"] for row in rows), rows
 
 
 def test_published_days_are_scored_and_the_report_day_is_not(first: dict[str, Any]) -> None:
@@ -123,7 +153,7 @@ def test_the_same_night_again_gives_the_same_bytes(first: dict[str, Any], hashes
     again = run_nightly(source="twin", market=MARKET, delivery_date=DAY)
     assert again["status"] == "OK", again["status_reason"]
     assert again["ingest"]["rows_loaded"] == 0
-    assert {p["delivery_date"] for p in again["publications"]} == {DAY.isoformat()}
+    assert {p["delivery_date"] for p in again["publications"]} == {DAY.isoformat(), "2026-06-14"}  # the next day, and the day under way
     assert _hashes() == hashes
     assert all(row["matches"] for row in hashes)
     assert _query("select count() as n from curated.curve_dist")["n"].item() == before
@@ -131,7 +161,7 @@ def test_the_same_night_again_gives_the_same_bytes(first: dict[str, Any], hashes
 
 def test_replay_makes_the_same_bytes(first: dict[str, Any]) -> None:
     rows = run_replay(source="twin", market=MARKET, start=date(2026, 6, 13), end=DAY)
-    assert len(rows) == 3 * len(model_names())
+    assert len(rows) == 3 * len(DAILY) + 2 * len(INTERVALS)
     assert all(row["identical"] for row in rows), rows
 
 

@@ -50,7 +50,7 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_all_dags_are_there() -> None:
-    assert NAMES == ["maintenance", "nightly", "promote", "replay", "train"]
+    assert NAMES == ["intraday", "maintenance", "nightly", "promote", "replay", "train"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -99,6 +99,14 @@ def test_every_nightly_model_has_its_tasks(dags: dict[str, Any]) -> None:
         if Cadence.NIGHTLY in spec.cadences:
             assert f"{spec.name}.publish" in tasks[f"{spec.name}.infer"]["downstream"]
             assert "evaluate" in tasks[f"{spec.name}.publish"]["downstream"]
+
+
+def test_every_intraday_model_has_its_tasks_there(dags: dict[str, Any]) -> None:
+    tasks, params = dags["intraday"]["tasks"], dags["intraday"]["params"]
+    found = {name.split(".")[0] for name in tasks if name.endswith(".infer")}
+    assert found == {spec.name for spec in specs() if Cadence.INTRADAY in spec.cadences}
+    assert all(f"{name}.infer" in tasks["validate_features"]["downstream"] for name in found)
+    assert set(params) == {"source", "market", "decided_at"}
 
 
 def test_order_of_the_night(dags: dict[str, Any]) -> None:

@@ -160,3 +160,49 @@ def test_state_goes_on_where_it_stopped(tmp_path):
 def test_bad_input_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def _slow_tracker(levels, offsets, step, scores, known, asked):
+    """The same recursion, one instant at a time."""
+    made, q, done = [], np.array(offsets, dtype=float), set()
+    for instant in asked:
+        for i in sorted((i for i in range(len(scores)) if known[i] <= instant and i not in done), key=lambda i: known[i]):
+            done.add(i)
+            if np.isfinite(scores[i]):
+                q = q + step * (np.asarray(levels) - (scores[i] <= q))
+        made.append(q.copy())
+    return np.array(made)
+
+
+def test_the_tracker_agrees_with_the_slow_recursion():
+    scores = RNG.normal(0, 1, 200)
+    scores[::17] = np.nan
+    known = np.sort(RNG.integers(0, 120, 200)) + RNG.integers(0, 9, 200)
+    asked = np.arange(0, 130, 3)
+    tracker = conformal.QuantileTracker(LEVELS, np.zeros(5), 0.05)
+    order = np.argsort(known, kind="stable")
+    slow = _slow_tracker(LEVELS, np.zeros(5), 0.05, scores[order], known[order], asked)
+    assert tracker.run(scores, known, asked) == pytest.approx(slow, abs=1e-12)
+
+
+@pytest.mark.parametrize("delay", [0, 12])
+def test_the_tracker_covers_whatever_the_scores_do(delay):
+    n, step = 6000, 0.05
+    scores = np.clip(RNG.standard_t(3, n) * np.where(np.arange(n) > n // 2, 4.0, 1.0) + np.sin(np.arange(n) / 300), -8, 8)
+    at = np.arange(n)
+    issued = conformal.QuantileTracker(LEVELS, np.zeros(5), step).run(scores, at + 1 + delay, at)
+    share = (scores[:, None] <= issued).mean(axis=0)
+    bound = (2 * 8 + step * (delay + 1)) / (step * n) + delay / n
+    assert np.all(np.abs(share - LEVELS) <= bound)
+    assert np.all(np.abs(share - LEVELS) <= 0.03)
+    fixed = np.quantile(scores[: n // 2], LEVELS)
+    assert np.abs(share - LEVELS).max() < np.abs((scores[n // 2 :, None] <= fixed).mean(axis=0) - LEVELS).max()
+
+
+def test_the_tracker_refuses_what_cannot_work():
+    with pytest.raises(ValueError, match="one offset per level"):
+        conformal.QuantileTracker(LEVELS, np.zeros(4), 0.1)
+    with pytest.raises(ValueError, match="step is 0"):
+        conformal.QuantileTracker(LEVELS, np.zeros(5), 0)
+    with pytest.raises(ValueError, match="must not fall"):
+        conformal.QuantileTracker(LEVELS, np.zeros(5), 0.1).run([1.0], [0], [2, 1])

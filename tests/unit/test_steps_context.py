@@ -6,6 +6,7 @@ import pytest
 
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.faults import delivery_date_of, is_permanent
+from pipeline_tasks.steps.replay import from_run_id
 from pipeline_tasks.steps.schedules import Schedules, load_schedules
 
 
@@ -26,6 +27,21 @@ def test_as_of_is_the_markets_gate() -> None:
 def test_context_survives_xcom() -> None:
     ctx = RunContext("files", "epf_de", date(2017, 6, 15), dag="replay")
     assert RunContext.from_dict(ctx.to_dict()) == ctx
+
+
+def test_an_intraday_run_is_about_the_local_day_of_its_instant() -> None:
+    ctx = RunContext.at("twin", "twin", datetime(2026, 6, 14, 22, 30, 12, tzinfo=UTC))
+    assert ctx.run_id == "intraday:twin:2026-06-15:20260614T2230Z"
+    assert ctx.as_of == datetime(2026, 6, 14, 22, 30, tzinfo=UTC)
+    assert RunContext.from_dict(ctx.to_dict()) == ctx
+    assert from_run_id(RunContext("twin", "twin", date(2026, 1, 1)), ctx.run_id) == ctx
+
+
+def test_a_day_that_is_over_has_one_run_whichever_asks() -> None:
+    night, later = RunContext("twin", "twin", date(2026, 6, 15)), RunContext.at("twin", "twin", datetime(2026, 6, 14, 13, tzinfo=UTC))
+    done = {ctx.decisions_of(date(2026, 6, 13)).run_id for ctx in (night, later)}
+    assert done == {"intraday:twin:2026-06-13:20260613T2200Z"}
+    assert night.decisions_of(date(2026, 6, 14)).as_of == night.as_of
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def _outcomes(prices: list[float | None]) -> pl.DataFrame:
             "hub": ["h"] * n,
             "product": ["da"] * n,
             "delivery_ts": [START + timedelta(hours=k) for k in range(n)],
+            "as_of": [START - timedelta(hours=12)] * n,
             "delivery_date": [date(2026, 6, 1)] * n,
             "local_hour": list(range(n)),
             "day_of_week": [1] * n,
@@ -48,18 +49,20 @@ def _outcomes(prices: list[float | None]) -> pl.DataFrame:
 def _forecasts(**columns: list[float]) -> pl.DataFrame:
     n = len(next(iter(columns.values())))
     return pl.DataFrame({"market": ["m"] * n, "hub": ["h"] * n, "product": ["da"] * n, **columns}).with_columns(
-        pl.Series("delivery_ts", [START + timedelta(hours=k) for k in range(n)]), pl.lit(date(2026, 6, 1)).alias("delivery_date")
+        pl.Series("delivery_ts", [START + timedelta(hours=k) for k in range(n)]),
+        pl.Series("as_of", [START - timedelta(hours=12)] * n),
+        pl.lit(date(2026, 6, 1)).alias("delivery_date"),
     )
 
 
 def test_unknown_outcomes_are_not_scored() -> None:
-    rows = scoring.with_outcomes(_forecasts(q50=[1.0, 2.0]), _outcomes([1.0, None]))
+    rows = scoring.with_outcomes(_spec(Kind.DISTRIBUTION), _forecasts(q50=[1.0, 2.0]), _outcomes([1.0, None]))
     assert rows.height == 1
 
 
 def test_distribution_metrics_by_hand() -> None:
     forecasts = _forecasts(q05=[0.0, 0.0, 0.0], q50=[10.0, 20.0, 30.0], q95=[15.0, 25.0, 35.0])
-    rows = scoring.with_outcomes(forecasts, _outcomes([12.0, 20.0, 40.0]))
+    rows = scoring.with_outcomes(_spec(Kind.DISTRIBUTION), forecasts, _outcomes([12.0, 20.0, 40.0]))
     found = scoring.day_metrics(_spec(Kind.DISTRIBUTION), rows)
     assert found["mae"] == pytest.approx((2 + 0 + 10) / 3)
     assert found["rmae"] == pytest.approx(12 / (2 + 10 + 30))
@@ -73,7 +76,7 @@ def test_distribution_metrics_by_hand() -> None:
 def test_probability_metrics_and_event_by_hand() -> None:
     forecasts = _forecasts(p=[0.5, 0.0], x_threshold_ccy_per_mwh=[11.0, 11.0], alert=[1.0, 0.0])
     spec = _spec(Kind.PROBABILITY)
-    rows = scoring.with_outcomes(forecasts, _outcomes([12.0, 10.0]))
+    rows = scoring.with_outcomes(spec, forecasts, _outcomes([12.0, 10.0]))
     found = scoring.day_metrics(spec, rows)
     assert found["brier"] == pytest.approx(0.125)
     assert found["event_rate"] == 0.5
@@ -82,16 +85,29 @@ def test_probability_metrics_and_event_by_hand() -> None:
 
 
 def test_baselines_by_hand() -> None:
-    distribution = scoring.with_outcomes(_forecasts(q05=[0.0], q50=[1.0], q95=[2.0]), _outcomes([12.0]))
+    distribution = scoring.with_outcomes(_spec(Kind.DISTRIBUTION), _forecasts(q05=[0.0], q50=[1.0], q95=[2.0]), _outcomes([12.0]))
     assert scoring.baseline_losses(_spec(Kind.DISTRIBUTION), distribution, _outcomes([1.0]), metric="mae").tolist() == [2.0]
     spec = _spec(Kind.PROBABILITY)
-    rows = scoring.with_outcomes(_forecasts(p=[0.5], x_threshold_ccy_per_mwh=[11.0], alert=[0.0]), _outcomes([12.0]))
+    rows = scoring.with_outcomes(
+        _spec(Kind.PROBABILITY), _forecasts(p=[0.5], x_threshold_ccy_per_mwh=[11.0], alert=[0.0]), _outcomes([12.0])
+    )
     history = pl.concat([_outcomes([20.0]), _outcomes([5.0]), _outcomes([6.0]), _outcomes([7.0])])
     assert scoring.baseline_losses(spec, rows, history, metric="brier").tolist() == pytest.approx([(0.25 - 1) ** 2])
     assert np.isfinite(scoring.baseline_losses(spec, rows, history.clear(), metric="brier")).all()
 
 
+def test_decisions_of_several_horizons_meet_their_own_naive_forecast() -> None:
+    outcomes = pl.concat(
+        [_outcomes([12.0]), _outcomes([12.0]).with_columns(pl.col("as_of") + timedelta(hours=1), price_lag_7d_ccy_per_mwh=11.0)]
+    )
+    forecasts = pl.concat([_forecasts(q05=[0.0], q50=[1.0], q95=[2.0])] * 2).with_columns(as_of=outcomes["as_of"])
+    rows = scoring.with_outcomes(_spec(Kind.DISTRIBUTION), forecasts, outcomes)
+    assert rows["naive_ccy_per_mwh"].to_list() == [10.0, 11.0]
+
+
 def test_unknown_gate_metric_names_the_file() -> None:
-    rows = scoring.with_outcomes(_forecasts(p=[0.5], x_threshold_ccy_per_mwh=[11.0], alert=[0.0]), _outcomes([12.0]))
+    rows = scoring.with_outcomes(
+        _spec(Kind.PROBABILITY), _forecasts(p=[0.5], x_threshold_ccy_per_mwh=[11.0], alert=[0.0]), _outcomes([12.0])
+    )
     with pytest.raises(ValueError, match=r"models/fake/yardstick\.py"):
         scoring.row_losses(_spec(Kind.PROBABILITY), rows, "mae")

@@ -33,12 +33,22 @@ hubs as (
         market,
         hub,
         any(prices.product) as product,
-        any(prices.resolution_min) as resolution_min,
+        argMax(prices.resolution_min, prices.delivery_ts) as resolution_min,
         any(prices.longest_horizon_min) as longest_horizon_min,
         min(prices.delivery_ts) as first_ts,
         max(prices.delivery_ts) as last_ts
     from prices
     group by market, hub
+),
+
+day_resolutions as (
+    select
+        market,
+        hub,
+        delivery_date,
+        any(resolution_min) as resolution_min
+    from prices
+    group by market, hub, delivery_date
 ),
 
 hub_days as (
@@ -53,13 +63,18 @@ hub_days as (
         days.is_holiday as is_holiday,
         hubs.hub as hub,
         hubs.product as product,
-        hubs.resolution_min as resolution_min,
+        coalesce(day_resolutions.resolution_min, hubs.resolution_min) as resolution_min,
         hubs.longest_horizon_min as longest_horizon_min,
         market_settings.currency as currency,
         market_settings.area as area
     from days
     inner join hubs on days.market = hubs.market
     inner join market_settings on days.market = market_settings.market
+    left join day_resolutions
+        on
+            days.market = day_resolutions.market
+            and hubs.hub = day_resolutions.hub
+            and days.delivery_date = day_resolutions.delivery_date
     where
         days.day_end_ts > hubs.first_ts
         and (days.day_start_ts <= hubs.last_ts or days.delivery_date <= {{ calendar_end_date() }})
@@ -128,7 +143,7 @@ steps as (
     select
         market,
         min(resolution_min) as step_min
-    from hubs
+    from prices
     group by market
 ),
 
