@@ -87,7 +87,9 @@ class ModelSpec:
         declared = {c.name for c in self.output}
         named = {self.point_column, *self.quantile_columns.values(), *([self.threshold_column] if self.threshold_column else [])}
         if (self.kind is Kind.DECISION) != (self.decision is not None):
-            raise ValueError(f"spec {self.name}: kind is {self.kind.value} and decision is {self.decision}; a decision model, and no other, has one")
+            raise ValueError(
+                f"spec {self.name}: kind is {self.kind.value} and decision is {self.decision}; a decision model, and no other, has one"
+            )
         named |= {self.decision.position_column} if self.decision else set()
         if named - declared:
             raise ValueError(f"spec {self.name}: {sorted(named - declared)} are not in output; declare them or correct the name")

@@ -121,11 +121,14 @@ SPREAD = Table(
         number(
             "price_hour_positive_28d_share", "Share of the same 28 days with a spread above zero at that time.", nullable=True, ge=0, le=1
         ),
-        number("load_deviation_abs_28d_share", "Mean absolute load_deviation_share of the 28 days before known at as_of.", nullable=True, ge=0),
         number(
-            "load_deviation_last_day_share", "Mean load_deviation_share of the newest local day known at as_of.", nullable=True, ge=-1
+            "load_deviation_abs_28d_share", "Mean absolute load_deviation_share of the 28 days before known at as_of.", nullable=True, ge=0
         ),
-        _price("reserve_price_lag_1d_ccy_per_mwh", "Mean price of the reserve products at the same local time one day before, if known at as_of."),
+        number("load_deviation_last_day_share", "Mean load_deviation_share of the newest local day known at as_of.", nullable=True, ge=-1),
+        _price(
+            "reserve_price_lag_1d_ccy_per_mwh",
+            "Mean price of the reserve products at the same local time one day before, if known at as_of.",
+        ),
         *(_of_day_ahead(c) for c in SPREAD_BESIDE),
     ),
     key=DAY_AHEAD.key,

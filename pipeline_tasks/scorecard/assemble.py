@@ -162,7 +162,7 @@ def probability_panel(model: Model, yardstick: Yardstick, data: DataSet, window:
 
 
 def decision_panel(
-    model: ModelSpec, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked, params: Mapping[str, Any], ablated: Ablated
+    model: ModelSpec, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked, *, params: Mapping[str, Any], ablated: Ablated
 ) -> Panel:
     """The panel of a decision: that of the forecast it rests on, with what every policy cost; unanswered rows take no position."""
     rule = settlement_of(model, params)
@@ -170,7 +170,7 @@ def decision_panel(
     panel = distribution_panel(model, policies, data, window, walked)
     chosen = _inside(data.frame, window) & data.frame["price_ccy_per_mwh"].is_not_null().to_numpy()
     wanted = [b.name for b in yardstick.baselines if not b.data_sets or data.name in b.data_sets]
-    comparators, absent = decision_comparators(wanted, data, model, rule, window.folds, chosen, ablated)
+    comparators, absent = decision_comparators(wanted, data, model, rule, folds=window.folds, window=chosen, ablated=ablated)
     rows = panel.rows
     position, none = position_of(rows, walked.answers, model), np.zeros(panel.n)
     money = Money(
@@ -200,7 +200,7 @@ def panel_of(
         ablated: answers with other parameters, by the name of the baseline they are.
     """
     if model.spec.kind is Kind.DECISION:
-        return decision_panel(model.spec, yardstick, data, window, walked, params, ablated)
+        return decision_panel(model.spec, yardstick, data, window, walked, params=params, ablated=ablated)
     if model.spec.kind is Kind.DISTRIBUTION:
         return distribution_panel(model.spec, yardstick, data, window, walked)
     return probability_panel(model, yardstick, data, window, walked)

@@ -127,8 +127,9 @@ def drop_stale_years(wh: Warehouse, market: str) -> list[int]:
             " (select toYear(delivery_date) from intermediate.int_market_calendar where market = {market:String}) order by year",
             {"market": market},
         )["year"].to_list()
+        drop = f"alter table {table.full_name} drop partition ({{market:String}}, {{year:UInt16}})"
         for year in years:
-            wh.command(f"alter table {table.full_name} drop partition ({{market:String}}, {{year:UInt16}})", {"market": market, "year": year})
+            wh.command(drop, {"market": market, "year": year})
         dropped |= {int(year) for year in years}
     return sorted(dropped)
 
