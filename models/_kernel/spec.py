@@ -53,7 +53,6 @@ class ModelSpec:
         output: the model's own columns; lineage columns are added by `curated`.
         point_column: output column that is the point forecast or the probability.
         decision: what is decided, for decision models; their quantiles and point are forecasts of the outcome it rests on.
-        assets: files of config/assets that the model gets as parameters (`assets.<name>`).
         threshold_column: output column with the price above which the event happened; only for probabilities.
         quantile_columns: probability level -> output column, ascending; empty unless a distribution.
         cadences: DAGs it runs in.
@@ -77,7 +76,6 @@ class ModelSpec:
     quantile_columns: Mapping[float, str] = field(default_factory=dict)
     threshold_column: str = ""
     decision: Decision | None = None
-    assets: tuple[str, ...] = ()
     cadences: tuple[Cadence, ...] = (Cadence.NIGHTLY,)
     min_history_days: int = 365
     horizon_days: int = 1

@@ -45,7 +45,6 @@ SPEC = ModelSpec(
     point_column="spread_median_ccy_per_mwh",
     quantile_columns=QUANTILES,
     decision=Decision(settlement="imbalance", position_column="hedge_share", unit="share of scheduled load"),
-    assets=("portfolio",),
     cadences=(Cadence.NIGHTLY, Cadence.WEEKLY),
     min_history_days=120,
     owner="quant-desk",
