@@ -20,9 +20,9 @@ import polars as pl
 from models._kernel import artifacts, metrics
 from models._kernel.frames import ANSWER, KEY, in_key_order
 from models._kernel.protocol import Features, Model
-from models._kernel.spec import Kind, ModelSpec
 from models._kernel.samples import features_of
 from models._kernel.settlement import settlement_of
+from models._kernel.spec import Kind, ModelSpec
 from models._kernel.synthetic import SyntheticMarket, gate
 from pipeline_tasks.contracts import Table
 from pipeline_tasks.contracts.features import DAY_AHEAD, OUTCOMES
@@ -288,7 +288,7 @@ def empty_in_empty_out(subject: Subject) -> None:
 
 
 def beats_naive(subject: Subject) -> None:
-    """On the golden sample: MAE and CRPS below those of the spec's naive column, Brier score below the base rate, cost below that of deciding nothing."""
+    """On the golden sample: MAE and CRPS below the naive column's, Brier score below the base rate, cost below that of deciding nothing."""
     spec, truth = subject.spec, in_key_order(subject.sample.target)
     y = truth[PRICE].to_numpy()
     instead = [c for c in ("price_lag_14d_ccy_per_mwh", "price_lag_1d_ccy_per_mwh") if c in truth.columns]
@@ -296,7 +296,9 @@ def beats_naive(subject: Subject) -> None:
     point = subject.answered[spec.point_column].to_numpy()
     if spec.decision is not None:
         rule = settlement_of(spec, subject.params)
-        own, idle = (float(rule.cost(truth, p).sum()) for p in (subject.answered[spec.decision.position_column].to_numpy(), np.zeros(y.size)))
+        own, idle = (
+            float(rule.cost(truth, p).sum()) for p in (subject.answered[spec.decision.position_column].to_numpy(), np.zeros(y.size))
+        )
         _demand(own < idle, f"the decisions cost {own:.2f}, deciding nothing {idle:.2f}")
     if spec.kind in {Kind.DISTRIBUTION, Kind.DECISION}:
         naive = metrics.mae(y, known_before.to_series().to_numpy())

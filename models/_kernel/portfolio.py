@@ -65,10 +65,10 @@ class Portfolio:
         """
         names = {f.name for f in fields(cls)}
         if set(values) != names:
-            raise ValueError(
-                f"config/assets/portfolio.yaml: missing {sorted(names - set(values))}, unknown {sorted(set(values) - names)}; correct the names"
-            )
-        return cls(**{k: tuple(map(float, v)) if k in SHAPES else float(v) for k, v in values.items()})
+            missing, unknown = sorted(names - set(values)), sorted(set(values) - names)
+            raise ValueError(f"config/assets/portfolio.yaml: missing {missing}, unknown {unknown}; correct the names")
+        typed: dict[str, Any] = {k: tuple(map(float, v)) if k in SHAPES else float(v) for k, v in values.items()}
+        return cls(**typed)
 
     def scheduled_mwh(self, rows: pl.DataFrame) -> Array:
         """Energy of the unhedged schedule per row (local_hour, day_of_week, is_holiday, resolution_min), shape (n,)."""
@@ -81,5 +81,7 @@ class Portfolio:
         """Expected absolute deviation per row: the metered one of the last 28 days where known, else the assumed one."""
         if "load_deviation_abs_28d_share" not in rows.columns:
             return np.full(rows.height, self.forecast_error_share)
-        found = rows["load_deviation_abs_28d_share"].cast(pl.Float64).fill_null(self.forecast_error_share).fill_nan(self.forecast_error_share)
+        found = (
+            rows["load_deviation_abs_28d_share"].cast(pl.Float64).fill_null(self.forecast_error_share).fill_nan(self.forecast_error_share)
+        )
         return np.asarray(np.clip(found.to_numpy(), 1e-4, 1.0), dtype=np.float64)

@@ -86,7 +86,7 @@ def report_hook(name: str) -> ModuleType | None:
 
 
 def params_of(name: str, profile: str = "full") -> dict[str, Any]:
-    """Parameters of config/models/<name>.yaml: `common`, then the profile's own, merged key by key; and `assets` of config/assets.
+    """Parameters of config/models/<name>.yaml: `common`, then the profile's own, merged key by key; `assets` holds files of config/assets.
 
     Args:
         name: model.
@@ -102,9 +102,9 @@ def params_of(name: str, profile: str = "full") -> dict[str, Any]:
     if not path.is_file():
         raise RegistryError(f"config/models/{name}.yaml is missing; add it with the keys common, demo and full")
     parts = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    unknown = sorted(set(parts) - {"common", *PROFILES})
+    unknown = sorted(set(parts) - {"common", "assets", *PROFILES})
     if unknown:
-        raise RegistryError(f"config/models/{name}.yaml: unknown part(s) {unknown}; known: common, {', '.join(PROFILES)}")
+        raise RegistryError(f"config/models/{name}.yaml: unknown part(s) {unknown}; known: common, assets, {', '.join(PROFILES)}")
     chosen = "demo" if profile == "test" and "test" not in parts else profile
     merged: dict[str, Any] = {}
     for part in ("common", chosen):
@@ -112,14 +112,14 @@ def params_of(name: str, profile: str = "full") -> dict[str, Any]:
         if not isinstance(values, Mapping):
             raise RegistryError(f"config/models/{name}.yaml: {part} is {values!r}; make it a mapping of parameter to value")
         merged = _merged(merged, values)
-    assets = {name: _asset(name) for name in spec_of(name).assets}
+    assets = {asset: _asset(asset, name) for asset in parts.get("assets") or ()}
     return merged | ({"assets": assets} if assets else {})
 
 
-def _asset(name: str) -> dict[str, Any]:
-    path = ASSETS_ROOT / f"{name}.yaml"
+def _asset(asset: str, name: str) -> dict[str, Any]:
+    path = ASSETS_ROOT / f"{asset}.yaml"
     if not path.is_file():
-        raise RegistryError(f"config/assets/{name}.yaml is missing; a model's spec names it in `assets`")
+        raise RegistryError(f"config/assets/{asset}.yaml is missing; config/models/{name}.yaml names it in `assets`")
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 

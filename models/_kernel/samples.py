@@ -25,5 +25,7 @@ def features_of(table: Table, what: SyntheticMarket) -> pl.DataFrame:
         LookupError: there is no synthetic market for the table.
     """
     if table.name not in MAKERS:
-        raise LookupError(f"no synthetic rows of {table.full_name}; add a maker to models/_kernel/samples.py, known: {', '.join(sorted(MAKERS))}")
+        raise LookupError(
+            f"no synthetic rows of {table.full_name}; add a maker to models/_kernel/samples.py, known: {', '.join(sorted(MAKERS))}"
+        )
     return MAKERS[table.name](what)

@@ -93,5 +93,7 @@ def settlement_of(spec: ModelSpec, params: Mapping[str, Any]) -> Settlement:
         raise ValueError(f"model {spec.name}: settlement {spec.decision.settlement!r} is not known; known: imbalance")
     assets = params.get("assets", {})
     if "portfolio" not in assets:
-        raise ValueError(f"model {spec.name}: parameters hold no assets.portfolio; name it in the spec's `assets`")
+        raise ValueError(
+            f"model {spec.name}: parameters hold no assets.portfolio; name it under `assets` in config/models/{spec.name}.yaml"
+        )
     return ImbalanceSettlement(Portfolio.of(assets["portfolio"]))

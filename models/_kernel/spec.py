@@ -53,7 +53,6 @@ class ModelSpec:
         output: the model's own columns; lineage columns are added by `curated`.
         point_column: output column that is the point forecast or the probability.
         decision: what is decided, for decision models; their quantiles and point are forecasts of the outcome it rests on.
-        assets: files of config/assets that the model gets as parameters (`assets.<name>`).
         threshold_column: output column with the price above which the event happened; only for probabilities.
         quantile_columns: probability level -> output column, ascending; empty unless a distribution.
         cadences: DAGs it runs in.
@@ -81,7 +80,6 @@ class ModelSpec:
     quantile_columns: Mapping[float, str] = field(default_factory=dict)
     threshold_column: str = ""
     decision: Decision | None = None
-    assets: tuple[str, ...] = ()
     cadences: tuple[Cadence, ...] = (Cadence.NIGHTLY,)
     min_history_days: int = 365
     horizon_days: int = 1
@@ -94,7 +92,9 @@ class ModelSpec:
         declared = {c.name for c in self.output}
         named = {self.point_column, *self.quantile_columns.values(), *([self.threshold_column] if self.threshold_column else [])}
         if (self.kind is Kind.DECISION) != (self.decision is not None):
-            raise ValueError(f"spec {self.name}: kind is {self.kind.value} and decision is {self.decision}; a decision model, and no other, has one")
+            raise ValueError(
+                f"spec {self.name}: kind is {self.kind.value} and decision is {self.decision}; a decision model, and no other, has one"
+            )
         named |= {self.decision.position_column} if self.decision else set()
         if named - declared:
             raise ValueError(f"spec {self.name}: {sorted(named - declared)} are not in output; declare them or correct the name")

@@ -24,7 +24,9 @@ def spread_features(what: SyntheticMarket) -> pl.DataFrame:
     beside = {c: f"da_{c}" for c in base.columns if c.startswith("price_") and f"da_{c}" in SPREAD.column_names}
     outcome = ("price_ccy_per_mwh", "price_known_ts")
     frame = base.drop(c for c in outcome if c not in beside).rename(beside).with_columns(product=pl.lit("spread"))
-    parts = [_outcomes(part, np.random.default_rng([what.seed, 7, i])) for i, part in enumerate(frame.partition_by("hub", maintain_order=True))]
+    parts = [
+        _outcomes(part, np.random.default_rng([what.seed, 7, i])) for i, part in enumerate(frame.partition_by("hub", maintain_order=True))
+    ]
     frame = _days(_hours(_lags(pl.concat(parts))))
     schema = SPREAD.polars_schema()
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in frame.columns]
@@ -57,7 +59,11 @@ def _lags(frame: pl.DataFrame) -> pl.DataFrame:
     for k in LAG_DAYS:
         name = f"price_lag_{k}d_ccy_per_mwh"
         past = frame.filter(pl.col("dst_fold") == 0).select(
-            "hub", pl.col("delivery_date") + timedelta(days=k), "local_hour", pl.col(PRICE).alias(name), pl.col("price_known_ts").alias("_known")
+            "hub",
+            pl.col("delivery_date") + timedelta(days=k),
+            "local_hour",
+            pl.col(PRICE).alias(name),
+            pl.col("price_known_ts").alias("_known"),
         )
         frame = frame.join(past, on=_SLOT, how="left", maintain_order="left")
         frame = frame.with_columns(pl.when(pl.col("_known") <= pl.col("as_of")).then(pl.col(name)).alias(name)).drop("_known")

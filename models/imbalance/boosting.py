@@ -69,6 +69,12 @@ def ladder(knots: Sequence[float], quantiles: Array) -> Array:
     return np.asarray(np.maximum.accumulate(made, axis=1), dtype=np.float64)
 
 
+def ladder_centre(quantiles: Array, between: tuple[float, float]) -> Array:
+    """Mean of the quantiles at the levels between two levels, both included; their median where no level lies between."""
+    inside = [k for k, level in enumerate(LEVELS) if between[0] - 1e-9 <= level <= between[1] + 1e-9] or [LEVELS.index(0.5)]
+    return np.asarray(quantiles[:, inside].mean(axis=1), dtype=np.float64)
+
+
 def ladder_mean(quantiles: Array) -> Array:
     """Mean of the piecewise linear distribution through the levels, whose outer tails are cut at the 1 % and 99 % quantiles."""
     edges = np.concatenate(([0.0], LEVELS, [1.0]))

@@ -1,4 +1,4 @@
-"""Inputs of the boosters: spreads of earlier days, day-ahead prices, forecasts and their changes, the calendar. One row from itself alone."""
+"""Inputs of the boosters, each row from itself alone: spreads of earlier days, day-ahead prices, forecasts and changes, calendar."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def design(rows: pl.DataFrame) -> pl.DataFrame:
         (pl.col(f"{q}_forecast_mw") - pl.col(f"{q}_forecast_lag_{k}d_mw")).alias(f"{q}_change_{k}d_mw") for q in FORECASTS for k in (1, 7)
     ]
     expressions = [
-        *(pl.col(c) for c in NUMBERS if c not in {"local_hour"}),
+        *(pl.col(c) for c in NUMBERS if c != "local_hour"),
         minute.alias("local_time_h"),
         (pl.col("day_of_year") * turn).sin().alias("season_sin"),
         (pl.col("day_of_year") * turn).cos().alias("season_cos"),

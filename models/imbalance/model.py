@@ -16,7 +16,7 @@ from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.settlement import ImbalanceSettlement
 from models._kernel.spec import ModelSpec
 from models.imbalance import storage
-from models.imbalance.boosting import ladder, ladder_mean
+from models.imbalance.boosting import ladder, ladder_centre, ladder_mean
 from models.imbalance.calibration import Past, offsets_at, slots_of, width_of
 from models.imbalance.features import OUTCOME_COLUMNS, with_optional
 from models.imbalance.params import Params
@@ -27,7 +27,6 @@ from models.imbalance.training import inputs_of, series_of, train
 Array = npt.NDArray[np.float64]
 ASKED = tuple(c for c in SPEC.required if c not in OUTCOME_COLUMNS)
 MEDIAN = LEVELS.index(0.5)
-HOUR_MEAN = "price_hour_mean_28d_ccy_per_mwh"
 
 
 class Imbalance:
@@ -52,16 +51,17 @@ class Imbalance:
         require(data.target, ASKED, model=SPEC.name, part="target")
         target = in_key_order(data.target)
         quantiles = self._quantiles(fitted, target, data.history, as_of)
-        mean = ladder_mean(quantiles)
+        centre = ladder_centre(quantiles, self.params.centre_levels)
         rule = ImbalanceSettlement(self.params.portfolio)
-        energy, hedge = rule.volume(target), rule.best(target, self._value(target, mean))
+        energy, hedge = rule.volume(target), rule.best(target, centre)
         outputs: dict[str, npt.ArrayLike] = {
-            "spread_mean_ccy_per_mwh": mean,
+            "spread_mean_ccy_per_mwh": ladder_mean(quantiles),
+            "spread_centre_ccy_per_mwh": centre,
             "spread_median_ccy_per_mwh": quantiles[:, MEDIAN],
             **{name: quantiles[:, k] for k, name in enumerate(QUANTILES.values())},
             "scheduled_mwh": energy,
             "hedge_share": hedge,
-            "expected_saving_ccy": energy * hedge * mean,
+            "expected_saving_ccy": energy * hedge * centre,
         }
         return answer(SPEC, target, outputs, _reasons(target, fitted))
 
@@ -90,14 +90,6 @@ class Imbalance:
         if self._fitted is None:
             raise RuntimeError("imbalance is not fitted; call fit, or load an artifact")
         return self._fitted
-
-    def _value(self, target: pl.DataFrame, mean: Array) -> Array:
-        """What the hedge takes the spread to be worth: the forecast mean, with the hour's recent mean where it is trusted less than fully."""
-        trust = self.params.mean_trust
-        if trust == 1 or HOUR_MEAN not in target.columns:
-            return mean
-        recent = target[HOUR_MEAN].cast(pl.Float64).fill_null(0.0).fill_nan(0.0).to_numpy()
-        return np.asarray(trust * mean + (1 - trust) * recent, dtype=np.float64)
 
     def _quantiles(self, fitted: Fitted, target: pl.DataFrame, history: pl.DataFrame, as_of: datetime) -> Array:
         """Calibrated quantiles at all levels, shape (n, levels)."""

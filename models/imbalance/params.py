@@ -27,8 +27,7 @@ class Params:
         calibration_days: days before the cutoff that start the conformal calibration, answered by boosters that never saw them.
         aci_gamma: step of the adaptive conformal levels; 0 issues the boosted quantiles as they are.
         aci_window: errors remembered per local time.
-        mean_trust: weight of the forecast mean in the value that the hedge acts on; the rest is the mean spread of the hour of the last
-            28 days.
+        centre_levels: the hedge acts on the mean of the quantiles between these two levels, which a few spikes do not move.
         threads: LightGBM threads; one keeps artifacts byte-identical between machines.
     """
 
@@ -42,7 +41,7 @@ class Params:
     calibration_days: int = 90
     aci_gamma: float = 0.02
     aci_window: int = 120
-    mean_trust: float = 1.0
+    centre_levels: tuple[float, float] = (0.2, 0.8)
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -50,10 +49,13 @@ class Params:
         knots = list(self.knots)
         if knots != sorted(set(knots)) or not {0.01, 0.5, 0.99} <= set(knots) or knots[0] < 0.01 or knots[-1] > 0.99:
             raise ValueError(f"{FILE}: knots {knots} must rise from 0.01 over 0.5 to 0.99")
+        low_level, high_level = self.centre_levels
+        if not 0.01 <= low_level <= high_level <= 0.99:
+            raise ValueError(f"{FILE}: centre_levels are {list(self.centre_levels)}; give a lower and an upper level within 0.01..0.99")
         for name in ("train_days", "rounds", "min_rows", "calibration_days", "aci_window", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{FILE}: {name} is {getattr(self, name)}; it must be at least 1")
-        for name, low, high in (("learning_rate", 1e-4, 1.0), ("aci_gamma", 0.0, 1.0), ("mean_trust", 0.0, 1.0), ("leaves", 2, 1024)):
+        for name, low, high in (("learning_rate", 1e-4, 1.0), ("aci_gamma", 0.0, 1.0), ("leaves", 2, 1024)):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{FILE}: {name} is {getattr(self, name)}; it must lie in {low:g}..{high:g}")
 
@@ -71,8 +73,9 @@ class Params:
             raise ValueError(f"imbalance: unknown parameter(s) {unknown} in {FILE}; known: {sorted(f.name for f in fields(cls))}")
         if "portfolio" not in assets:
             raise ValueError("imbalance: no portfolio given; parameters need assets.portfolio (config/assets/portfolio.yaml)")
-        if "knots" in given:
-            given["knots"] = tuple(float(level) for level in given["knots"])
+        for name in ("knots", "centre_levels"):
+            if name in given:
+                given[name] = tuple(float(level) for level in given[name])
         return cls(portfolio=Portfolio.of(assets["portfolio"]), **given)
 
     def as_json(self) -> dict[str, Any]:

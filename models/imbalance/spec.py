@@ -32,6 +32,7 @@ SPEC = ModelSpec(
     ),
     output=(
         number("spread_mean_ccy_per_mwh", "Mean of the predictive distribution of the spread.", unit="currency/MWh"),
+        number("spread_centre_ccy_per_mwh", "Mean of the middle quantiles of the spread: what the hedge acts on.", unit="currency/MWh"),
         number("spread_median_ccy_per_mwh", "Point forecast: calibrated median of the spread.", unit="currency/MWh"),
         *(
             number(column, f"{100 * level:g} % quantile of the balancing price less the day-ahead price.", unit="currency/MWh")
@@ -39,12 +40,11 @@ SPEC = ModelSpec(
         ),
         number("scheduled_mwh", "Energy of the portfolio's unhedged schedule in the interval.", unit="MWh", ge=0),
         number("hedge_share", "Share of the scheduled energy to buy day-ahead beyond (negative: short of) the load forecast.", ge=-1, le=1),
-        number("expected_saving_ccy", "Expected saving of the hedge before fees: energy x hedge x mean spread.", unit="currency"),
+        number("expected_saving_ccy", "Expected saving of the hedge before fees: energy x hedge x centre of the spread.", unit="currency"),
     ),
     point_column="spread_median_ccy_per_mwh",
     quantile_columns=QUANTILES,
     decision=Decision(settlement="imbalance", position_column="hedge_share", unit="share of scheduled load"),
-    assets=("portfolio",),
     cadences=(Cadence.NIGHTLY, Cadence.WEEKLY),
     min_history_days=120,
     owner="quant-desk",

@@ -28,7 +28,9 @@ def series_of(rows: pl.DataFrame) -> list[Series]:
 def inputs_of(rows: pl.DataFrame, series: tuple[Series, ...], names: tuple[str, ...] | None = None) -> tuple[Array, tuple[str, ...]]:
     """Inputs of the boosters and their names: those of `names`, or all that have a value in some row; NaN where unknown."""
     number = {s: float(k) for k, s in enumerate(series)}
-    frame = design(with_optional(rows)).with_columns(pl.Series("series", [number.get(s, np.nan) for s in series_of(rows)], dtype=pl.Float64))
+    frame = design(with_optional(rows)).with_columns(
+        pl.Series("series", [number.get(s, np.nan) for s in series_of(rows)], dtype=pl.Float64)
+    )
     kept = names or tuple(c for c in frame.columns if frame[c].null_count() < frame.height)
     return frame.select(pl.col(c).fill_null(float("nan")) for c in kept).to_numpy(), kept
 
@@ -41,7 +43,9 @@ def train(rows: pl.DataFrame, params: Params, *, cutoff: datetime, seed: int) ->
     """
     days = rows["delivery_date"].unique().sort()
     if len(days) < FEWEST_DAYS:
-        raise ValueError(f"imbalance: {len(days)} delivery dates with a known spread at {cutoff}; {FEWEST_DAYS} are needed, give a longer history")
+        raise ValueError(
+            f"imbalance: {len(days)} delivery dates with a known spread at {cutoff}; {FEWEST_DAYS} are needed, give a longer history"
+        )
     rows = rows.filter(pl.col("delivery_date") > days[-1] - timedelta(days=params.train_days))
     series = tuple(sorted(set(series_of(rows))))
     inputs, names = inputs_of(rows, series)

@@ -94,6 +94,21 @@ def probability_chart(forecasts: pl.DataFrame, point: str, *, zone: ZoneInfo) ->
     return to_svg(chart)
 
 
+def position_chart(forecasts: pl.DataFrame, position: str, *, zone: ZoneInfo, unit: str) -> str:
+    """Steps of the position by delivery interval for one hub."""
+    frame = _local(forecasts, zone)
+    chart = (
+        alt.Chart(frame)
+        .mark_bar(color=GREEN, opacity=0.8)
+        .encode(
+            x=alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, tickCount=8)),
+            y=alt.Y(f"{position}:Q", title=unit),
+        )
+        .properties(width=WIDTH, height=180)
+    )
+    return to_svg(chart)
+
+
 def error_by_hour(errors: pl.DataFrame, *, unit: str) -> str:
     """Mean absolute error and bias by local hour (columns local_hour, mae, bias)."""
     base = alt.Chart(errors).properties(width=WIDTH, height=220)

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from config.markets import MarketSelection, resolve_market
-from models._kernel.registry import model_names, spec_of
+from models._kernel.registry import specs
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.reports import queries
 from pipeline_tasks.scorecard.stored import LATEST
@@ -96,13 +96,13 @@ def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: da
     selection = resolve_market(market)
     first = delivery_date - timedelta(days=HISTORY_DAYS - 1)
     window = {"market": selection.market.key, "hubs": list(selection.hubs), "first": first, "last": delivery_date, "run_id": run_id}
-    models = [_model_data(warehouse, spec_of(name), window) for name in model_names()]
+    models = [_model_data(warehouse, spec, window) for spec in specs()]
     return SiteData(
         run_id=run_id,
         selection=selection,
         delivery_date=delivery_date,
         models=[m for m in models if m.forecasts.height],
-        outcomes=warehouse.query(queries.OUTCOMES, window),
+        outcomes=warehouse.query(queries.outcomes(sorted({s.inputs.full_name for s in specs()})), window),
         steps=warehouse.query(queries.STEPS, window).sort("at_ts"),
         publications=warehouse.query(queries.PUBLICATIONS, window),
         loads=warehouse.query(queries.LOADS, window),

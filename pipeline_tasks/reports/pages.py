@@ -31,6 +31,7 @@ def index_page(site: SiteData) -> dict[str, Any]:
         "degraded_rows": _degraded_rows(site),
         "failed_checks": failed.to_dicts(),
         "price_rows": [row for m in site.models if m.spec.kind is Kind.DISTRIBUTION for row in _price_rows(m)],
+        "decision_rows": [row for m in site.models if m.spec.decision for row in _decision_rows(site, m)],
         "probability_rows": [row for m in site.models if m.spec.kind is Kind.PROBABILITY for row in _probability_rows(site, m)],
         "step_rows": [{"step": r["step"], "status": r["status"], "seconds": r["seconds"], "at": r["at_ts"]} for r in site.steps.to_dicts()],
         "freshness_rows": site.freshness.to_dicts(),
@@ -58,6 +59,23 @@ def _price_rows(model: ModelData) -> list[dict[str, Any]]:
         pl.col("status").min(),
         **{"daily mean": point.mean(), "5 %": pl.col(low).mean(), "95 %": pl.col(high).mean()},
         **{"lowest hour": point.min(), "highest hour": point.max()},
+        intervals=pl.len(),
+        version=pl.col("model_version").first(),
+    )
+    return summary.select(pl.lit(spec.label).alias("model"), pl.all()).to_dicts()
+
+
+def _decision_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
+    """What is decided for the day, per hub: mean, lowest and highest position."""
+    spec = model.spec
+    if spec.decision is None:
+        return []
+    position = pl.col(spec.decision.position_column)
+    today = model.forecasts.filter(pl.col("delivery_date") == site.delivery_date)
+    summary = today.group_by("hub", maintain_order=True).agg(
+        pl.col("status").min(),
+        **{"mean position": position.mean().round(5), "lowest": position.min().round(4), "highest": position.max().round(4)},
+        unit=pl.lit(spec.decision.unit),
         intervals=pl.len(),
         version=pl.col("model_version").first(),
     )
@@ -109,7 +127,7 @@ def _hub(site: SiteData, model: ModelData, hub: str, unit: str) -> dict[str, Any
     dates = rows["delivery_date"].unique().sort().to_list()[-FAN_DAYS:]
     recent, known = rows.filter(pl.col("delivery_date").is_in(dates)), outcome.filter(pl.col("delivery_date").is_in(dates))
     figures: list[dict[str, str]] = []
-    if spec.kind is Kind.DISTRIBUTION:
+    if spec.kind is not Kind.PROBABILITY:
         svg = charts.fan_chart(
             recent, known, dict(spec.quantile_columns), spec.point_column, zone=zone, day=model.newest or site.delivery_date, unit=unit
         )
@@ -122,6 +140,9 @@ def _hub(site: SiteData, model: ModelData, hub: str, unit: str) -> dict[str, Any
         figures.append(
             {"title": "Probability by interval", "svg": charts.probability_chart(recent, spec.point_column, zone=zone), "caption": ""}
         )
+    if spec.decision:
+        svg = charts.position_chart(recent, spec.decision.position_column, zone=zone, unit=spec.decision.unit)
+        figures.append({"title": "Position by interval", "svg": svg, "caption": ""})
     drivers = _top_drivers(model.drivers.filter(pl.col("hub") == hub))
     if drivers.height:
         output = model.drivers["explained_output"][0]
@@ -161,6 +182,7 @@ def _metric_figures(model: ModelData, unit: str) -> list[dict[str, str]]:
         "mae": (f"mean absolute error, {unit}", None, "Mean absolute error by delivery date."),
         "coverage_90": ("coverage of the 90 % band", 0.9, "Share of outcomes inside the 90 % band; the dashed line is the nominal 0.90."),
         "width_90": (f"width of the 90 % band, {unit}", None, "Sharpness: mean width of the 90 % band."),
+        "saving_per_mwh": (f"saving, {unit}", 0.0, "Saving of the positions over none, per scheduled MWh; the dashed line is zero."),
         "brier": ("Brier score", None, "Brier score by delivery date."),
     }
     figures = []

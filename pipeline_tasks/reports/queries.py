@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pipeline_tasks.contracts import QUARANTINE_TABLES
 
 _WINDOW = """market = {market:String}
   and hub in {hubs:Array(String)}
   and delivery_date between {first:Date32} and {last:Date32}"""
-
-OUTCOMES = f"""
-select *
-from (
-  select hub, product, delivery_ts, delivery_date, local_hour, price_ccy_per_mwh
-  from features.ftr_day_ahead
-  where {_WINDOW}
-  union distinct
-  select hub, product, delivery_ts, delivery_date, local_hour, price_ccy_per_mwh
-  from features.ftr_intraday
-  where {_WINDOW}
-)
-order by hub, product, delivery_ts
-"""
 
 STEPS = """
 select step, status, seconds, detail_json, at_ts
@@ -143,6 +131,12 @@ from raw.commodities
 where market = {market:String}
 group by commodity, hub
 """
+
+
+def outcomes(tables: Iterable[str]) -> str:
+    """First published outcomes of every product that the feature tables forecast."""
+    parts = [f"select hub, product, delivery_ts, delivery_date, local_hour, price_ccy_per_mwh from {t} where {_WINDOW}" for t in tables]
+    return "select * from (" + "\nunion distinct ".join(parts) + ") order by product, hub, delivery_ts"
 
 
 def forecasts(view: str, *, newest_only: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -82,7 +82,7 @@ def window_of(data: DataSet, spec: DataSetSpec, model: ModelSpec, start: date | 
     return Window(first, dates[-1], folds, warm)
 
 
-def distribution_panel(model: ModelSpec, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked) -> Panel:
+def distribution_panel(model: ModelSpec, wanted: Sequence[str], data: DataSet, window: Window, walked: Walked) -> Panel:
     """The panel of a price distribution; unanswered rows get the week-ago price with bands from its own past errors."""
     frame = data.frame
     inside = _inside(frame, window)
@@ -100,9 +100,7 @@ def distribution_panel(model: ModelSpec, yardstick: Yardstick, data: DataSet, wi
         bands = historical_quantiles(frame, naive, levels, only=missing)[missing] if len(levels) else np.empty((int(missing.sum()), 0))
         point = naive[missing]
         answers[unanswered] = np.column_stack((point, np.where(np.isfinite(bands), bands, point[:, None])))
-    wanted = [b.name for b in yardstick.baselines if not b.data_sets or data.name in b.data_sets]
-    wanted += [n for n in ("naive_week",) if n not in wanted]
-    comparators, absent = point_comparators(wanted, data, window.folds, chosen, levels)
+    comparators, absent = point_comparators(list(dict.fromkeys([*wanted, "naive_week"])), data, window.folds, chosen, levels)
     return Panel(
         rows=rows,
         outcome=rows["price_ccy_per_mwh"].cast(pl.Float64).to_numpy(),
@@ -137,9 +135,8 @@ def probability_panel(model: Model, yardstick: Yardstick, data: DataSet, window:
     if not chosen.any():
         raise DataAbsentError(f"{data.name}: no row of the window has a known event (too little price history for a threshold)")
     rows = frame.filter(pl.Series(chosen))
-    wanted = [b.name for b in yardstick.baselines if not b.data_sets or data.name in b.data_sets]
     comparators, absent = event_comparators(
-        [*dict.fromkeys([*wanted, "hour_of_week_climatology"])], data, events, window.folds, window.warm, chosen
+        [*dict.fromkeys([*_wanted(yardstick, data), "hour_of_week_climatology"])], data, events, window.folds, window.warm, chosen
     )
     alert_column = ["alert"] if "alert" in walked.answers.columns else []
     answers = aligned(rows, walked.answers, [model.spec.point_column, *alert_column])
@@ -162,15 +159,15 @@ def probability_panel(model: Model, yardstick: Yardstick, data: DataSet, window:
 
 
 def decision_panel(
-    model: ModelSpec, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked, params: Mapping[str, Any], ablated: Ablated
+    model: ModelSpec, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked, *, params: Mapping[str, Any], ablated: Ablated
 ) -> Panel:
     """The panel of a decision: that of the forecast it rests on, with what every policy cost; unanswered rows take no position."""
     rule = settlement_of(model, params)
-    policies = replace(yardstick, baselines=())
-    panel = distribution_panel(model, policies, data, window, walked)
+    panel = distribution_panel(model, (), data, window, walked)
     chosen = _inside(data.frame, window) & data.frame["price_ccy_per_mwh"].is_not_null().to_numpy()
-    wanted = [b.name for b in yardstick.baselines if not b.data_sets or data.name in b.data_sets]
-    comparators, absent = decision_comparators(wanted, data, model, rule, window.folds, chosen, ablated)
+    comparators, absent = decision_comparators(
+        _wanted(yardstick, data), data, model, rule, folds=window.folds, window=chosen, ablated=ablated
+    )
     rows = panel.rows
     position, none = position_of(rows, walked.answers, model), np.zeros(panel.n)
     money = Money(
@@ -200,10 +197,15 @@ def panel_of(
         ablated: answers with other parameters, by the name of the baseline they are.
     """
     if model.spec.kind is Kind.DECISION:
-        return decision_panel(model.spec, yardstick, data, window, walked, params, ablated)
+        return decision_panel(model.spec, yardstick, data, window, walked, params=params, ablated=ablated)
     if model.spec.kind is Kind.DISTRIBUTION:
-        return distribution_panel(model.spec, yardstick, data, window, walked)
+        return distribution_panel(model.spec, _wanted(yardstick, data), data, window, walked)
     return probability_panel(model, yardstick, data, window, walked)
+
+
+def _wanted(yardstick: Yardstick, data: DataSet) -> list[str]:
+    """Names of the baselines that the yardstick declares for the data set."""
+    return [b.name for b in yardstick.baselines if not b.data_sets or data.name in b.data_sets]
 
 
 def _inside(frame: pl.DataFrame, window: Window) -> npt.NDArray[np.bool_]:

@@ -24,6 +24,7 @@ def decision_comparators(
     data: DataSet,
     spec: ModelSpec,
     rule: Settlement,
+    *,
     folds: tuple[Fold, ...],
     window: npt.NDArray[np.bool_],
     ablated: Mapping[str, pl.DataFrame],

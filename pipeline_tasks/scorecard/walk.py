@@ -131,9 +131,8 @@ class Walk:
     def _make_fold(self, fold: Fold, path: Path, meta: Path) -> None:
         target = fold.test(self.frame)
         began = time.perf_counter()
-        model = self.make().fit(
-            Features(outcomes_known(fold.train(self.frame), fold.cutoff), blinded(target.clear())), cutoff=fold.cutoff, seed=self.seed
-        )
+        history = outcomes_known(fold.train(self.frame), fold.cutoff)
+        model = self.make().fit(Features(history, blinded(target.clear())), cutoff=fold.cutoff, seed=self.seed)
         fitted = time.perf_counter()
         answers = self._predict(model, fold, target)
         ended = time.perf_counter()

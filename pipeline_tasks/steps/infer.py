@@ -16,7 +16,7 @@ from models._kernel.spec import ModelSpec
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.exact import one_blas_thread
-from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, known_rows
+from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, known_rows, lacks_input
 from pipeline_tasks.steps.schedules import load_schedules
 from pipeline_tasks.watch import served
 
@@ -50,8 +50,10 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
     decision lies before the champion's cutoff are left out: the champion has seen their outcomes. A model that decides interval by
     interval answers what was decided up to the run's decision time, of the day under way and of those before it.
 
+    A model whose feature table has no row of the market forecasts nothing.
+
     Returns:
-        `run_ids` (what to publish), `rows`, `status`, and `reason` when DEGRADED.
+        `run_ids` (what to publish), `rows`, `status`, and `reason` when DEGRADED or when the model does not apply to the market.
 
     Raises:
         NoChampionError: the model has no champion for the market.
@@ -62,6 +64,10 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
     from pipeline_tasks.warehouse.publish import stage
 
     spec, ref = spec_of(model), tracking.champion(model, ctx.market)
+    with connect() as warehouse:
+        inapplicable = lacks_input(warehouse, spec, ctx.selection)
+    if inapplicable:
+        return {"status": "OK", "reason": inapplicable, "run_ids": [], "rows": 0}
     if ref is None:
         raise tracking.NoChampionError(
             f"{model} has no champion for {ctx.market}; run the nightly DAG (it makes the first one) or promote a version"
@@ -110,7 +116,7 @@ def forecast(warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, 
     if absent:
         raise ValueError(
             f"{spec.inputs.full_name} has no row of {last.market} for {absent[0]}; the source {last.source} does not reach that date:"
-            " choose a date it covers (desk query 'select market, max(delivery_date) from {spec.inputs.full_name} group by market')"
+            f" choose a date it covers (desk query 'select market, max(delivery_date) from {spec.inputs.full_name} group by market')"
         )
     made = {}
     with one_blas_thread():
@@ -150,9 +156,7 @@ def _answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[
         yield run, _Told(answer, explained, given, time.perf_counter() - began)
 
 
-def _intraday_answers(
-    fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext]
-) -> Iterator[tuple[RunContext, _Told]]:
+def _intraday_answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext]) -> Iterator[tuple[RunContext, _Told]]:
     data = features_of(spec, rows, [run.delivery_date for run in runs])
     given, began = served.snapshot(data.target), time.perf_counter()
     with one_blas_thread():

@@ -30,6 +30,15 @@ def known_rows(
     )
 
 
+def lacks_input(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelection) -> str:
+    """Why a model can say nothing of a market: its feature table has no row of it (no balancing price, ...); empty where it has."""
+    found = warehouse.scalar(
+        f"select count() from {spec.inputs.full_name} where market = {{market:String}} and hub in {{hubs:Array(String)}}",
+        {"market": selection.market.key, "hubs": list(selection.hubs)},
+    )
+    return "" if found else f"{spec.name} does not apply to {selection.key}: {spec.inputs.full_name} has no row of it"
+
+
 def history_start(spec: ModelSpec, cutoff: datetime) -> date:
     """First delivery date that a version trained at `cutoff` is shown when it answers: the same for all dates it ever answers for."""
     days = load_schedules().train_history_days if spec.lookback_days is None else spec.lookback_days

@@ -23,7 +23,7 @@ from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.exact import one_blas_thread
 from pipeline_tasks.steps.judge import judge
-from pipeline_tasks.steps.reading import known_rows
+from pipeline_tasks.steps.reading import known_rows, lacks_input
 from pipeline_tasks.steps.schedules import load_schedules
 
 if TYPE_CHECKING:
@@ -42,12 +42,18 @@ def without_champion(ctx: RunContext, models: Sequence[str]) -> list[str]:
 def bootstrap(ctx: RunContext, model: str) -> dict[str, Any]:
     """First champion of a fresh install: trained `bootstrap_days` before the run, promoted under its own audit action.
 
+    A model whose feature table has no row of the market is left without one; the result gives the `reason`.
+
     Raises:
         ValueError: fewer days of history before that cutoff than the model needs.
     """
     from pipeline_tasks import tracking
     from pipeline_tasks.warehouse import connect
 
+    with connect() as warehouse:
+        inapplicable = lacks_input(warehouse, spec_of(model), ctx.selection)
+    if inapplicable:
+        return {"reason": inapplicable}
     cutoff = ctx.delivery_date - timedelta(days=load_schedules().bootstrap_days)
     result = train(model=model, market=ctx.market, cutoff_date=cutoff, run_id=ctx.run_id)
     with connect() as warehouse:

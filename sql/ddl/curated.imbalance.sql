@@ -17,6 +17,7 @@ create table if not exists curated.imbalance
     delivery_ts DateTime64(3, 'UTC') comment 'Start of the delivery interval, UTC.',
     delivery_date Date32 comment 'Market-local delivery date.',
     spread_mean_ccy_per_mwh Float64 comment 'Mean of the predictive distribution of the spread. [currency/MWh]',
+    spread_centre_ccy_per_mwh Float64 comment 'Mean of the middle quantiles of the spread: what the hedge acts on. [currency/MWh]',
     spread_median_ccy_per_mwh Float64 comment 'Point forecast: calibrated median of the spread. [currency/MWh]',
     spread_q01_ccy_per_mwh Float64 comment '1 % quantile of the balancing price less the day-ahead price. [currency/MWh]',
     spread_q05_ccy_per_mwh Float64 comment '5 % quantile of the balancing price less the day-ahead price. [currency/MWh]',
@@ -41,7 +42,7 @@ create table if not exists curated.imbalance
     spread_q99_ccy_per_mwh Float64 comment '99 % quantile of the balancing price less the day-ahead price. [currency/MWh]',
     scheduled_mwh Float64 comment 'Energy of the portfolio\'s unhedged schedule in the interval. [MWh]',
     hedge_share Float64 comment 'Share of the scheduled energy to buy day-ahead beyond (negative: short of) the load forecast.',
-    expected_saving_ccy Float64 comment 'Expected saving of the hedge before fees: energy x hedge x mean spread. [currency]'
+    expected_saving_ccy Float64 comment 'Expected saving of the hedge before fees: energy x hedge x centre of the spread. [currency]'
 )
 engine = MergeTree
 partition by (market, hub, delivery_date)

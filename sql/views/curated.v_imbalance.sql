@@ -32,6 +32,7 @@ select
     c.delivery_ts as delivery_ts,
     c.delivery_date as delivery_date,
     c.spread_mean_ccy_per_mwh as spread_mean_ccy_per_mwh,
+    c.spread_centre_ccy_per_mwh as spread_centre_ccy_per_mwh,
     c.spread_median_ccy_per_mwh as spread_median_ccy_per_mwh,
     c.spread_q01_ccy_per_mwh as spread_q01_ccy_per_mwh,
     c.spread_q05_ccy_per_mwh as spread_q05_ccy_per_mwh,

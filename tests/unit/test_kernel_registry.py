@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models._kernel import registry
-from models._kernel.spec import Kind, ModelSpec
+from models._kernel.spec import Decision, Kind, ModelSpec
 from models._kernel.yardstick import Baseline, DataSetSpec, Direction, MetricTarget, Yardstick
 from pipeline_tasks.contracts.columns import number
 from pipeline_tasks.contracts.features import DAY_AHEAD
@@ -197,3 +197,20 @@ def test_yardsticks_that_contradict_themselves_are_refused(changes, words):
 def test_windows_that_cannot_be_walked_are_refused(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
         DataSetSpec("epf_de", **changes)
+
+
+def test_assets_that_a_model_names_come_with_its_parameters(root, monkeypatch):
+    monkeypatch.setattr(registry, "ASSETS_ROOT", root / "assets")
+    _file(root, "models/alpha/spec.py")
+    _file(root, "config/alpha.yaml", "assets: [battery]\ncommon: {a: 1}\n")
+    with pytest.raises(registry.RegistryError, match=r"config/assets/battery\.yaml is missing; config/models/alpha\.yaml names it"):
+        registry.params_of("alpha", "demo")
+    _file(root, "assets/battery.yaml", "power_mw: 1\n")
+    assert registry.params_of("alpha", "demo") == {"a": 1, "assets": {"battery": {"power_mw": 1}}}
+
+
+def test_a_decision_belongs_to_decision_models_alone():
+    with pytest.raises(ValueError, match="a decision model, and no other, has one"):
+        _spec(decision=Decision("imbalance", "point", "MW"))
+    with pytest.raises(ValueError, match="a decision model, and no other, has one"):
+        _spec(kind=Kind.DECISION)

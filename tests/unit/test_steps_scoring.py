@@ -111,3 +111,24 @@ def test_unknown_gate_metric_names_the_file() -> None:
     )
     with pytest.raises(ValueError, match=r"models/fake/yardstick\.py"):
         scoring.row_losses(_spec(Kind.PROBABILITY), rows, "mae")
+
+
+def test_decisions_are_scored_by_their_cost() -> None:
+    """Two MWh too much bought in an hour whose spread is 30, and no load metered: 60 earned, less the fee on two MWh."""
+    from models.imbalance.spec import QUANTILES, SPEC
+
+    ladder = {name: [0.0] for name in QUANTILES.values()}
+    forecasts = _forecasts(spread_median_ccy_per_mwh=[0.0], hedge_share=[0.02], **ladder)
+    outcomes = _outcomes([30.0]).with_columns(
+        load_deviation_share=pl.lit(None, pl.Float64), is_holiday=pl.lit(value=False), resolution_min=pl.lit(60, pl.Int64)
+    )
+    rows = scoring.with_outcomes(forecasts, outcomes)
+    found = scoring.day_metrics(SPEC, rows)
+    energy = 82.0  # mean_load_mw x the first hour of weekday_shape, config/assets/portfolio.yaml
+    saved = energy * 0.02 * (30.0 - 0.5)
+    assert found["saving_per_mwh"] == pytest.approx(saved / energy)
+    assert found["cost_per_mwh"] == pytest.approx(-saved / energy)
+    assert scoring.row_losses(SPEC, rows, "cost").tolist() == pytest.approx([-saved])
+    assert scoring.baseline_losses(SPEC, rows, _outcomes([1.0]), metric="cost").tolist() == [0.0]
+    with pytest.raises(ValueError, match="decides nothing"):
+        scoring.baseline_losses(_spec(Kind.DISTRIBUTION), rows, _outcomes([1.0]), metric="cost")

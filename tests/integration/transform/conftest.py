@@ -59,6 +59,16 @@ markets:
     hubs: [L, M]
     holidays: DE
     commodities: {gas: T_GAS}
+  t_spread:
+    label: Test market with a balancing price
+    time_zone: Europe/Berlin
+    currency: EUR
+    balancing_product: rt
+    gate_time: "12:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [S]
+    holidays: DE
 """
 INGESTED = datetime(2024, 12, 31, tzinfo=UTC)
 
@@ -105,15 +115,10 @@ class RawRows:
         minutes: int | None = None,
         ingested: datetime = INGESTED,
     ) -> None:
-        """Rows of (delivery_ts, known_ts, price)."""
+        """Rows of (delivery_ts, known_ts, price), of the market's own product and resolution unless others are named."""
         m = self.market
-        fixed = {
-            "market": m.key,
-            "hub": hub or m.hubs[0],
-            "product": product or m.product,
-            "resolution_min": minutes or m.resolution_min,
-            "currency": m.currency,
-        }
+        what = {"product": product or m.product, "resolution_min": minutes or m.resolution_min}
+        fixed = {"market": m.key, "hub": hub or m.hubs[0], "currency": m.currency} | what
         self._insert(PRICES, [fixed | {"delivery_ts": d, "known_ts": k, "price_ccy_per_mwh": p} for d, k, p in rows], ingested)
 
     def quantities(
@@ -143,12 +148,12 @@ def raw_rows(warehouse: Warehouse, test_markets: dict[str, Market]) -> Callable[
 
 
 @pytest.fixture(scope="module")
-def features(warehouse: Warehouse) -> Callable[[str], pl.DataFrame]:
+def features(warehouse: Warehouse) -> Callable[..., pl.DataFrame]:
     """The features of a market, in key order."""
 
-    def read(market: str) -> pl.DataFrame:
+    def read(market: str, table: str = "ftr_day_ahead") -> pl.DataFrame:
         return warehouse.query(
-            "select * from features.ftr_day_ahead where market = {market:String} order by hub, delivery_ts", {"market": market}
+            f"select * from features.{table} where market = {{market:String}} order by hub, delivery_ts", {"market": market}
         ).with_columns(pl.col("delivery_ts", "as_of", "price_known_ts").cast(TS_DTYPE))
 
     return read

@@ -88,9 +88,9 @@ final as (
             day_ahead.{{ quantity }}_forecast_lag_1d_mw as {{ quantity }}_forecast_lag_1d_mw,
             day_ahead.{{ quantity }}_forecast_lag_7d_mw as {{ quantity }}_forecast_lag_7d_mw,
         {% endfor %}
-        {% for name in others %}
-            day_ahead.{{ name }} as {{ name }}{{ ',' if not loop.last }}
-        {% endfor %}
+    {% for name in others %}
+        day_ahead.{{ name }} as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
     from day_ahead
     inner join calendar on day_ahead.market = calendar.market and day_ahead.delivery_ts = calendar.delivery_ts
     left join targets

@@ -13,15 +13,17 @@ spreads as (
     where {{ of_market() }} and {{ is_rebuilt(days_before=28) }}
 ),
 
+projected as (
+    select
+        * except (delivery_date),
+        arrayJoin(range(1, 29)) as days_back,
+        addDays(spread_date, days_back) as delivery_date
+    from spreads
+),
+
 usable as (
     select *
-    from (
-        select
-            * except (delivery_date),
-            arrayJoin(range(1, 29)) as days_back,
-            addDays(spread_date, days_back) as delivery_date
-        from spreads
-    )
+    from projected
     where usable_from_date <= delivery_date and {{ is_rebuilt() }}
 ),
 
