@@ -33,8 +33,8 @@ def with_outcomes(forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFra
 def day_metrics(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     """Metrics of a model on rows of `with_outcomes`, by name; those that cannot be computed are left out.
 
-    A distribution: mae, rmse, rmae (against the week-ago price), crps, coverage_90, width_90, winkler_90. A probability:
-    brier, log_score, event_rate, mean_probability, alert_rate.
+    A distribution: mae, rmse, bias, correlation, rmae (against the week-ago price), crps, coverage_90, width_90, winkler_90. A
+    probability: brier, log_score, event_rate, mean_probability, auc (on days with and without events), alert_rate.
     """
     found = _distribution(spec, rows) if spec.kind is Kind.DISTRIBUTION else _probability(spec, rows)
     return {name: value for name, value in found.items() if np.isfinite(value)}
@@ -107,7 +107,12 @@ def threshold_column(spec: ModelSpec) -> str:
 
 def _distribution(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     outcome, point = _column(rows, OUTCOME), _column(rows, spec.point_column)
-    found = {"mae": metrics.mae(outcome, point), "rmse": metrics.rmse(outcome, point)}
+    found = {
+        "mae": metrics.mae(outcome, point),
+        "rmse": metrics.rmse(outcome, point),
+        "bias": metrics.bias(outcome, point),
+        "correlation": metrics.correlation(outcome, point),
+    }
     both = rows.filter(pl.col(WEEK_AGO).is_not_null())
     if both.height:
         found["rmae"] = metrics.rmae(_column(both, OUTCOME), _column(both, spec.point_column), _column(both, WEEK_AGO))
@@ -130,6 +135,7 @@ def _probability(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
         "log_score": metrics.log_score(event, probability),
         "event_rate": float(np.mean(event)),
         "mean_probability": float(np.mean(probability)),
+        "auc": metrics.auc(event, probability),
     }
     if "alert" in rows.columns:
         found["alert_rate"] = float(np.mean(_column(rows, "alert")))
