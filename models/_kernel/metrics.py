@@ -26,6 +26,19 @@ def rmse(y: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     return float(np.sqrt(np.mean((a - f) ** 2)))
 
 
+def bias(y: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
+    """Mean of forecast - outcome, in the unit of `y`; zero is best."""
+    a, f = _pair(y, forecast)
+    return float(np.mean(f - a))
+
+
+def correlation(y: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
+    """Pearson correlation of outcome and forecast; NaN where one of them does not vary. Blind to bias and scale."""
+    a, f = _pair(y, forecast)
+    spread = float(np.std(a) * np.std(f))
+    return float(np.mean((a - a.mean()) * (f - f.mean())) / spread) if spread > 0 else float("nan")
+
+
 def wmape(y: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     """Sum of absolute errors over sum of absolute outcomes (a fraction); NaN where every outcome is zero."""
     a, f = _pair(y, forecast)

@@ -176,14 +176,17 @@ def _detection_rows(job: SystemJob, data: DataSet, tally: Tally) -> list[ScoreRo
 def _alarm_rows(job: SystemJob, data: DataSet, tally: Tally) -> list[ScoreRow]:
     """Alarms of the numeric features; categories are computed again and have their own (exact) row of detections."""
     numeric = {name: alarms for name, alarms in tally.alarms.items() if name not in SWAPS}
-    counts, customary = _per_quarter(numeric), _per_quarter(tally.folklore)
+    counts, customary = _per_quarter(numeric), np.concatenate([np.array(a, dtype=np.float64) for a in tally.folklore.values()])
+    if not counts.size:
+        return [_row(job, data.data_class, "false_alarms_per_quarter", None, reason="the window is shorter than half a quarter")]
     value, swapped = float(counts.mean()), sum(sum(a) for n, a in tally.alarms.items() if n in SWAPS)
     parts = ", ".join(f"{n} {_per_quarter({n: a}).mean():.2f}" for n, a in sorted(numeric.items()))
     reason = f"{value:.3f}, target at most {TARGET_ALARMS:g}; by feature: {parts}; {swapped} clean days with a category alarm"
+    reason += "; baseline: days a quarter on which PSI of the day exceeds 0.25"
     verdict: Verdict = "pass" if value <= TARGET_ALARMS else "miss"
     return [
         _row(job, data.data_class, "false_alarms_per_quarter", value, target=TARGET_ALARMS, interval=_interval(counts, job.seed),
-             n=counts.size, verdict=verdict, baseline="psi_0.25", baseline_value=float(customary.mean()), days=tally.days,
+             n=counts.size, verdict=verdict, baseline="psi_0.25", baseline_value=float(customary.mean()) * QUARTER_DAYS, days=tally.days,
              reason=f"{reason}{_season_note(tally)}")
     ]  # fmt: skip
 

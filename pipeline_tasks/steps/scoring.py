@@ -40,9 +40,9 @@ def with_outcomes(spec: ModelSpec, forecasts: pl.DataFrame, outcomes: pl.DataFra
 def day_metrics(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     """Metrics of a model on rows of `with_outcomes`, by name; those that cannot be computed are left out.
 
-    A distribution: mae, rmse, rmae (against the naive forecast), crps, coverage_90, width_90, winkler_90. A decision: those of the
-    forecast it rests on, cost_per_mwh, saving_per_mwh (over no position). A probability: brier, log_score, event_rate,
-    mean_probability, alert_rate.
+    A distribution: mae, rmse, bias, correlation, rmae (against the naive forecast), crps, coverage_90, width_90, winkler_90. A decision:
+    those of the forecast it rests on, cost_per_mwh, saving_per_mwh (over no position). A probability: brier, log_score, event_rate,
+    mean_probability, auc (on days with and without events), alert_rate.
     """
     found = _probability(spec, rows) if spec.kind is Kind.PROBABILITY else _distribution(spec, rows)
     found |= _decision(spec, rows) if spec.kind is Kind.DECISION else {}
@@ -119,7 +119,12 @@ def threshold_column(spec: ModelSpec) -> str:
 
 def _distribution(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     outcome, point = _column(rows, OUTCOME), _column(rows, spec.point_column)
-    found = {"mae": metrics.mae(outcome, point), "rmse": metrics.rmse(outcome, point)}
+    found = {
+        "mae": metrics.mae(outcome, point),
+        "rmse": metrics.rmse(outcome, point),
+        "bias": metrics.bias(outcome, point),
+        "correlation": metrics.correlation(outcome, point),
+    }
     both = rows.filter(pl.col(NAIVE).is_not_null())
     if both.height:
         found["rmae"] = metrics.rmae(_column(both, OUTCOME), _column(both, spec.point_column), _column(both, NAIVE))
@@ -155,6 +160,7 @@ def _probability(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
         "log_score": metrics.log_score(event, probability),
         "event_rate": float(np.mean(event)),
         "mean_probability": float(np.mean(probability)),
+        "auc": metrics.auc(event, probability),
     }
     if "alert" in rows.columns:
         found["alert_rate"] = float(np.mean(_column(rows, "alert")))

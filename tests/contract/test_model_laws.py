@@ -125,6 +125,12 @@ class CrossesQuantiles(TemplateModel):
         return _edited(super().predict(data, as_of=as_of), **{low: pl.col(high), high: pl.col(low)})
 
 
+class TrustsBytes(TemplateModel):
+    @classmethod
+    def load(cls, directory):
+        return cls(artifacts.load_json(directory, "params"))
+
+
 class HasTwentyFourHours(TemplateModel):
     def predict(self, data, *, as_of):
         once = data.target.unique(["hub", "delivery_date", "local_hour"], maintain_order=True)
@@ -174,6 +180,7 @@ BROKEN = {
     laws.future_cannot_answer: (PeeksInPredict,),
     laws.chunks_equal_whole: (LooksAtNeighbours,),
     laws.round_trip: (LosesState,),
+    laws.one_bit_is_refused: (TrustsBytes,),
     laws.answer_follows_contract: (AnswersInfinity,),
     laws.quantiles_sorted: (CrossesQuantiles,),
     laws.clock_changes: (HasTwentyFourHours,),

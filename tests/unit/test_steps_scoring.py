@@ -65,12 +65,19 @@ def test_distribution_metrics_by_hand() -> None:
     rows = scoring.with_outcomes(_spec(Kind.DISTRIBUTION), forecasts, _outcomes([12.0, 20.0, 40.0]))
     found = scoring.day_metrics(_spec(Kind.DISTRIBUTION), rows)
     assert found["mae"] == pytest.approx((2 + 0 + 10) / 3)
+    assert found["bias"] == pytest.approx((-2 + 0 - 10) / 3)
+    assert found["correlation"] == pytest.approx(np.corrcoef([12.0, 20.0, 40.0], [10.0, 20.0, 30.0])[0, 1])
     assert found["rmae"] == pytest.approx(12 / (2 + 10 + 30))
     assert found["coverage_90"] == pytest.approx(2 / 3)
     assert found["width_90"] == pytest.approx((15 + 25 + 35) / 3)
     covered = scoring.covered(_spec(Kind.DISTRIBUTION), rows)
     assert covered is not None
     assert covered.tolist() == [True, True, False]
+
+
+def test_a_flat_day_has_no_correlation() -> None:
+    rows = scoring.with_outcomes(_forecasts(q05=[0.0, 0.0], q50=[10.0, 11.0], q95=[15.0, 25.0]), _outcomes([12.0, 12.0]))
+    assert "correlation" not in scoring.day_metrics(_spec(Kind.DISTRIBUTION), rows)
 
 
 def test_probability_metrics_and_event_by_hand() -> None:
@@ -81,6 +88,7 @@ def test_probability_metrics_and_event_by_hand() -> None:
     assert found["brier"] == pytest.approx(0.125)
     assert found["event_rate"] == 0.5
     assert found["alert_rate"] == 0.5
+    assert found["auc"] == 1.0
     assert scoring.row_losses(spec, rows, "brier").tolist() == [0.25, 0.0]
 
 

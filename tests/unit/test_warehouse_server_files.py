@@ -35,7 +35,7 @@ def test_passwords_are_random_kept_and_private(tmp_path: Path) -> None:
     first = credentials(paths)
     assert credentials(paths) == first
     assert stat.S_IMODE(paths.credentials.stat().st_mode) == 0o600
-    assert len(set(first.values())) == 5
+    assert len(set(first.values())) == 6
     assert min(map(len, first.values())) >= 32
     assert credentials(ServerPaths.below(tmp_path / "other")) != first
 
@@ -44,7 +44,7 @@ def test_missing_passwords_are_named_and_made_by_the_next_start(tmp_path: Path) 
     paths = ServerPaths.below(tmp_path)
     credentials(paths)
     paths.credentials.write_text('{"admin": "x", "pipeline": "y"}', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"lacks the password of \['analyst', 'yardstick', 'steward'\]; restart the server"):
+    with pytest.raises(ValueError, match=r"lacks the password of \['analyst', 'yardstick', 'steward', 'shadow'\]; restart the server"):
         credentials(paths)
     write_configuration(paths, 4711)
     assert {k: v for k, v in credentials(paths).items() if k in {"admin", "pipeline"}} == {"admin": "x", "pipeline": "y"}

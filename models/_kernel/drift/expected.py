@@ -1,7 +1,8 @@
 """What a day should look like: a ridge regression of its hours on the days before it, the calendar and other features.
 
 Works on a variance-stabilised scale, asinh((x - median) / spread) (Uniejewski, Weron & Ziel 2018), so that spikes do not rule
-the fit. Residuals behind covariance and thresholds are out of sample: each block of days is foretold by a fit on the others.
+the fit. Residuals behind covariance and thresholds are out of sample and forward in time, as the monitor is used: each block of days is
+foretold by a fit on the days before it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from models._kernel.drift.panel import DayPanel
 
 Array = npt.NDArray[np.float64]
 LAGS = (1, 2, 7)
-FOLDS = 5
+BLOCKS = 7
+FIRST_BLOCKS = 2  # behind the first fit; their own days have no residual
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 
 
@@ -87,7 +89,8 @@ class Expectation:
         scale: transform of the feature.
         centre, weights, intercept: the regression on standardised predictors.
         precision: inverse covariance of out-of-sample residuals, shape (m, m), shrunk (Ledoit & Wolf 2004).
-        residuals: out-of-sample residual of every day of the fit, shape (n, m); NaN where it could not be foretold.
+        residuals: out-of-sample residuals of the days of the fit, shape (n, m); NaN for the first ones and for days that
+            could not be foretold.
     """
 
     scale: Scale
@@ -117,11 +120,12 @@ def fit_expectation(panel: DayPanel, others: Sequence[Array]) -> Expectation:
     if usable.sum() < 60:
         raise ValueError(f"{int(usable.sum())} days can be foretold; at least 60 are needed: give a longer history")
     rows = np.flatnonzero(usable)
-    residuals = np.full_like(y, np.nan)
-    for block in np.array_split(rows, FOLDS):
-        centre, width, weights, intercept = _ridge(x[np.setdiff1d(rows, block)], y[np.setdiff1d(rows, block)])
+    residuals, blocks = np.full_like(y, np.nan), np.array_split(rows, BLOCKS)
+    for number in range(FIRST_BLOCKS, BLOCKS):
+        past, block = np.concatenate(blocks[:number]), blocks[number]
+        centre, width, weights, intercept = _ridge(x[past], y[past])
         residuals[block] = y[block] - ((x[block] - centre) / width @ weights + intercept)
-    known = residuals[rows]
+    known = residuals[np.concatenate(blocks[FIRST_BLOCKS:])]
     covariance = ledoit_wolf(known)[0] + np.eye(known.shape[1]) * max(1e-9, 1e-4 * float(known.var()))
     return Expectation(
         scale, *_ridge(x[rows], y[rows]), precision=np.asarray(np.linalg.inv(covariance), dtype=np.float64), residuals=residuals

@@ -59,7 +59,7 @@ class MonitorOptions:
     """Settings of a monitor.
 
     Attributes:
-        budget: false alarms per quarter that nine of ten clean quarters must not exceed.
+        budget: false alarms per quarter that nineteen of twenty clean quarters must not exceed.
         season_days: half width of the season around a day of the year.
         window_days: days of the windows whose distribution is compared with the season.
         seed: seed of the bootstrap.
@@ -147,14 +147,16 @@ def fit_monitor(history: DayPanel, others: Sequence[Array] = (), options: Monito
     season, reference = _season(history, chosen.season_days)
     pool = history.values[season]
     mean, sigma = float(pool.mean()), float(pool.std())
-    faults, rows = hypotheses(sigma, mean), np.flatnonzero(season)
-    expected = expectation.scale.forward(history.values) - expectation.residuals  # each day as the other days foretell it
+    faults = hypotheses(sigma, mean)
+    rows = np.flatnonzero(season & np.isfinite(expectation.residuals).all(axis=1))  # days that were foretold
+    expected = expectation.scale.forward(history.values) - expectation.residuals  # each day as the days before foretell it
     clean = _ahead(history, expected, expectation, faults, rows)
     bins = binned(history.values, season)
     other_years = against_other_years(bins.counts, history.year, season)[rows]
     clean |= distances(trailing(bins.counts, chosen.window_days)[rows], other_years, bins.width)
     plain = {"unit": float(np.log(UNIT_FACTOR)), "stuck": 0.5, "repeat": 0.5}
-    fixed = {n: v if float(np.mean(np.nan_to_num(clean[n]) > v)) <= NEVER else float("inf") for n, v in plain.items()}
+    always = _ahead(history, expected, expectation, (), np.flatnonzero(history.known))  # rare things need all the days there are
+    fixed = {n: v if float(np.mean(np.nan_to_num(always[n]) > v)) <= NEVER else float("inf") for n, v in plain.items()}
     rated = {name: values for name, values in clean.items() if name not in fixed}
     thresholds = fixed | calibrate(rated, shares=SHARES, budget=chosen.budget, seed=chosen.seed)
     thresholds |= {name: max(thresholds[name], LEAST_EVIDENCE) for name in LIKELIHOOD}

@@ -1,7 +1,7 @@
 """Thresholds at a declared rate of false alarms, from clean history, for all detectors of a feature together.
 
 Clean daily statistics are resampled in blocks (Politis & Romano 1994) into quarters; a common tail share for all detectors is
-lowered until nine of ten quarters hold no more alarms than the budget. Alarms a week apart or less are one. What history has no
+lowered until nineteen of twenty quarters hold no more alarms than the budget. Alarms a week apart or less are one. What history has no
 quantile for (the share is smaller than one in its days) is extrapolated by the exponential tail of the largest values.
 """
 
@@ -19,7 +19,7 @@ QUARTER_DAYS = 91
 MEAN_BLOCK_DAYS = 7.0
 MERGE_DAYS = 7
 DRAWS = 200
-CONFIDENCE = 0.9
+CONFIDENCE = 0.95
 TAIL = 0.05  # share of the largest values behind the tail's slope
 
 
@@ -51,7 +51,7 @@ def calibrate(statistics: Mapping[str, Array], *, shares: Mapping[str, float], b
     Args:
         statistics: detector -> its value on each clean day, in time order; infinite or NaN where it says nothing.
         shares: detector -> its tail share in terms of the common one; 1 where absent.
-        budget: alarms per quarter that nine of ten clean quarters must not exceed, all detectors of the feature together.
+        budget: alarms per quarter that nineteen of twenty clean quarters must not exceed, all detectors of the feature together.
         seed: seed of the bootstrap.
 
     Raises:
