@@ -29,4 +29,4 @@ create table if not exists curated.price_prediction
 engine = MergeTree
 partition by (market, hub, delivery_date)
 order by (market, hub, product, delivery_ts, as_of)
-comment 'Boosted quantiles of the next intervals\' prices relative to the last known price, one model per horizon, calibrated online.';
+comment 'Quantiles of the next intervals\' prices relative to the last known price, one boosted set per horizon, calibrated online.';

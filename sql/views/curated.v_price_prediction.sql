@@ -46,4 +46,4 @@ where (c.market, c.hub, c.delivery_date, c.run_id) in (select market, hub, deliv
     and c.market not in (select target from hidden where scope = 'market')
     and c.run_id not in (select target from hidden where scope = 'run')
     and not exists (select 1 from hidden where scope = 'all' or target = '*')
-comment 'Published rows of curated.price_prediction: Boosted quantiles of the next intervals\' prices relative to the last known price, one model per horizon, calibrated online.';
+comment 'Published rows of curated.price_prediction: Quantiles of the next intervals\' prices relative to the last known price, one boosted set per horizon, calibrated online.';
