@@ -61,11 +61,9 @@ def window_of(data: DataSet, spec: DataSetSpec, model: ModelSpec, start: date | 
             f"{data.name}: {len(history)} priced days before the window that begins {first}; {model.name} needs {model.min_history_days}"
             " (later data or a shorter window would do)"
         )
-    everything = data.frame["delivery_date"].unique().to_list()
-
     def folds_of(begin: date, last: date, refit_days: int) -> tuple[Fold, ...]:
         return walk_forward(
-            everything,
+            priced.to_list(),
             gate=data.selection.market.gate,
             first_test=begin,
             last_test=last,
