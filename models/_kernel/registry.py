@@ -86,7 +86,7 @@ def report_hook(name: str) -> ModuleType | None:
 
 
 def params_of(name: str, profile: str = "full") -> dict[str, Any]:
-    """Parameters of config/models/<name>.yaml: `common`, then the profile's own, merged key by key; `assets` holds files of config/assets.
+    """Parameters of config/models/<name>.yaml: `common`, then the profile's own merged key by key, and the `assets` it names.
 
     Args:
         name: model.

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from config.markets import resolve_market
-from models._kernel.spec import Kind, ModelSpec
+from models._kernel.spec import Decision, Kind, ModelSpec
 from pipeline_tasks.contracts import FEATURE_TABLES
 from pipeline_tasks.contracts.columns import number
 from pipeline_tasks.contracts.ops import CHECK_RESULTS, LOADS, MODEL_METRICS, SCORECARD, STYLISED_FACTS, TRAINING_RUNS
@@ -143,6 +143,19 @@ def test_probability_models_have_a_page_too(tmp_path: Path) -> None:
     model = ModelData(spec, _forecasts("HUB_NORTH", degraded=False), spec.drivers.empty(), MODEL_METRICS.empty(), TRAINING_RUNS.empty())
     render(_site(degraded=False, models=[model]), tmp_path)
     assert "Probability by interval" in (tmp_path / "spike_risk.html").read_text(encoding="utf-8")
+
+
+def test_decision_models_show_forecast_position_and_summary(tmp_path: Path) -> None:
+    spec = replace(_spec(), name="imbalance", kind=Kind.DECISION, decision=Decision("imbalance", "hedge_share", "share of load"),
+                   output=(*_spec().output, number("hedge_share", "Hedge.")))  # fmt: skip
+    forecasts = _forecasts("HUB_NORTH", degraded=False).with_columns(hedge_share=pl.lit(0.0321))
+    model = ModelData(spec, forecasts, spec.drivers.empty(), MODEL_METRICS.empty(), TRAINING_RUNS.empty())
+    render(_site(degraded=False, models=[model]), tmp_path)
+    page, index = ((tmp_path / name).read_text(encoding="utf-8") for name in ("imbalance.html", "index.html"))
+    assert "Forecast, previous vintages and outcome" in page
+    assert "Position by interval" in page
+    assert "Decisions of this run" in index
+    assert "0.0321" in index
 
 
 def test_lineage_names_every_hash(tmp_path: Path) -> None:
