@@ -117,7 +117,7 @@ def _published(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, champion:
         "challenger": challenger.version,
     }
     rows = warehouse.query(
-        f"select delivery_date, any(run_id) as run_id, any(data_version) as inputs from {spec.curated.full_name}"
+        f"select delivery_date, any(run_id) as run, any(data_version) as inputs from {spec.curated.full_name}"
         " where market = {market:String} and hub in {hubs:Array(String)} and delivery_date between {first:Date32} and {last:Date32}"
         " and model_version = {champion:String} and delivery_date not in ("
         "   select delivery_date from ops.shadow_days where model = {model:String} and market = {selection:String}"
@@ -128,5 +128,5 @@ def _published(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, champion:
     return {
         r["delivery_date"]: r["inputs"]
         for r in rows.iter_rows(named=True)
-        if r["run_id"] == ctx.on(r["delivery_date"]).run_id and ctx.on(r["delivery_date"]).as_of >= challenger.cutoff
+        if r["run"] == ctx.on(r["delivery_date"]).run_id and ctx.on(r["delivery_date"]).as_of >= challenger.cutoff
     }

@@ -16,13 +16,16 @@ from models._kernel.synthetic import SyntheticMarket, day_ahead_features
 from pipeline_tasks.contracts.features import DAY_AHEAD
 from pipeline_tasks.contracts.watch import SHADOW_DAYS
 from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.infer import Made
+from pipeline_tasks.steps.scoring import row_losses, with_outcomes
 from pipeline_tasks.tracking import promotion
 from pipeline_tasks.tracking.promotion import PromotionRefusedError
 from pipeline_tasks.tracking.registry import VersionRef
 from pipeline_tasks.warehouse import Warehouse, connect
 from pipeline_tasks.warehouse.ddl import create_table_sql
 from pipeline_tasks.warehouse.shadow import replace_shadow
-from pipeline_tasks.watch import drift, parity, schemas, served
+from pipeline_tasks.watch import drift, parity, schemas, served, verdicts
+from pipeline_tasks.watch import shadow as shadow_runs
 
 DENIED = r"ACCESS_DENIED|Not enough privileges"
 SPEC = spec_of("curve_dist")
@@ -131,6 +134,41 @@ def test_served_values_are_compared_with_the_table_as_it_is_later(warehouse: War
     assert "load_forecast_mw" in changed.example
     with pytest.raises(PromotionRefusedError, match="load_forecast_mw"):
         promotion._check_parity(warehouse, REF)
+
+
+def _serve_as(version: str, level: float, inputs: str = "d") -> pl.DataFrame:
+    return _answer(level).with_columns(pl.lit(version).alias("model_version"), pl.lit(inputs).alias("data_version"))
+
+
+@pytest.mark.parametrize(("inputs", "equal"), [("d", 1), ("other", 0)])
+def test_a_shadow_run_answers_published_dates_once_and_proves_its_inputs(
+    warehouse: Warehouse, features: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, inputs: str, equal: int
+) -> None:
+    """The champion published LAST; the challenger answers it as the role `shadow`; the verdict pairs their losses."""
+    pair = (REF, replace(REF, version="2"))
+    warehouse.insert(SPEC.curated, _serve_as("1", 50.0))
+    made = Made(_serve_as("2", 40.0, inputs), SPEC.drivers.empty(), pl.DataFrame(), 0.5)
+    monkeypatch.setattr("pipeline_tasks.steps.infer.forecast", lambda _w, runs, _s, _r: {run.run_id: made for run in runs})
+    monkeypatch.setattr("pipeline_tasks.watch.shadow.rivals", lambda *_: pair)
+    monkeypatch.setattr("pipeline_tasks.watch.verdicts.rivals", lambda *_: pair)
+    monkeypatch.setattr("pipeline_tasks.tracking.champion", lambda *_: REF)
+    later = CTX.on(LAST + timedelta(days=1))
+    try:
+        found = shadow_runs.run_shadow(later, "curve_dist")
+        assert (found["days"], found["inputs_equal"], found["challenger"]) == (1, equal, "2")
+        assert shadow_runs.run_shadow(later, "curve_dist")["days"] == 1 - equal  # a date with other inputs is tried again
+        after = CTX.on(LAST + timedelta(days=3))
+        promotion_row, demotion_row = verdicts.judge_model(warehouse, after, "curve_dist")
+        assert (promotion_row["days"], promotion_row["verdict"]) == ((1, "wait") if equal else (0, "blocked"))
+        assert promotion_row["inputs_equal_share"] == equal
+        assert (demotion_row["question"], demotion_row["verdict"], demotion_row["days"]) == ("demotion", "wait", 1)
+        if equal:
+            crps = row_losses(SPEC, with_outcomes(_serve_as("2", 40.0), features), "crps").mean()
+            assert promotion_row["rival_loss"] == pytest.approx(crps)
+        assert warehouse.scalar("select count() from curated.v_curve_dist where market = 'epf_fr'") == 0
+    finally:
+        for table in (SPEC.curated.full_name, SPEC.shadow.full_name, "ops.shadow_days", "ops.shadow_verdicts"):
+            warehouse.command(f"alter table {table} delete where market = 'epf_fr' settings mutations_sync = 1")
 
 
 def test_nothing_served_is_no_parity(warehouse: Warehouse, features: pl.DataFrame) -> None:

@@ -16,7 +16,7 @@ from models._kernel.spec import Decision, Kind, ModelSpec
 from pipeline_tasks.contracts import FEATURE_TABLES
 from pipeline_tasks.contracts.columns import number
 from pipeline_tasks.contracts.ops import CHECK_RESULTS, LOADS, MODEL_METRICS, SCORECARD, STYLISED_FACTS, TRAINING_RUNS
-from pipeline_tasks.reports.collect import ModelData, SiteData
+from pipeline_tasks.reports.collect import ModelData, SiteData, WatchData
 from pipeline_tasks.reports.site import render
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -164,6 +164,25 @@ def test_lineage_names_every_hash(tmp_path: Path) -> None:
     assert "aaaaaaaaaaaa…" in text
     assert "bbbbbbbbbbbb…" in text
     assert "cccccccccccc…" in text
+
+
+def test_severe_drift_comes_first_on_the_quality_page_and_verdicts_have_a_page(tmp_path: Path) -> None:
+    common = {"hub": "HUB_NORTH", "delivery_date": DAY, "statistic": 6.9, "threshold": 3.4, "reference": "season", "reference_days": 300}
+    drift = pl.DataFrame(
+        [
+            {**common, "feature": "wind_forecast_mw", "detector": "unit", "alarm": True, "severity": "severe"},
+            {**common, "feature": "load_forecast_mw", "detector": "ks", "alarm": True, "severity": "watch"},
+            {**common, "feature": "load_forecast_mw", "detector": "psi", "alarm": False, "severity": "ok"},
+        ]
+    )
+    verdicts = pl.DataFrame({"model": ["curve_dist"], "question": ["promotion"], "verdict": ["wait"], "reason": ["12 of 30 days"]})
+    watch = WatchData(drift=drift, verdicts=verdicts.with_columns(days=12, e_value=2.5))
+    render(replace(_site(degraded=False), watch=watch), tmp_path)
+    quality = (tmp_path / "quality.html").read_text(encoding="utf-8")
+    assert quality.index("Data faults") < quality.index("Loads")
+    assert "2 series watched, 2 alarms, 1 of them severe." in quality
+    assert "psi" not in quality
+    assert "12 of 30 days" in (tmp_path / "watch.html").read_text(encoding="utf-8")
 
 
 def test_stylised_facts_bring_a_page_that_every_page_links(tmp_path: Path) -> None:
