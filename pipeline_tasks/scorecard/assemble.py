@@ -57,6 +57,7 @@ def window_of(data: DataSet, spec: DataSetSpec, model: ModelSpec, start: date | 
             f"{data.name}: {len(history)} priced days before the window that begins {first}; {model.name} needs {model.min_history_days}"
             " (later data or a shorter window would do)"
         )
+
     def folds_of(begin: date, last: date, refit_days: int) -> tuple[Fold, ...]:
         return walk_forward(
             priced.to_list(),
