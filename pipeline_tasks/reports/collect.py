@@ -105,7 +105,7 @@ def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: da
 def _model_data(warehouse: Warehouse, spec: ModelSpec, window: dict[str, object]) -> ModelData:
     bound = {**window, "model": spec.name}
     rows = warehouse.query(queries.forecasts(f"curated.v_{spec.curated.name}"), window)
-    shown = rows.filter(pl.col("horizon_min") == pl.col("horizon_min").max()) if spec.intraday else rows
+    shown = rows.filter(pl.col("horizon_min") == pl.col("horizon_min").max()) if spec.intraday and rows.height else rows
     newest = {**window, "last": shown.get_column("delivery_date").max() if shown.height else window["last"]}
     return ModelData(
         spec=spec,
