@@ -209,10 +209,11 @@ def runs_of(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: Version
 
 
 def _published_runs(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, days: Sequence[date]) -> set[str]:
-    """Runs that published all hubs of the selection."""
+    """Runs that made what is published last, for all hubs of the selection."""
     found = warehouse.query(
-        "select run_id from ops.publications where table_name = {table:String} and market = {market:String}"
+        "select run_id from (select run_id, hub from ops.publications where table_name = {table:String} and market = {market:String}"
         " and hub in {hubs:Array(String)} and delivery_date between {first:Date32} and {last:Date32}"
+        " order by at_ts desc, publication_id desc limit 1 by hub, delivery_date)"
         " group by run_id having uniqExact(hub) = {n:UInt32}",
         {
             "table": spec.curated.full_name,

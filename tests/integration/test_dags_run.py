@@ -124,21 +124,6 @@ def test_first_night_publishes_the_decisions_made_by_then(first: dict[str, Any])
         assert drivers == (gate, 0)
 
 
-def test_an_intraday_run_adds_the_decisions_since(first: dict[str, Any]) -> None:
-    instant = RunContext("twin", MARKET, DAY).as_of + timedelta(hours=13)  # 01:00 of the next day
-    run = run_intraday(source="twin", market=MARKET, instant=instant)
-    assert run["status"] == "OK", run["status_reason"]
-    assert {p["delivery_date"] for p in run["publications"]} == {"2026-06-14", DAY.isoformat()}
-    for model in INTERVALS:
-        last, n = _query(f"select max(as_of), count() from curated.v_{model} where delivery_date = '2026-06-14' and horizon_min = 60").row(
-            0
-        )
-        assert (last, n) == (instant - timedelta(hours=3, minutes=5), 288)
-        assert _query(f"select max(as_of) from curated.v_{model}").item() == instant
-    rows = run_replay(source="twin", market=MARKET, start=date(2026, 6, 14), end=date(2026, 6, 14))
-    assert all(row["identical"] for row in rows), rows
-
-
 def test_published_days_are_scored_and_the_report_day_is_not(first: dict[str, Any]) -> None:
     rows = _query(
         "select model, min(delivery_date) as a, max(delivery_date) as b, countIf(not isFinite(value)) as bad from ops.model_metrics group by model"
@@ -282,3 +267,18 @@ def test_every_figure_of_the_report_index_is_in_the_warehouse(first: dict[str, A
         _query("select count() as n from quarantine.quantities").item(0, 0)
     )
     assert f"<b>{quarantined:,}</b><span>rows in quarantine" in text
+
+
+def test_an_intraday_run_adds_the_decisions_since(first: dict[str, Any]) -> None:
+    instant = RunContext("twin", MARKET, DAY).as_of + timedelta(hours=13)  # 01:00 of the next day
+    run = run_intraday(source="twin", market=MARKET, instant=instant)
+    assert run["status"] == "OK", run["status_reason"]
+    assert {p["delivery_date"] for p in run["publications"]} == {"2026-06-14", DAY.isoformat()}
+    for model in INTERVALS:
+        last, n = _query(f"select max(as_of), count() from curated.v_{model} where delivery_date = '2026-06-14' and horizon_min = 60").row(
+            0
+        )
+        assert (last, n) == (instant - timedelta(hours=2, minutes=5), 288)
+        assert _query(f"select max(as_of) from curated.v_{model}").item() == instant
+    rows = run_replay(source="twin", market=MARKET, start=date(2026, 6, 14), end=date(2026, 6, 14))
+    assert all(row["identical"] for row in rows), rows

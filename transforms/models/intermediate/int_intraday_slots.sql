@@ -34,6 +34,8 @@ hubs as (
         hub,
         any(prices.product) as product,
         argMax(prices.resolution_min, prices.delivery_ts) as resolution_min,
+        min(prices.resolution_min) as finest_min,
+        argMin(prices.delivery_date, (prices.resolution_min, prices.delivery_ts)) as finest_from_date,
         any(prices.longest_horizon_min) as longest_horizon_min,
         min(prices.delivery_ts) as first_ts,
         max(prices.delivery_ts) as last_ts
@@ -100,11 +102,15 @@ priced_slots as (
         grid.market as market,
         grid.hub as hub,
         grid.delivery_date as delivery_date,
-        grid.local_minute as local_minute,
+        grid.local_minute as slot_minute,
         prices.price_ccy_per_mwh as price_ccy_per_mwh,
-        prices.known_ts as known_ts
+        prices.known_ts as known_ts,
+        grid.resolution_min > hubs.finest_min and grid.delivery_date >= hubs.finest_from_date - 8 as is_cut,
+        -- in the week before a hub's intervals became finer, each price holds in the finer intervals it covers
+        slot_minute + arrayJoin(range(0, toUInt32(if(is_cut, grid.resolution_min, 1)), toUInt32(hubs.finest_min))) as local_minute
     from grid
     inner join prices on grid.market = prices.market and grid.hub = prices.hub and grid.delivery_ts = prices.delivery_ts
+    inner join hubs on grid.market = hubs.market and grid.hub = hubs.hub
     where not grid.is_repeated
 ),
 
