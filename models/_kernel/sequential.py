@@ -1,6 +1,6 @@
 """Anytime-valid comparison of two forecasters: the answer stays valid however often and whenever somebody looks.
 
-Daily losses a and b give d = (a - b) / (a + b), free of units, and cut at `BOUND` on both sides: no single day counts for more
+Daily losses a and b give d = (a - b) / (|a| + |b|), free of units, and cut at `BOUND` on both sides: no single day counts for more
 than a rival with three fifths of the loss, so that one wild day decides nothing and bets can be high enough to find small effects.
 Under the null that b is no better, E[d | past] <= 0, the wealth prod(1 + w_t d_t) of a gambler who bets a share w_t fixed before
 day t is a non-negative supermartingale (an e-process: Waudby-Smith & Ramdas 2024, "Estimating means of bounded random variables by
@@ -25,15 +25,17 @@ DRAWS = 400
 
 
 def relative_difference(champion: npt.ArrayLike, rival: npt.ArrayLike) -> Array:
-    """(champion - rival) / (champion + rival) of daily losses within +-`BOUND`; positive where the rival loses less, 0 where both are 0.
+    """(champion - rival) / (|champion| + |rival|) of daily losses within +-`BOUND`; positive where the rival loses less, 0 where both are 0.
+
+    A loss may be negative: the cost of a decision is where it earns.
 
     Raises:
-        ValueError: losses of different length, negative ones, or ones that are not finite.
+        ValueError: losses of different length, or ones that are not finite.
     """
     a, b = (np.asarray(v, dtype=np.float64).reshape(-1) for v in (champion, rival))
-    if a.shape != b.shape or not np.all(np.isfinite(a)) or not np.all(np.isfinite(b)) or np.any(a < 0) or np.any(b < 0):
-        raise ValueError(f"daily losses must be finite, not negative and paired; got {a.size} and {b.size} days")
-    total = a + b
+    if a.shape != b.shape or not np.all(np.isfinite(a)) or not np.all(np.isfinite(b)):
+        raise ValueError(f"daily losses must be finite and paired; got {a.size} and {b.size} days")
+    total = np.abs(a) + np.abs(b)
     relative = np.where(total > 0, (a - b) / np.where(total > 0, total, 1.0), 0.0)
     return np.asarray(np.clip(relative, -BOUND, BOUND))
 
