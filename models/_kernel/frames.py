@@ -44,8 +44,11 @@ def in_key_order(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.sort([c for c in KEY if c in frame.columns], maintain_order=True)
 
 
-def outcomes_known(rows: pl.DataFrame, instant: datetime | None) -> pl.DataFrame:
-    """The rows with every outcome that was not known at `instant`, and the instant it became known, as null; None hides them all."""
+def outcomes_known(rows: pl.DataFrame, instant: datetime | pl.Expr | None) -> pl.DataFrame:
+    """The rows with every outcome that was not known at `instant`, and the instant it became known, as null.
+
+    `pl.col("as_of")` gives each row what its own decision knew; None hides all outcomes.
+    """
     hidden = []
     for known, values in OUTCOMES.items():
         if known in rows.columns:

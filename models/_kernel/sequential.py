@@ -25,7 +25,7 @@ DRAWS = 400
 
 
 def relative_difference(champion: npt.ArrayLike, rival: npt.ArrayLike) -> Array:
-    """(champion - rival) / (|champion| + |rival|) of daily losses within +-`BOUND`; positive where the rival loses less, 0 where both are 0.
+    """(champion - rival) / (|champion| + |rival|) of daily losses within +-`BOUND`: positive where the rival loses less.
 
     A loss may be negative: the cost of a decision is where it earns.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from models._kernel.frames import outcomes_known
 from models._kernel.protocol import Contributions, Features
 from models._kernel.registry import spec_of
 from models._kernel.spec import ModelSpec
@@ -157,7 +158,8 @@ def _answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[
 
 
 def _intraday_answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext]) -> Iterator[tuple[RunContext, _Told]]:
-    data = features_of(spec, rows, [run.delivery_date for run in runs])
+    split = features_of(spec, rows, [run.delivery_date for run in runs])
+    data = Features(split.history, outcomes_known(split.target, pl.col("as_of")))
     given, began = served.snapshot(data.target), time.perf_counter()
     with one_blas_thread():
         whole = fitted.predict(data, as_of=runs[-1].as_of).frame

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from config.markets import MarketSelection
+from models._kernel.frames import outcomes_known
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.contracts import Table
 from pipeline_tasks.contracts.watch import PARITY
@@ -125,12 +126,6 @@ def _example(joined: pl.DataFrame, bad: pl.DataFrame) -> str:
     return ""
 
 
-def as_decided(rows: pl.DataFrame) -> pl.DataFrame:
-    """Feature rows as known at their own decision time: an outcome published later is null."""
-    late = (pl.col("price_known_ts") > pl.col("as_of")).fill_null(value=False)
-    return rows.with_columns(pl.when(late).then(None).otherwise(pl.col(n)).alias(n) for n in ("price_ccy_per_mwh", "price_known_ts"))
-
-
 def check(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelection, *, first: date, last: date) -> Parity:
     """Parity of everything a model was served for delivery dates first..last, against the feature table as it is now."""
     from pipeline_tasks.warehouse.read import read_features
@@ -141,7 +136,7 @@ def check(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelection, *, 
     rows = read_features(
         warehouse, spec.inputs, market=selection.market.key, hubs=selection.hubs, start_date=first, end_date=last, as_of=None
     )
-    return compare(served, as_decided(rows), spec.inputs)
+    return compare(served, outcomes_known(rows, pl.col("as_of")), spec.inputs)
 
 
 def check_recent(warehouse: Warehouse, model: str, market: str) -> Parity:

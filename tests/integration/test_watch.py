@@ -11,6 +11,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from config.markets import resolve_market
+from models._kernel.frames import outcomes_known
 from models._kernel.registry import spec_of
 from models._kernel.synthetic import SyntheticMarket, day_ahead_features
 from pipeline_tasks.contracts.features import DAY_AHEAD
@@ -111,7 +112,7 @@ def test_a_challenger_writes_its_shadow_and_writing_again_changes_nothing(wareho
 
 
 def _serve(warehouse: Warehouse, rows: pl.DataFrame) -> None:
-    day = parity.as_decided(rows).filter(pl.col("delivery_date") > LAST - timedelta(days=9))
+    day = outcomes_known(rows, pl.col("as_of")).filter(pl.col("delivery_date") > LAST - timedelta(days=9))
     served.keep(warehouse, SPEC, "1", [(CTX, served.snapshot(day))])
 
 

@@ -9,14 +9,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models._kernel.frames import outcomes_known
 from models._kernel.synthetic import SyntheticMarket, day_ahead_features
 from pipeline_tasks.contracts.features import DAY_AHEAD
-from pipeline_tasks.watch.parity import as_decided, compare
+from pipeline_tasks.watch.parity import compare
 from pipeline_tasks.watch.schemas import changes
 from pipeline_tasks.watch.served import snapshot
 
 ROWS = day_ahead_features(SyntheticMarket(date(2020, 3, 20), date(2020, 4, 5))).select(DAY_AHEAD.column_names)  # a 23-hour day inside
-SERVED = as_decided(ROWS)
+SERVED = outcomes_known(ROWS, pl.col("as_of"))
 LOAD = "load_forecast_mw"
 
 
