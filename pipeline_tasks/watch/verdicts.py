@@ -107,8 +107,10 @@ def _means(champion: Array, rival: Array) -> tuple[float | None, float | None]:
 
 
 def daily_losses(spec: ModelSpec, forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Mean loss per delivery date of rows whose outcome is known: delivery_date, loss."""
+    """Mean loss per delivery date of rows whose outcome is known: delivery_date, loss; no row where none is known."""
     scored = with_outcomes(spec, forecasts, outcomes)
+    if scored.is_empty():
+        return pl.DataFrame(schema={"delivery_date": pl.Date, "loss": pl.Float64})
     losses = pl.Series("loss", row_losses(spec, scored, yardstick_of(spec.name).gate_metric))
     return scored.select("delivery_date", losses).group_by("delivery_date").agg(pl.col("loss").mean()).sort("delivery_date")
 
@@ -162,6 +164,8 @@ def paired_with_baseline(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec,
     rows = known_rows(warehouse, spec, ctx.selection, start=start, end=ctx.delivery_date, as_of=ctx.as_of)
     history = rows.filter(pl.col("delivery_date") < first)
     scored = with_outcomes(spec, forecasts, rows.filter(pl.col("delivery_date") >= first)).filter(pl.col(NAIVE).is_not_null()).sort(*ROW)
+    if scored.is_empty():
+        return np.empty(0), np.empty(0)
     metric = yardstick_of(spec.name).gate_metric
     own, base = row_losses(spec, scored, metric), baseline_losses(spec, scored, history, metric=metric)
     daily = scored.select("delivery_date").with_columns(pl.Series("own", own), pl.Series("base", base))

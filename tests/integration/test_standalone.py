@@ -11,23 +11,31 @@ import pytest
 from typer.testing import CliRunner
 
 from config.settings import get_settings
-from models._kernel.registry import model_names
-from models._kernel.synthetic import SyntheticMarket, day_ahead_features
+from models._kernel.registry import model_names, spec_of
+from models._kernel.samples import features_of
+from models._kernel.synthetic import SyntheticMarket
 from pipeline_tasks.cli import app
+from pipeline_tasks.contracts import Table
+from pipeline_tasks.contracts.features import DAY_AHEAD
 
 runner = CliRunner()
 
 
-@pytest.fixture(scope="module")
-def rows() -> pl.DataFrame:
+def rows_of(table: Table) -> pl.DataFrame:
     """Features of two synthetic hubs; the last day's target is not known."""
-    frame = day_ahead_features(SyntheticMarket(first=date(2025, 9, 1), last=date(2026, 4, 2)))
+    frame = features_of(table, SyntheticMarket(first=date(2025, 9, 1), last=date(2026, 4, 2)))
     last = frame["delivery_date"].max()
     unknown = pl.col("delivery_date") == last
     return frame.with_columns(
         pl.when(~unknown).then(pl.col("price_ccy_per_mwh")).alias("price_ccy_per_mwh"),
         pl.when(~unknown).then(pl.col("price_known_ts")).alias("price_known_ts"),
     )
+
+
+@pytest.fixture(scope="module")
+def rows() -> pl.DataFrame:
+    """Day-ahead features."""
+    return rows_of(DAY_AHEAD)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +56,8 @@ def _folder(path: Path, frame: pl.DataFrame, suffix: str) -> Path:
 
 @pytest.mark.parametrize("name", model_names())
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
-def test_train_then_infer_on_files(tmp_path: Path, rows: pl.DataFrame, name: str, suffix: str) -> None:
+def test_train_then_infer_on_files(tmp_path: Path, name: str, suffix: str) -> None:
+    rows = rows_of(spec_of(name).inputs)
     data = _folder(tmp_path / "data", rows, suffix)
     artifact = tmp_path / "artifact"
     trained = runner.invoke(app, ["train", name, "--data", str(data), "--output", str(artifact), "--json"])

@@ -16,7 +16,7 @@ import pytest
 
 from config.markets import resolve_market
 from pipeline_tasks.catalog import table_named
-from pipeline_tasks.contracts import TS_DTYPE
+from pipeline_tasks.contracts import FEATURE_TABLES, TS_DTYPE
 from pipeline_tasks.contracts.raw import PRICES, QUANTITIES
 from pipeline_tasks.steps.validate import GateBlocked, build_data_docs, validate
 from pipeline_tasks.warehouse import Warehouse
@@ -88,10 +88,11 @@ def forecasts(days: int = 60) -> pl.DataFrame:
 @pytest.fixture
 def market(warehouse: Warehouse) -> Iterator[Warehouse]:
     """A warehouse without rows of the test's market, before and after."""
-    warehouse.command(create_table_sql(FEATURES))
+    for table in FEATURE_TABLES:
+        warehouse.command(create_table_sql(table))
 
     def clear() -> None:
-        for table in ("raw.prices", "raw.quantities", FEATURES.full_name):
+        for table in ("raw.prices", "raw.quantities", *(t.full_name for t in FEATURE_TABLES)):
             warehouse.command(f"delete from {table} where market = '{MARKET}'")
 
     clear()

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from config.markets import resolve_market
 from models._kernel.frames import outcomes_known
 from models._kernel.registry import spec_of
-from models._kernel.synthetic import SyntheticMarket, day_ahead_features
+from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate
 from pipeline_tasks.contracts.features import DAY_AHEAD
 from pipeline_tasks.contracts.watch import SHADOW_DAYS
 from pipeline_tasks.steps.context import RunContext
@@ -61,7 +61,7 @@ def _answer(level: float = 50.0) -> pl.DataFrame:
     stamps = [datetime(2020, 4, 4, 22, tzinfo=UTC) + timedelta(hours=h) for h in range(24)]
     lineage = {
         "run_id": CTX.run_id, "model": "curve_dist", "model_version": "2", "artifact_sha": "a", "code_sha": "c", "data_version": "d",
-        "regime": "unknown", "status": "OK", "status_reason": "", "as_of": CTX.as_of, "market": "epf_fr", "hub": "FR", "product": "da",
+        "regime": "unknown", "status": "OK", "status_reason": "", "as_of": gate(LAST), "market": "epf_fr", "hub": "FR", "product": "da",
         "delivery_date": LAST,
     }  # fmt: skip
     rows = [{**lineage, "delivery_ts": t, **{c.name: level for c in SPEC.output}} for t in stamps]
@@ -164,7 +164,7 @@ def test_a_shadow_run_answers_published_dates_once_and_proves_its_inputs(
         assert promotion_row["inputs_equal_share"] == equal
         assert (demotion_row["question"], demotion_row["verdict"], demotion_row["days"]) == ("demotion", "wait", 1)
         if equal:
-            crps = row_losses(SPEC, with_outcomes(_serve_as("2", 40.0), features), "crps").mean()
+            crps = row_losses(SPEC, with_outcomes(SPEC, _serve_as("2", 40.0), features), "crps").mean()
             assert promotion_row["rival_loss"] == pytest.approx(crps)
         assert warehouse.scalar("select count() from curated.v_curve_dist where market = 'epf_fr'") == 0
     finally:

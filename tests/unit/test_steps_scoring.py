@@ -76,7 +76,9 @@ def test_distribution_metrics_by_hand() -> None:
 
 
 def test_a_flat_day_has_no_correlation() -> None:
-    rows = scoring.with_outcomes(_forecasts(q05=[0.0, 0.0], q50=[10.0, 11.0], q95=[15.0, 25.0]), _outcomes([12.0, 12.0]))
+    rows = scoring.with_outcomes(
+        _spec(Kind.DISTRIBUTION), _forecasts(q05=[0.0, 0.0], q50=[10.0, 11.0], q95=[15.0, 25.0]), _outcomes([12.0, 12.0])
+    )
     assert "correlation" not in scoring.day_metrics(_spec(Kind.DISTRIBUTION), rows)
 
 
@@ -130,7 +132,7 @@ def test_decisions_are_scored_by_their_cost() -> None:
     outcomes = _outcomes([30.0]).with_columns(
         load_deviation_share=pl.lit(None, pl.Float64), is_holiday=pl.lit(value=False), resolution_min=pl.lit(60, pl.Int64)
     )
-    rows = scoring.with_outcomes(forecasts, outcomes)
+    rows = scoring.with_outcomes(SPEC, forecasts, outcomes)
     found = scoring.day_metrics(SPEC, rows)
     energy = 82.0  # mean_load_mw x the first hour of weekday_shape, config/assets/portfolio.yaml
     saved = energy * 0.02 * (30.0 - 0.5)
