@@ -13,7 +13,7 @@ from models._kernel.drift.calendar import calendar_errors
 from models._kernel.drift.distance import binned, count_in, distances, trailing
 from models._kernel.drift.faults import FAULTS, Surroundings
 from models._kernel.drift.likelihood import volatility
-from models._kernel.drift.monitor import DETECTORS, Monitor, fit_monitor
+from models._kernel.drift.monitor import DETECTORS, TAIL_DAYS, Monitor, fit_monitor
 from models._kernel.drift.panel import DayPanel, day_panel, season_days
 from models._kernel.drift.thresholds import calibrate, episodes, upper_quantile
 from models._kernel.synthetic import ZONE, SyntheticMarket, day_ahead_features
@@ -190,3 +190,16 @@ def test_swapped_categories_leave_no_doubt(change: str) -> None:
         swapped = ~pl.col(change) if change == "is_holiday" else pl.col(change) % 7 + 1
         wrong = calendar_errors(rows.with_columns(swapped.alias(change)), time_zone=str(ZONE), holidays=holidays)[change]
     assert wrong == rows.height
+
+
+def test_a_day_is_foretold_on_the_scales_of_the_fit() -> None:
+    """The other feature stands elsewhere in the last weeks; measured on their own level it would foretell a day ten times too small."""
+    rng = np.random.default_rng(4)
+    n = 400
+    level = np.where(np.arange(n) < n - TAIL_DAYS - 20, rng.uniform(500.0, 1500.0, n), rng.uniform(9_000.0, 11_000.0, n))
+    other = level[:, None] * (1.0 + 0.01 * rng.standard_normal((n, 24)))
+    values = 0.05 * other + 0.2 * rng.standard_normal((n, 24))
+    panel = DayPanel(np.arange(17_000, 17_000 + n), values)
+    found = fit_monitor(panel.upto(n - 1), [other[:-1]]).check(panel, [other])
+    unit = next(f for f in found if f.detector == "unit")
+    assert unit.statistic < 0.3

@@ -31,8 +31,10 @@ class Scale:
 
     @classmethod
     def of(cls, values: Array) -> Scale:
-        """Median, and the interquartile range (else the standard deviation, else 1) as spread."""
+        """Median, and the interquartile range (else the standard deviation, else 1) as spread; 0 and 1 where nothing is known."""
         known = values[np.isfinite(values)]
+        if not known.size:
+            return cls(0.0, 1.0)
         low, mid, high = np.quantile(known, [0.25, 0.5, 0.75])
         spread = float(high - low) or float(known.std()) or 1.0
         return cls(float(mid), spread)
@@ -46,7 +48,7 @@ class Scale:
         return np.asarray(np.sinh(scaled) * self.spread + self.centre)
 
 
-def design(panel: DayPanel, scale: Scale, others: Sequence[Array]) -> Array:
+def design(panel: DayPanel, scale: Scale, others: Sequence[Array], beside: Sequence[Scale]) -> Array:
     """Predictors of every day, shape (n, p); NaN in rows that lack one.
 
     The hours of the days 1, 2 and 7 before, the mean of the last seven days, weekday, two harmonics of the year, and other
@@ -56,6 +58,7 @@ def design(panel: DayPanel, scale: Scale, others: Sequence[Array]) -> Array:
         panel: the feature.
         scale: its transform.
         others: further features on the same days, shape (n, width), NaN where unknown.
+        beside: their transforms: those of the fit, also where a few days are foretold.
     """
     y = scale.forward(panel.values)
     n, m = y.shape
@@ -67,11 +70,9 @@ def design(panel: DayPanel, scale: Scale, others: Sequence[Array]) -> Array:
     weekday = np.eye(7)[(panel.days + 3) % 7]
     angle = 2 * np.pi * panel.day_of_year[:, None] / 365.25 * np.arange(1, 3)
     parts = [*lags, week, weekday, np.sin(angle), np.cos(angle)]
-    for other in others:
-        known = other[np.isfinite(other)]
-        if known.size:
-            z = Scale.of(known).forward(other)
-            parts += [z, z - _shifted(z, 1)]
+    for other, own in zip(others, beside, strict=True):
+        z = own.forward(other)
+        parts += [z, z - _shifted(z, 1)]
     return np.column_stack(parts) if m else np.empty((n, 0))
 
 
@@ -87,6 +88,7 @@ class Expectation:
 
     Attributes:
         scale: transform of the feature.
+        beside: transforms of the other features, in their order.
         centre, weights, intercept: the regression on standardised predictors.
         precision: inverse covariance of out-of-sample residuals, shape (m, m), shrunk (Ledoit & Wolf 2004).
         residuals: out-of-sample residuals of the days of the fit, shape (n, m); NaN for the first ones and for days that
@@ -94,6 +96,7 @@ class Expectation:
     """
 
     scale: Scale
+    beside: tuple[Scale, ...]
     centre: Array
     width: Array
     weights: Array
@@ -114,8 +117,8 @@ def fit_expectation(panel: DayPanel, others: Sequence[Array]) -> Expectation:
     """
     from sklearn.covariance import ledoit_wolf
 
-    scale = Scale.of(panel.values)
-    x, y = design(panel, scale, others), scale.forward(panel.values)
+    scale, beside = Scale.of(panel.values), tuple(Scale.of(other) for other in others)
+    x, y = design(panel, scale, others, beside), scale.forward(panel.values)
     usable = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
     if usable.sum() < 60:
         raise ValueError(f"{int(usable.sum())} days can be foretold; at least 60 are needed: give a longer history")
@@ -128,7 +131,7 @@ def fit_expectation(panel: DayPanel, others: Sequence[Array]) -> Expectation:
     known = residuals[np.concatenate(blocks[FIRST_BLOCKS:])]
     covariance = ledoit_wolf(known)[0] + np.eye(known.shape[1]) * max(1e-9, 1e-4 * float(known.var()))
     return Expectation(
-        scale, *_ridge(x[rows], y[rows]), precision=np.asarray(np.linalg.inv(covariance), dtype=np.float64), residuals=residuals
+        scale, beside, *_ridge(x[rows], y[rows]), precision=np.asarray(np.linalg.inv(covariance), dtype=np.float64), residuals=residuals
     )
 
 

@@ -115,7 +115,7 @@ class Monitor:
         """
         tail = slice(-TAIL_DAYS, None)
         recent, beside = DayPanel(panel.days[tail], panel.values[tail]), [o[tail] for o in others]
-        expected = self.expectation.predict(design(recent, self.expectation.scale, beside))
+        expected = self.expectation.predict(design(recent, self.expectation.scale, beside, self.expectation.beside))
         last = np.array([recent.days.size - 1])
         found = _ahead(recent, expected, self.expectation, self.faults, last)
         counts = trailing(count_in(recent.values, self.bins.edges), self.options.window_days)[last]
