@@ -35,11 +35,15 @@ limit 1 by source_object, table_name
 """
 
 CHECKS = """
-select table_name, check_name, column_name, severity, success, rows_checked, rows_failed, detail_json, at_ts
-from ops.check_results
-where run_id = {run_id:String}
-order by success, severity, table_name, check_name, at_ts desc
-limit 1 by table_name, check_name, column_name
+select *
+from (
+  select table_name, check_name, column_name, severity, success, rows_checked, rows_failed, detail_json, at_ts
+  from ops.check_results
+  where run_id = {run_id:String}
+  order by at_ts desc
+  limit 1 by table_name, check_name, column_name
+)
+order by success, severity, table_name, check_name, column_name
 """
 
 DBT = """
