@@ -7,7 +7,7 @@ audit row proves it; then the staging table goes. Each step looks first whether 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,16 +24,20 @@ from pipeline_tasks.warehouse.once import insert_once, token_of
 from pipeline_tasks.warehouse.server import exclusive
 from pipeline_tasks.warehouse.staging import (
     IN_SQL,
-    WHERE,
+    WITHIN,
     Partition,
     StageError,
     partition_frames,
+    partition_hashes,
     read_manifest,
-    read_partition,
     refuse_bad_rows,
     stage,
     staging_name,
+    within,
 )
+
+GROUP = 20
+"""Partitions swapped before they are recorded: readers miss a partition between the two, so not all of a long run at once."""
 
 __all__ = ["Publication", "StageError", "partition_hash", "publish_staged", "stage"]
 
@@ -62,6 +66,11 @@ class Publication:
         return cls(**{name: row[name] for name in PUBLICATIONS.column_names})
 
     @property
+    def partition(self) -> Partition:
+        """What was published."""
+        return Partition(self.market, self.hub, self.delivery_date)
+
+    @property
     def audit_entry(self) -> audit.Entry:
         """What the audit chain says of it."""
         payload = {
@@ -80,18 +89,19 @@ class Publication:
 
 def partition_hash(wh: Warehouse, table: Table, market: str, hub: str, delivery_date: date) -> str:
     """SHA-256 over the rows of a partition in key order, computed now; the hash of no rows when it is empty."""
-    frame = read_partition(wh, table, table.full_name, Partition(market, hub, delivery_date))
-    return content_sha(frame, table.key, table.column_names)
+    partition = Partition(market, hub, delivery_date)
+    return partition_hashes(wh, table, table.full_name, [partition])[partition]
 
 
-def latest(wh: Warehouse, table: Table, partition: Partition) -> Publication | None:
-    """The last publication of a partition: what readers see."""
+def latest(wh: Warehouse, table: Table, partitions: Sequence[Partition]) -> dict[Partition, Publication]:
+    """The last publication of each partition that has one: what readers see."""
     frame = wh.query(
-        f"select {', '.join(PUBLICATIONS.column_names)} from ops.publications where table_name = {{table:String}} and {WHERE} "
-        "order by at_ts desc, publication_id desc limit 1",
-        {**partition.params, "table": table.full_name},
+        f"select {', '.join(PUBLICATIONS.column_names)} from ops.publications where table_name = {{table:String}} and {WITHIN} "
+        "order by at_ts desc, publication_id desc limit 1 by market, hub, delivery_date",
+        {**within(partitions), "table": table.full_name},
     )
-    return Publication.from_row(frame.row(0, named=True)) if frame.height else None
+    found = [Publication.from_row(row) for row in frame.iter_rows(named=True)]
+    return {p.partition: p for p in found if p.partition in set(partitions)}
 
 
 def _of_run(wh: Warehouse, table: Table, run_id: str) -> list[Publication]:
@@ -136,29 +146,43 @@ def _describe(table: Table, staged: _Staged, model: str, after: datetime) -> Pub
     )
 
 
-def _publish_partition(wh: Warehouse, table: Table, staged: _Staged, model: str) -> Publication:
-    """Swap and record one partition; does nothing that was done before."""
-    partition, sha = staged.partition, staged.sha
-    before = latest(wh, table, partition)
-    if partition_hash(wh, table, partition.market, partition.hub, partition.delivery_date) != sha:
-        wh.command(f"alter table {table.full_name} replace {IN_SQL} from {staged.source}", partition.params)
-        stored = partition_hash(wh, table, partition.market, partition.hub, partition.delivery_date)
-        if stored != sha:
+def _swap(wh: Warehouse, table: Table, group: Sequence[_Staged]) -> None:
+    """Make the partitions hold what is staged; those that do are not touched.
+
+    Raises:
+        StageError: a partition holds something else after its swap.
+    """
+    held = partition_hashes(wh, table, table.full_name, [s.partition for s in group])
+    changed = {s.partition: s for s in group if held[s.partition] != s.sha}
+    for staged in changed.values():
+        wh.command(f"alter table {table.full_name} replace {IN_SQL} from {staged.source}", staged.partition.params)
+    for partition, stored in partition_hashes(wh, table, table.full_name, list(changed)).items():
+        if stored != changed[partition].sha:
             raise StageError(
-                f"{table.full_name} {partition.name}: content {stored} after the swap, expected {sha}; stage and publish again"
+                f"{table.full_name} {partition.name}: content {stored} after the swap, expected {changed[partition].sha};"
+                " stage and publish again"
             )
-    published = _describe(table, staged, model, before.at_ts if before else datetime.fromtimestamp(0, UTC))
-    if before is not None and before.publication_id == published.publication_id:
-        return before
-    row = pl.DataFrame([{n: getattr(published, n) for n in PUBLICATIONS.column_names}], schema=PUBLICATIONS.polars_schema())
+
+
+def _publish_group(wh: Warehouse, table: Table, group: Sequence[_Staged], model: str) -> list[Publication]:
+    """Swap and record some partitions; does nothing that was done before."""
+    partitions = [s.partition for s in group]
+    before = latest(wh, table, partitions)
+    _swap(wh, table, group)
+    never = datetime.fromtimestamp(0, UTC)
+    described = [_describe(table, s, model, before[s.partition].at_ts if s.partition in before else never) for s in group]
+    new = {p.publication_id: p for p in described if p.partition not in before or before[p.partition].publication_id != p.publication_id}
+    rows = pl.DataFrame([{n: getattr(p, n) for n in PUBLICATIONS.column_names} for p in new.values()], schema=PUBLICATIONS.polars_schema())
 
     def absent() -> pl.DataFrame:
-        last = latest(wh, table, partition)
-        return row.clear() if last is not None and last.publication_id == published.publication_id else row
+        seen = [p.publication_id for p in latest(wh, table, partitions).values()]
+        return rows.filter(~pl.col("publication_id").is_in(seen))
 
-    token = token_of(published.publication_id, before.at_ts if before else "first")
-    insert_once(wh, PUBLICATIONS, row, token=token, absent=absent)
-    return latest(wh, table, partition) or published
+    if rows.height:
+        earlier = [before[p.partition].at_ts if p.partition in before else "first" for p in new.values()]
+        insert_once(wh, PUBLICATIONS, rows, token=token_of(*new, *earlier), absent=absent)
+    recorded = latest(wh, table, partitions)
+    return [recorded.get(p.partition, p) for p in described]
 
 
 def _staged(wh: Warehouse, table: Table, source: str, manifest: Mapping[str, str], run_id: str) -> list[_Staged]:
@@ -197,7 +221,8 @@ def publish_staged(wh: Warehouse, table: Table, *, run_id: str, model: str) -> l
             done = _of_run(wh, table, run_id)
             audit.append_all(wh, [p.audit_entry for p in done], once=True)
             return done
-        done = [_publish_partition(wh, table, staged, model) for staged in _staged(wh, table, source, manifest, run_id)]
+        waiting = _staged(wh, table, source, manifest, run_id)
+        done = [p for k in range(0, len(waiting), GROUP) for p in _publish_group(wh, table, waiting[k : k + GROUP], model)]
         audit.append_all(wh, [p.audit_entry for p in done], once=True)
         wh.command(f"drop table if exists {source} sync")
     return done

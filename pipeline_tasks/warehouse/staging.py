@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -34,7 +35,7 @@ class Partition:
 
     @property
     def params(self) -> dict[str, object]:
-        """Values of `WHERE`."""
+        """Values of `IN_SQL`."""
         return {"market": self.market, "hub": self.hub, "day": self.delivery_date}
 
     @property
@@ -43,8 +44,15 @@ class Partition:
         return f"{self.market}/{self.hub}/{self.delivery_date.isoformat()}"
 
 
-WHERE = "market = {market:String} and hub = {hub:String} and delivery_date = {day:Date32}"
+WITHIN = "market in {markets:Array(String)} and hub in {hubs:Array(String)} and delivery_date between {first:Date32} and {last:Date32}"
 IN_SQL = "partition tuple({market:String}, {hub:String}, {day:Date32})"
+
+
+def within(partitions: Collection[Partition]) -> dict[str, object]:
+    """Values of `WITHIN`, which holds for the partitions (and may hold for others between them)."""
+    dates = [p.delivery_date for p in partitions]
+    names = {"markets": sorted({p.market for p in partitions}), "hubs": sorted({p.hub for p in partitions})}
+    return {**names, "first": min(dates), "last": max(dates)}
 
 
 def staging_name(table: Table, run_id: str) -> str:
@@ -58,10 +66,18 @@ def partition_frames(frame: pl.DataFrame) -> dict[Partition, pl.DataFrame]:
     return {p: g for p, g in sorted((Partition(*key), group) for key, group in groups.items())}  # noqa: C416
 
 
-def read_partition(wh: Warehouse, table: Table, target: str, partition: Partition) -> pl.DataFrame:
-    """Rows of one partition of `target`, which has the structure of `table`, in key order."""
-    columns, order = ", ".join(table.column_names), ", ".join(table.key)
-    return wh.query(f"select {columns} from {target} where {WHERE} order by {order}", partition.params)
+def partition_hashes(wh: Warehouse, table: Table, target: str, partitions: Collection[Partition]) -> dict[Partition, str]:
+    """SHA-256 over the rows of partitions of `target`, which has the structure of `table`, computed now from one read.
+
+    Returns:
+        A hash for every partition asked for; that of no rows where it is empty.
+    """
+    if not partitions:
+        return {}
+    columns = ", ".join(table.column_names)
+    frames = partition_frames(wh.query(f"select {columns} from {target} where {WITHIN}", within(partitions)))
+    empty = pl.DataFrame(schema=table.polars_schema())
+    return {p: content_sha(frames.get(p, empty), table.key, table.column_names) for p in partitions}
 
 
 def read_manifest(wh: Warehouse, target: str) -> dict[str, str] | None:
@@ -128,6 +144,11 @@ def _make_table(wh: Warehouse, target: str, table: Table) -> None:
     wh.command(f"create table if not exists {target} as {table.full_name}")
 
 
+def _held(wh: Warehouse, target: str) -> set[Partition]:
+    """Partitions of a staging table that hold rows."""
+    return {Partition(*row) for row in wh.query(f"select distinct {', '.join(PARTITION)} from {target}").iter_rows()}
+
+
 def stage(wh: Warehouse, table: Table, frame: pl.DataFrame, *, run_id: str) -> dict[str, str]:
     """Put the rows of a run into its staging table; repeating it replaces the partitions of the frame.
 
@@ -154,11 +175,10 @@ def stage(wh: Warehouse, table: Table, frame: pl.DataFrame, *, run_id: str) -> d
         _make_table(wh, target, table)
         manifest = read_manifest(wh, target) or {}
         _write_manifest(wh, target, {k: v for k, v in manifest.items() if k not in shas})
-        for partition in groups:
+        for partition in sorted(_held(wh, target) & set(groups)):
             wh.command(f"alter table {target} drop {IN_SQL}", partition.params)
         wh.insert_into(target, table, frame)
-        for partition in groups:
-            stored = content_sha(read_partition(wh, table, target, partition), table.key, table.column_names)
+        for partition, stored in partition_hashes(wh, table, target, groups).items():
             if stored != shas[partition.name]:
                 raise StageError(f"{target} {partition.name}: stored rows differ from those sent; stage again")
         kept = {k: v for k, v in manifest.items() if k not in shas}
