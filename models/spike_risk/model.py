@@ -14,13 +14,13 @@ import polars as pl
 from models._kernel.frames import ANSWER, KEY, learnable, require
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.spec import ModelSpec
+from models._kernel.spike_features import design, with_levels
+from models._kernel.spike_levels import LEVEL_KEY, SERIES
 from models.spike_risk import storage
 from models.spike_risk.alerts import alert_levels
 from models.spike_risk.calibration import sigmoid
-from models.spike_risk.features import design, with_levels
 from models.spike_risk.params import Params
 from models.spike_risk.spec import SPEC
-from models.spike_risk.thresholds import LEVEL_KEY, SERIES
 from models.spike_risk.training import LAST, LEVEL, Fitted, train
 
 ASKED = tuple(c for c in SPEC.required if c not in {"price_ccy_per_mwh", "price_known_ts"})

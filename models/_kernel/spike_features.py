@@ -1,4 +1,4 @@
-"""Scale-free inputs of spike_risk: prices in units of (threshold - median), forecasts and their changes, the calendar."""
+"""Scale-free inputs of models of spikes and tails: prices in units of (threshold - median), forecasts and their changes, the calendar."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import polars as pl
 
-from models.spike_risk.thresholds import LEVEL_KEY, levels_at
+from models._kernel.spike_levels import LEVEL_KEY, levels_at
 
 PRICES = (
     *(f"price_lag_{k}d_ccy_per_mwh" for k in (1, 2, 3, 7, 14)),

@@ -1,4 +1,4 @@
-"""Level score: a ridge price forecast in units of the spike scale, one regression per local hour; where the booster starts from."""
+"""Level score: a ridge price forecast in units of the spike scale, one regression per local hour."""
 
 from __future__ import annotations
 
