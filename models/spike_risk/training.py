@@ -13,14 +13,13 @@ import polars as pl
 from models._kernel.chained_level import Ages, ChainedLevel, hours_of, level_target, matrix, time_folds
 from models._kernel.hour_ridge import LevelModel
 from models._kernel.spike_features import design, level_design, with_levels
-from models._kernel.spike_levels import LEVEL_KEY, SERIES
+from models._kernel.spike_levels import LEVEL_KEY, last_levels
 from models.spike_risk.booster import LEVEL_PRIOR, Rows, start_link, train_booster, tune
 from models.spike_risk.calibration import Link, fit_link, sigmoid
 from models.spike_risk.params import Params
 
 Array = npt.NDArray[np.float64]
 LEVEL = "level_score"
-LAST = ("threshold", "median", "scale", "share_1d", "share_7d", "share_28d")
 MIN_EVENTS = 20
 IDENTITY = Link(1.0, 0.0)
 POOL = pl.Schema(
@@ -115,7 +114,7 @@ def train(known: pl.DataFrame, params: Params, *, cutoff: datetime, seed: int) -
     level = fits.chained(ages.as_of, ages.known, blocks=params.level_blocks, warmup=params.level_warmup)
     usable = np.isfinite(level)
     table = Rows(np.column_stack((matrix(inputs, names), level))[usable], level[usable], events[usable], [*names, LEVEL])
-    head = {"base_rate": _base_rate(rows, cutoff), "levels": _last_levels(rows)}
+    head = {"base_rate": _base_rate(rows, cutoff), "levels": last_levels(rows)}
     final_level = fits.final()
     link = fit_link(table.level, table.events, prior=LEVEL_PRIOR)
     keys = rows.filter(pl.Series(usable)).select(LEVEL_KEY)
@@ -173,10 +172,6 @@ def _fitted(  # noqa: PLR0917 - one place that puts the parts together
 def _base_rate(rows: pl.DataFrame, cutoff: datetime) -> float:
     recent = rows.filter(pl.col("as_of") > cutoff - timedelta(days=365))["event"].to_numpy()
     return float((recent.sum() + 0.02) / (len(recent) + 1.0))
-
-
-def _last_levels(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.sort("as_of").group_by(SERIES, maintain_order=True).agg(pl.col(LAST).last()).sort(SERIES)
 
 
 def _log_loss(events: Array, probability: Array) -> float:
