@@ -117,8 +117,9 @@ def params_of(name: str, profile: str = "full") -> dict[str, Any]:
 
 
 def _asset(asset: str, name: str) -> dict[str, Any]:
-    path = ASSETS_ROOT / f"{asset}.yaml"
-    if not path.is_file():
+    """config/assets/<asset>.yaml, or a file of config/ itself (`markets`)."""
+    path = next((p for p in (ASSETS_ROOT / f"{asset}.yaml", ASSETS_ROOT.parent / f"{asset}.yaml") if p.is_file()), None)
+    if path is None:
         raise RegistryError(f"config/assets/{asset}.yaml is missing; config/models/{name}.yaml names it in `assets`")
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
 

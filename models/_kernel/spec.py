@@ -41,6 +41,22 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class TailAnswer:
+    """What a distribution says of its tails beyond quantiles.
+
+    Attributes:
+        shortfalls: probability level -> output column with the mean beyond the quantile of that level: above it from 0.5 on, below it
+            for lower ones. Each level has a quantile column.
+        probability: output column with the probability of more than the spec's `threshold_column`.
+        alarm: output column with the alarm, a flag.
+    """
+
+    shortfalls: Mapping[float, str]
+    probability: str
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """Everything the pipeline must know about a model without importing it.
 
@@ -53,7 +69,8 @@ class ModelSpec:
         output: the model's own columns; lineage columns are added by `curated`.
         point_column: output column that is the point forecast or the probability.
         decision: what is decided, for decision models; their quantiles and point are forecasts of the outcome it rests on.
-        threshold_column: output column with the price above which the event happened; only for probabilities.
+        threshold_column: output column with the price above which the event happened; for probabilities and tails.
+        tail: what a distribution says of its tails, where it does.
         quantile_columns: probability level -> output column, ascending; empty unless a distribution.
         cadences: DAGs it runs in.
         min_history_days: shortest history to train on.
@@ -80,6 +97,7 @@ class ModelSpec:
     quantile_columns: Mapping[float, str] = field(default_factory=dict)
     threshold_column: str = ""
     decision: Decision | None = None
+    tail: TailAnswer | None = None
     cadences: tuple[Cadence, ...] = (Cadence.NIGHTLY,)
     min_history_days: int = 365
     horizon_days: int = 1
@@ -96,6 +114,10 @@ class ModelSpec:
                 f"spec {self.name}: kind is {self.kind.value} and decision is {self.decision}; a decision model, and no other, has one"
             )
         named |= {self.decision.position_column} if self.decision else set()
+        if self.tail:
+            named |= {*self.tail.shortfalls.values(), self.tail.probability, self.tail.alarm}
+            if not self.threshold_column or set(self.tail.shortfalls) - set(self.quantile_columns):
+                raise ValueError(f"spec {self.name}: a tail needs a threshold_column, and a quantile column for each shortfall's level")
         if named - declared:
             raise ValueError(f"spec {self.name}: {sorted(named - declared)} are not in output; declare them or correct the name")
         unknown = {*self.required, self.naive_column} - set(self.inputs.column_names)

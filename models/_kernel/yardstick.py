@@ -155,6 +155,7 @@ class Yardstick:
         gate_metric: metric (a loss, smaller is better) whose per-row losses decide promotions.
         gate_baseline: baseline the promotion gate compares with.
         slices: parts of the rows that metrics may be declared for.
+        standard: whether the standard metrics of the model's kind are added to the declared ones.
     """
 
     system: str
@@ -166,6 +167,7 @@ class Yardstick:
     gate_metric: str
     gate_baseline: str
     slices: tuple[Slice, ...] = ()
+    standard: bool = True
 
     def __post_init__(self) -> None:
         """Refuse metric rows and gates that name a baseline or a slice nobody declared, and repeated data sets."""

@@ -1,4 +1,4 @@
-"""LightGBM inside the fold: time-ordered folds, Optuna search, out-of-fold scores, the final booster.
+"""LightGBM inside the fold: Optuna search, out-of-fold scores, the final booster.
 
 Boosting starts from the logistic link of the level score, so that trees only learn what the level leaves open, or from the share of
 events where the level is no help; the search decides.
@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models._kernel.chained_level import Fold, Mask
 from models.spike_risk.calibration import Link, fit_link
 
 Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Fold = tuple[Mask, Mask]
 LEVEL_PRIOR = Link(4.0, -5.0)  # the level is 0.88 at the threshold; a spike is likely above, unlikely well below
 
 
@@ -47,28 +46,6 @@ class Rows:
     level: Array
     events: Array
     names: list[str]
-
-
-def time_folds(as_of: npt.NDArray[np.int64], known: npt.NDArray[np.int64], *, folds: int, share: float) -> list[Fold]:
-    """Forward-chained folds over the last `share` of the rows' decision times.
-
-    A fold's training rows are those whose outcome was known before the first decision of its validation block, so labels
-    of the block's own time never leak (purging on knowledge time).
-
-    Args:
-        as_of: decision time of every row (integer instants).
-        known: when the row's outcome became known.
-        folds: number of validation blocks.
-        share: part of the decision times that is validated.
-
-    Returns:
-        (train mask, validation mask) per fold, in time order; folds without rows on either side are left out.
-    """
-    instants = np.unique(as_of)
-    later = instants[int(len(instants) * (1 - share)) :]
-    blocks = [b for b in np.array_split(later, folds) if len(b)]
-    pairs = [(known <= b[0], (as_of >= b[0]) & (as_of <= b[-1])) for b in blocks]
-    return [(train, valid) for train, valid in pairs if train.any() and valid.any()]
 
 
 def fixed_params(seed: int, threads: int) -> dict[str, Any]:

@@ -14,14 +14,14 @@ import polars as pl
 from models._kernel.frames import ANSWER, KEY, learnable, require
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.spec import ModelSpec
+from models._kernel.spike_features import reasons, with_levels
+from models._kernel.spike_levels import LEVEL_KEY, SERIES, or_last
 from models.spike_risk import storage
 from models.spike_risk.alerts import alert_levels
 from models.spike_risk.calibration import sigmoid
-from models.spike_risk.features import design, with_levels
 from models.spike_risk.params import Params
 from models.spike_risk.spec import SPEC
-from models.spike_risk.thresholds import LEVEL_KEY, SERIES
-from models.spike_risk.training import LAST, LEVEL, Fitted, train
+from models.spike_risk.training import LEVEL, Fitted, train
 
 ASKED = tuple(c for c in SPEC.required if c not in {"price_ccy_per_mwh", "price_known_ts"})
 Array = npt.NDArray[np.float64]
@@ -81,7 +81,7 @@ class SpikeRisk:
             pl.Series("spike_probability", probability),
             pl.col("threshold").alias("spike_threshold_ccy_per_mwh"),
             pl.lit(fitted.base_rate).alias("base_rate"),
-            _status(rows, fitted),
+            pl.Series("status_reason", reasons(rows, fitted.expected), dtype=pl.String),
         ).join(alarm, on=list(LEVEL_KEY), how="left")
         frame = frame.with_columns((pl.col("spike_probability") > pl.col("alert_probability")).alias("alert"))
         frame = frame.with_columns(pl.when(pl.col("status_reason") == "").then(pl.lit("OK")).otherwise(pl.lit("DEGRADED")).alias("status"))
@@ -139,11 +139,7 @@ class SpikeRisk:
         """Rows with the levels of their own as_of; `fallback` marks those that had to take the training's last ones."""
         fitted, p = self._ready()[0], self.params
         found = with_levels(rows, known, window_days=p.threshold_days, quantile=p.threshold_quantile, min_days=p.threshold_min_days)
-        last = fitted.levels.rename({c: f"last_{c}" for c in LAST})
-        typical = {c: fitted.levels[c].median() for c in LAST}
-        filled = found.join(last, on=list(SERIES), how="left").with_columns(pl.col("threshold").is_null().alias("fallback"))
-        values = [pl.coalesce(c, f"last_{c}", pl.lit(typical[c], dtype=pl.Float64)).alias(c) for c in LAST]
-        return filled.with_columns(values).drop(f"last_{c}" for c in LAST).sort(KEY)
+        return or_last(found, fitted.levels).sort(KEY)
 
     def _log_odds(self, rows: pl.DataFrame) -> Array:
         return self._ready()[0].scores(rows, self._model())[2]
@@ -176,21 +172,6 @@ def _latest(target: pl.DataFrame) -> datetime:
     if not isinstance(latest, datetime):
         raise TypeError(f"as_of of the target is {target.schema['as_of']}; it must be a UTC instant")
     return latest
-
-
-def _status(rows: pl.DataFrame, fitted: Fitted) -> pl.Expr:
-    """`status_reason`: inputs that training had and the row lacks, and a history too short for a threshold of its own."""
-    inputs = design(rows)
-    lacking = [c for c in fitted.expected if inputs[c].null_count()]
-    missing = [pl.Series(c, inputs[c].is_null()) for c in lacking]
-    reasons = []
-    fallback = rows["fallback"].to_list()
-    for i, short in enumerate(fallback):
-        names = [s.name for s in missing if s[i]]
-        parts = [f"missing inputs: {', '.join(names)}"] if names else []
-        parts += ["too little known price history: threshold of the training cutoff used"] if short else []
-        reasons.append("; ".join(parts))
-    return pl.lit(pl.Series("status_reason", reasons, dtype=pl.String)).alias("status_reason")
 
 
 def _empty() -> pl.DataFrame:

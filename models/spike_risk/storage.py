@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 
 from models._kernel.artifacts import load_arrays, load_booster, load_json, save_arrays, save_booster, save_json, seal, verify_artifact
+from models._kernel.hour_ridge import LevelModel
+from models._kernel.spike_levels import LAST, SERIES
 from models.spike_risk.calibration import Link
-from models.spike_risk.level import LevelModel
 from models.spike_risk.params import Params
-from models.spike_risk.thresholds import SERIES
-from models.spike_risk.training import LAST, POOL, Fitted
+from models.spike_risk.training import POOL, Fitted
 
 NAME = "spike_risk"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,17 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.spike_risk.booster import LEVEL_PRIOR, Rows, start_link, time_folds, train_booster, tune
+from models._kernel.chained_level import Ages, ChainedLevel, hours_of, level_target, matrix, time_folds
+from models._kernel.hour_ridge import LevelModel
+from models._kernel.spike_features import design, level_design, with_levels
+from models._kernel.spike_levels import LEVEL_KEY, last_levels
+from models.spike_risk.booster import LEVEL_PRIOR, Rows, start_link, train_booster, tune
 from models.spike_risk.calibration import Link, fit_link, sigmoid
-from models.spike_risk.features import design, level_design, with_levels
-from models.spike_risk.level import LevelModel, fit_levels
 from models.spike_risk.params import Params
-from models.spike_risk.thresholds import LEVEL_KEY, SERIES
 
 Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 LEVEL = "level_score"
-LAST = ("threshold", "median", "scale", "share_1d", "share_7d", "share_28d")
 MIN_EVENTS = 20
 IDENTITY = Link(1.0, 0.0)
 POOL = pl.Schema(
@@ -70,18 +68,6 @@ class Fitted:
         return x, level, self.calibrator.log_odds(raw)
 
 
-def matrix(inputs: pl.DataFrame, names: list[str]) -> Array:
-    """The named inputs, shape (n, p), NaN where unknown or absent."""
-    absent = [n for n in names if n not in inputs.columns]
-    full = inputs.with_columns(pl.lit(None, dtype=pl.Float64).alias(n) for n in absent)
-    return full.select(pl.col(names).fill_null(float("nan"))).to_numpy().reshape(len(full), len(names)).astype(np.float64)
-
-
-def hours_of(rows: pl.DataFrame) -> Ints:
-    """Local hour of every row."""
-    return rows["local_hour"].cast(pl.Int64).to_numpy()
-
-
 def labelled_rows(known: pl.DataFrame, params: Params, cutoff: datetime) -> pl.DataFrame:
     """Rows with a threshold at their own as_of and the event `price > threshold`, of the last `train_days`, in key order."""
     rows = known.filter(pl.col("as_of") > cutoff - timedelta(days=params.train_days))
@@ -115,12 +101,20 @@ def train(known: pl.DataFrame, params: Params, *, cutoff: datetime, seed: int) -
     expected = [n for n in names if inputs[n].null_count() < 0.5 * len(inputs)]
     level_names = [c for c in inputs.columns if c not in {"local_hour", "day_of_week"} and inputs[c].null_count() < len(inputs)]
     events = rows["event"].to_numpy()
-    ages = _Ages(cutoff, rows)
-    fits = _LevelFits(level_names, matrix(inputs, level_names), hours_of(rows), _level_target(rows), ages.days, params)
-    level = fits.chained(ages.as_of, ages.known)
+    ages = Ages.of(rows, cutoff)
+    fits = ChainedLevel(
+        level_names,
+        matrix(inputs, level_names),
+        hours_of(rows),
+        level_target(rows),
+        ages.days,
+        penalties=params.level_penalties,
+        windows=params.level_windows,
+    )
+    level = fits.chained(ages.as_of, ages.known, blocks=params.level_blocks, warmup=params.level_warmup)
     usable = np.isfinite(level)
     table = Rows(np.column_stack((matrix(inputs, names), level))[usable], level[usable], events[usable], [*names, LEVEL])
-    head = {"base_rate": _base_rate(rows, cutoff), "levels": _last_levels(rows)}
+    head = {"base_rate": _base_rate(rows, cutoff), "levels": last_levels(rows)}
     final_level = fits.final()
     link = fit_link(table.level, table.events, prior=LEVEL_PRIOR)
     keys = rows.filter(pl.Series(usable)).select(LEVEL_KEY)
@@ -175,62 +169,9 @@ def _fitted(  # noqa: PLR0917 - one place that puts the parts together
     )
 
 
-class _Ages:
-    """Decision times, knowledge times (ms) and age in days of training rows."""
-
-    def __init__(self, cutoff: datetime, rows: pl.DataFrame) -> None:
-        self.as_of: Ints = rows["as_of"].dt.epoch("ms").to_numpy()
-        self.known: Ints = rows["price_known_ts"].dt.epoch("ms").to_numpy()
-        self.days: Array = (cutoff.timestamp() - self.as_of / 1000.0) / 86_400.0
-
-
-@dataclass
-class _LevelFits:
-    """Level regressions on training rows: in forward-chained blocks, and the final one; the penalty is chosen on the blocks."""
-
-    names: list[str]
-    inputs: Array
-    hours: Ints
-    target: Array
-    ages: Array
-    params: Params
-    penalty: float = 0.0
-
-    def chained(self, as_of: Ints, known: Ints) -> Array:
-        """Level of every row from regressions on earlier outcomes only; NaN for the first part, which has none."""
-        folds = time_folds(as_of, known, folds=self.params.level_blocks, share=1 - self.params.level_warmup)
-        penalties = self.params.level_penalties
-        levels = np.full((len(penalties), len(self.target)), np.nan)
-        for train_rows, block in folds:
-            for level, model in zip(levels, self._fit(train_rows, penalties), strict=True):
-                level[block] = model.predict(self.inputs[block], self.hours[block])
-        made = np.isfinite(levels[0])
-        losses = ((levels[:, made] - self.target[made]) ** 2).sum(axis=1)
-        best = int(np.argmin(losses))
-        self.penalty = penalties[best]
-        return np.asarray(levels[best])
-
-    def final(self) -> LevelModel:
-        """The regressions on all rows, with the penalty that `chained` chose."""
-        return self._fit(np.ones(len(self.target), dtype=bool), (self.penalty,))[0]
-
-    def _fit(self, rows: npt.NDArray[np.bool_], penalties: Sequence[float]) -> list[LevelModel]:
-        age = self.ages[rows] - self.ages[rows].min()
-        windows = self.params.level_windows
-        return fit_levels(self.names, self.inputs[rows], self.hours[rows], self.target[rows], age, penalties=penalties, windows=windows)
-
-
-def _level_target(rows: pl.DataFrame) -> Array:
-    return np.asarray(np.arcsinh(((rows["price_ccy_per_mwh"] - rows["median"]) / rows["scale"]).to_numpy()), dtype=np.float64)
-
-
 def _base_rate(rows: pl.DataFrame, cutoff: datetime) -> float:
     recent = rows.filter(pl.col("as_of") > cutoff - timedelta(days=365))["event"].to_numpy()
     return float((recent.sum() + 0.02) / (len(recent) + 1.0))
-
-
-def _last_levels(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.sort("as_of").group_by(SERIES, maintain_order=True).agg(pl.col(LAST).last()).sort(SERIES)
 
 
 def _log_loss(events: Array, probability: Array) -> float:

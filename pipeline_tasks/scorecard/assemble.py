@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,30 +18,15 @@ from models._kernel.splitter import Fold, walk_forward
 from models._kernel.yardstick import DataSetSpec, Yardstick
 from pipeline_tasks.scorecard.decision_baselines import decision_comparators, position_of
 from pipeline_tasks.scorecard.event_baselines import event_comparators
-from pipeline_tasks.scorecard.panel import KEY, Money, Panel, aligned
+from pipeline_tasks.scorecard.panel import KEY, Comparator, Money, Panel, TailView, aligned
 from pipeline_tasks.scorecard.point_baselines import historical_quantiles, naive_week, point_comparators
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet
+from pipeline_tasks.scorecard.tail_baselines import Asked, tail_comparators
 from pipeline_tasks.scorecard.walk import Walked
+from pipeline_tasks.scorecard.window import Window
 
 Array = npt.NDArray[np.float64]
 Ablated = Mapping[str, pl.DataFrame]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The scored window and the folds that answer it.
-
-    Attributes:
-        first: first scored delivery date.
-        last: last scored delivery date.
-        folds: the walk.
-        warm: folds of the calibration days before, for baselines that need past forecasts of their own.
-    """
-
-    first: date
-    last: date
-    folds: tuple[Fold, ...]
-    warm: tuple[Fold, ...]
 
 
 def window_of(data: DataSet, spec: DataSetSpec, model: ModelSpec, start: date | None, end: date | None) -> Window:
@@ -122,12 +107,8 @@ def probability_panel(model: Model, yardstick: Yardstick, data: DataSet, window:
     Raises:
         DataAbsentError: the model defines no `label`, or no row of the window has an event.
     """
-    label: Any = getattr(model, "label", None)
-    if label is None:
-        raise DataAbsentError(f"model {model.spec.name} is a probability without `label(data)`; say there what its event is")
     frame = data.frame
-    labels = label(Features(frame, frame))
-    found = aligned(frame, labels, ["event", "threshold"])
+    found = _labels(model, frame)
     events = pl.DataFrame({"event": found[:, 0], "threshold": found[:, 1]})
     inside = _inside(frame, window)
     chosen = inside & np.isfinite(found[:, 0])
@@ -181,6 +162,44 @@ def decision_panel(
     return replace(panel, comparators=panel.comparators | comparators, absent=absent, money=money)
 
 
+def _labels(model: Model, frame: pl.DataFrame) -> Array:
+    """Event (0, 1 or NaN) and threshold of every row by the model's own `label`, shape (n, 2)."""
+    label: Any = getattr(model, "label", None)
+    if label is None:
+        raise DataAbsentError(f"model {model.spec.name} foretells an event without `label(data)`; say there what its event is")
+    return aligned(frame, label(Features(frame, frame)), ["event", "threshold"])
+
+
+def tail_panel(model: Model, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked, *, ablated: Ablated) -> Panel:
+    """The panel of a distribution that says more of its tails; an unanswered row's shortfall is its quantile, and it has no alarm."""
+    spec = model.spec
+    if spec.tail is None:
+        raise DataAbsentError(f"model {spec.name} says nothing of tails")
+    panel = distribution_panel(spec, ("naive_week",), data, window, walked)
+    frame = data.frame
+    labels = _labels(model, frame)
+    chosen = _inside(frame, window) & frame["price_ccy_per_mwh"].is_not_null().to_numpy()
+    tails = np.asarray(list(spec.tail.shortfalls), dtype=np.float64)
+    at = [int(np.flatnonzero(np.isclose(panel.levels, level))[0]) for level in tails]
+    extra = aligned(panel.rows, walked.answers, [*spec.tail.shortfalls.values(), spec.tail.probability, spec.tail.alarm])
+    shortfalls = np.where(np.isfinite(extra[:, : len(at)]), extra[:, : len(at)], panel.quantiles[:, at])
+    view = TailView(
+        tails,
+        shortfalls,
+        np.nan_to_num(extra[:, -2]),
+        np.nan_to_num(extra[:, -1]) > 0.5,
+        labels[chosen, 0],
+        labels[chosen, 1],
+    )
+    made, absent = tail_comparators(_wanted(yardstick, data), Asked(data, window, chosen, panel.levels, tails, labels[:, 1]))
+    names = [*spec.quantile_columns.values(), *spec.tail.shortfalls.values(), spec.tail.probability]
+    for name, answers in ablated.items():
+        table = aligned(panel.rows, answers, names)
+        k = len(panel.levels)
+        made[name] = Comparator(name, table[:, list(panel.levels).index(0.5)], table[:, :k], table[:, -1], shortfalls=table[:, k:-1])
+    return replace(panel, tail=view, comparators=panel.comparators | made, absent=absent)
+
+
 def panel_of(
     model: Model, yardstick: Yardstick, data: DataSet, window: Window, walked: Walked, *, params: Mapping[str, Any], ablated: Ablated
 ) -> Panel:
@@ -197,6 +216,8 @@ def panel_of(
     """
     if model.spec.kind is Kind.DECISION:
         return decision_panel(model.spec, yardstick, data, window, walked, params=params, ablated=ablated)
+    if model.spec.tail is not None:
+        return tail_panel(model, yardstick, data, window, walked, ablated=ablated)
     if model.spec.kind is Kind.DISTRIBUTION:
         return distribution_panel(model.spec, _wanted(yardstick, data), data, window, walked)
     return probability_panel(model, yardstick, data, window, walked)

@@ -26,6 +26,7 @@ class Comparator:
         score: ranking score of a probability baseline, shape (n,); None means `point`.
         note: how it was made, for the reason of a row.
         cost: what its decisions cost, currency per row; None for forecasts.
+        shortfalls: expected shortfall at the tail's levels, shape (n, t), NaN where it has none; None without a tail.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Comparator:
     score: Array | None = None
     note: str = ""
     cost: Array | None = None
+    shortfalls: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,38 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
+class TailView:
+    """What is said of tails, and what happened, on the panel's rows.
+
+    Attributes:
+        levels: levels of the shortfalls, each one of the panel's levels, shape (t,).
+        shortfalls: expected shortfall, shape (n, t).
+        probability: of a spike, shape (n,).
+        alarm: shape (n,).
+        event: 1 where a spike came; NaN where too little history gives no threshold, shape (n,).
+        threshold: price above which it is a spike, shape (n,).
+    """
+
+    levels: Array
+    shortfalls: Array
+    probability: Array
+    alarm: npt.NDArray[np.bool_]
+    event: Array
+    threshold: Array
+
+    def part(self, chosen: npt.NDArray[np.bool_]) -> TailView:
+        """Chosen rows."""
+        return TailView(
+            self.levels,
+            self.shortfalls[chosen],
+            self.probability[chosen],
+            self.alarm[chosen],
+            self.event[chosen],
+            self.threshold[chosen],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """Scored rows in key order.
 
@@ -73,6 +107,7 @@ class Panel:
         absent: baseline name -> why it could not be computed.
         alert: alerts of a probability model, shape (n,), or None.
         money: costs of a decision model, or None.
+        tail: tails of a distribution that says more of them than quantiles, or None.
         fallback_rows: rows the model did not answer, scored with the fallback.
         unpriced_rows: rows of the window without a published outcome; they cannot be scored.
         validation: numbers the fits reported about their own search (weighted means over folds).
@@ -87,6 +122,7 @@ class Panel:
     absent: dict[str, str]
     alert: npt.NDArray[np.bool_] | None = None
     money: Money | None = None
+    tail: TailView | None = None
     fallback_rows: int = 0
     unpriced_rows: int = 0
     validation: dict[str, float] = field(default_factory=dict)
@@ -99,8 +135,10 @@ class Panel:
     def part(self, where: Slice) -> Panel:
         """The rows of a slice."""
         chosen = (self.rows[where.column] == where.equals).fill_null(value=False).to_numpy()
-        if where.moves_only:
-            chosen = chosen & self._moves()
+        return self.only(chosen & self._moves() if where.moves_only else chosen)
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> Panel:
+        """Chosen rows."""
         return replace(
             self,
             rows=self.rows.filter(pl.Series(chosen)),
@@ -113,10 +151,12 @@ class Panel:
                     point=c.point[chosen],
                     quantiles=None if c.quantiles is None else c.quantiles[chosen],
                     score=None if c.score is None else c.score[chosen],
+                    shortfalls=None if c.shortfalls is None else c.shortfalls[chosen],
                 )
                 for name, c in self.comparators.items()
             },
             alert=None if self.alert is None else self.alert[chosen],
+            tail=None if self.tail is None else self.tail.part(chosen),
         )
 
     def _moves(self) -> npt.NDArray[np.bool_]:

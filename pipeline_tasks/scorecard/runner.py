@@ -139,7 +139,9 @@ class Job:
             return made.run(window.folds, lambda text: self.say(f"{spec.name}: {text}"))
 
         walked = walk({})
-        ablated = {b.name: walk(dict(b.params)).answers for b in yardstick.baselines if b.params}
+        ablated = {
+            b.name: walk(dict(b.params)).answers for b in yardstick.baselines if b.params and (not b.data_sets or spec.name in b.data_sets)
+        }
         self.say(f"{spec.name}: {name}: scoring")
         panel = panel_of(cls(params), yardstick, data, window, walked, params=params, ablated=ablated)
         return Judged(panel, data, window, walked)

@@ -10,7 +10,7 @@ from typing import Any
 
 from models._kernel.spec import Kind
 from models._kernel.yardstick import DataClass, Direction, MetricTarget, Yardstick
-from pipeline_tasks.scorecard import decision, distribution, probability
+from pipeline_tasks.scorecard import decision, distribution, probability, tail
 from pipeline_tasks.scorecard.measures import Measure, Measurer, NotMeasurableError
 from pipeline_tasks.scorecard.panel import Panel
 from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
@@ -36,9 +36,11 @@ class Stamp:
 
 
 def metric_rows(yardstick: Yardstick, kind: Kind) -> list[MetricTarget]:
-    """The yardstick's rows, then the standard metrics of the kind that it does not name."""
+    """The yardstick's rows, then, where it wants them, the standard metrics of the kind that it does not name."""
     module = MODULES[kind]
     declared = list(yardstick.metrics)
+    if not yardstick.standard:
+        return declared
     named = {(m.metric, m.baseline) for m in declared if not m.where}
     plain = [(metric, "naive_week" if metric == "rmae" else "") for metric in module.STANDARD]
     compared = [(metric, b.name) for b in yardstick.baselines for metric in module.COMPARED]
@@ -61,7 +63,7 @@ def not_measurable(yardstick: Yardstick, stamp: Stamp, reason: str) -> list[Scor
 
 def score(panel: Panel, yardstick: Yardstick, kind: Kind, stamp: Stamp) -> list[ScoreRow]:
     """Rows of every metric on a panel."""
-    measurers = MEASURERS[kind](stamp.seed)
+    measurers = MEASURERS[kind](stamp.seed) | (tail.tail_measurers(stamp.seed, panel) if panel.tail else {})
     parts = {"": panel, **{part.name: panel.part(part) for part in yardstick.slices}}
     return [_scored(m, parts[m.where], stamp, measurers) for m in metric_rows(yardstick, kind)]
 

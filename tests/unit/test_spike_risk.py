@@ -8,16 +8,16 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models._kernel.chained_level import time_folds
+from models._kernel.hour_ridge import fit_levels
 from models._kernel.protocol import Features
 from models._kernel.registry import params_of
+from models._kernel.spike_levels import levels_at
 from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate
 from models.spike_risk.alerts import alert_levels
-from models.spike_risk.booster import time_folds
 from models.spike_risk.calibration import Link, fit_link, sigmoid
-from models.spike_risk.level import fit_levels
 from models.spike_risk.model import SpikeRisk
 from models.spike_risk.params import Params
-from models.spike_risk.thresholds import levels_at
 
 FIRST, LAST = date(2019, 3, 1), date(2020, 3, 31)
 CUTOFF = date(2020, 3, 10)

@@ -1,12 +1,13 @@
-"""Scale-free inputs of spike_risk: prices in units of (threshold - median), forecasts and their changes, the calendar."""
+"""Scale-free inputs of models of spikes and tails: prices in units of (threshold - median), forecasts and their changes, the calendar."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import polars as pl
 
-from models.spike_risk.thresholds import LEVEL_KEY, levels_at
+from models._kernel.spike_levels import FALLBACK, LEVEL_KEY, levels_at
 
 PRICES = (
     *(f"price_lag_{k}d_ccy_per_mwh" for k in (1, 2, 3, 7, 14)),
@@ -106,6 +107,23 @@ def level_design(rows: pl.DataFrame) -> pl.DataFrame:
     wide = frame.select(DAY).join(vectors, on=list(DAY), how="left", maintain_order="left").drop(DAY)
     weekdays = frame.select((pl.col("day_of_week") == d).cast(pl.Float64).alias(f"weekday_{d}") for d in WEEKDAYS)
     return pl.concat([design(rows), weekdays, _finite(wide)], how="horizontal")
+
+
+def reasons(rows: pl.DataFrame, expected: Sequence[str]) -> list[str]:
+    """Why each row is DEGRADED, empty where it is not: inputs that training had and the row lacks, levels taken from the training.
+
+    Args:
+        rows: rows to answer on, with the levels and `fallback` of `spike_levels.or_last`.
+        expected: columns of `design` that training rows usually had.
+    """
+    inputs = design(rows)
+    missing = [inputs[c].is_null().alias(c) for c in expected if inputs[c].null_count()]
+    told = []
+    for i, short in enumerate(rows["fallback"].to_list()):
+        names = [s.name for s in missing if s[i]]
+        parts = [f"missing inputs: {', '.join(names)}"] if names else []
+        told.append("; ".join(parts + ([FALLBACK] if short else [])))
+    return told
 
 
 def _finite(frame: pl.DataFrame) -> pl.DataFrame:

@@ -26,6 +26,8 @@ LEVELS = pl.Schema(
         "share_28d": pl.Float64(),
     }
 )
+LAST = ("threshold", "median", "scale", "share_1d", "share_7d", "share_28d")
+FALLBACK = "too little known price history: threshold of the training cutoff used"
 Array = npt.NDArray[np.float64]
 Instants = npt.NDArray[np.datetime64]
 
@@ -55,6 +57,19 @@ def levels_at(outcomes: pl.DataFrame, asks: pl.DataFrame, *, window_days: int, q
         rows = _series_levels(mine, part["as_of"].to_numpy(), window_days, quantile, min_days)
         frames.append(part.hstack(pl.DataFrame(rows, schema=list(LEVELS.items())[len(LEVEL_KEY) :])))
     return pl.concat(frames).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def last_levels(rows: pl.DataFrame) -> pl.DataFrame:
+    """The newest levels of every series, what an answer without history of its own falls back to; `rows` carry their levels."""
+    return rows.sort("as_of").group_by(SERIES, maintain_order=True).agg(pl.col(LAST).last()).sort(SERIES)
+
+
+def or_last(rows: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
+    """`rows` with absent levels taken from `last_levels`, for a series unknown there from their medians; `fallback` marks such rows."""
+    typical = {c: last[c].median() for c in LAST}
+    there = rows.join(last.rename({c: f"last_{c}" for c in LAST}), on=list(SERIES), how="left", maintain_order="left")
+    values = [pl.coalesce(c, f"last_{c}", pl.lit(typical[c], dtype=pl.Float64)).alias(c) for c in LAST]
+    return there.with_columns(pl.col("threshold").is_null().alias("fallback")).with_columns(values).drop(f"last_{c}" for c in LAST)
 
 
 def _series_levels(known: pl.DataFrame, asks: Instants, window_days: int, quantile: float, min_days: int) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Level score: a ridge price forecast in units of the spike scale, one regression per local hour; where the booster starts from."""
+"""Level score: a ridge price forecast in units of the spike scale, one regression per local hour."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LevelModel:
         level = np.empty(len(z))
         for hour in np.unique(hours):
             mine = hours == hour
-            level[mine] = z[mine] @ self.weights[hour]
+            level[mine] = (z[mine] * self.weights[hour]).sum(axis=1)  # a matrix product rounds by how many rows are asked
         return np.clip(level, -6.0, 6.0)
 
 

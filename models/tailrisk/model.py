@@ -1,0 +1,174 @@
+"""tailrisk: conditional Pareto tails around an hourly level, calibrated online; shortfalls within the price cap; a spike alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models._kernel.chained_level import hours_of, matrix
+from models._kernel.frames import KEY, answer, in_key_order, learnable, require
+from models._kernel.protocol import Contributions, Features, Prediction
+from models._kernel.spec import ModelSpec
+from models._kernel.spike_features import level_design, reasons, with_levels
+from models._kernel.spike_levels import or_last
+from models.tailrisk import storage
+from models.tailrisk.alarm import hysteresis
+from models.tailrisk.distribution import Rows, shortfalls
+from models.tailrisk.online import shares_at
+from models.tailrisk.params import Params
+from models.tailrisk.spec import LEVELS, LOWER, MIDDLE, QUANTILES, SHORTFALLS, SPEC, UPPER
+from models.tailrisk.storage import Fitted
+from models.tailrisk.training import Parts, parts_of, past_of, series_of, train
+
+Array = npt.NDArray[np.float64]
+ASKED = tuple(c for c in SPEC.required if c not in {"price_ccy_per_mwh", "price_known_ts"})
+SHARES = 1 - np.asarray(UPPER)
+
+
+class TailRisk:
+    """Tails of the price, expected capped shortfall, and spike alarm (yardstick M4)."""
+
+    spec: ClassVar[ModelSpec] = SPEC
+
+    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        """Take the parameters of config/models/tailrisk.yaml with the markets under `assets`; unknown ones are refused."""
+        self.params = Params.of(params)
+        self._fitted: Fitted | None = None
+
+    def fit(self, data: Features, *, cutoff: datetime, seed: int) -> Self:
+        """Learn from `data.history` rows whose price was known at `cutoff`; same data and seed, same bytes."""
+        require(data.history, SPEC.required, model=SPEC.name, part="history")
+        self._fitted = train(learnable(data.history, cutoff), self.params, cutoff=cutoff, seed=seed)
+        return self
+
+    @property
+    def search(self) -> Mapping[str, Any]:
+        """Numbers of the fit: rows, spikes, shapes of the tails."""
+        return dict(self._ready().search)
+
+    def label(self, data: Features) -> pl.DataFrame:
+        """Event of every target row, for scoring: needs no fit.
+
+        Returns:
+            Key columns, `threshold` (by what was known at the row's own as_of; null with too little history) and `event`
+            (1.0 where the price exceeds it; null while either is unknown).
+        """
+        outcomes = data.history.filter(pl.col("price_known_ts").is_not_null() & pl.col("price_ccy_per_mwh").is_not_null())
+        rows = self._levels(data.target, outcomes)
+        event = (pl.col("price_ccy_per_mwh") > pl.col("threshold")).cast(pl.Float64).alias("event")
+        return rows.select(*KEY, "threshold", event)
+
+    def predict(self, data: Features, *, as_of: datetime) -> Prediction:
+        """Answer on every row of `data.target`, each with what was known at its own as_of; a day is answered as a whole."""
+        fitted = self._ready()
+        require(data.target, ASKED, model=SPEC.name, part="target")
+        target = in_key_order(data.target)
+        if target.is_empty():
+            return answer(SPEC, target, {c.name: [] for c in SPEC.output}, [])
+        known = learnable(data.history, as_of) if data.history.width else data.history
+        frame = or_last(self._levels(target, known), fitted.levels)
+        _, rows = self._rows(frame)
+        upper, lower = self._shares(frame, known)
+        spike = fitted.law.exceedance(rows.covariates, rows.errors(rows.compressed(frame["threshold"].to_numpy())))
+        on, off = fitted.alarm
+        ladder = self._ladder(rows, upper, lower)
+        means = np.column_stack(
+            (shortfalls(fitted.law, rows, lower[:, ::-1], upper=False), shortfalls(fitted.law, rows, upper, upper=True))
+        )
+        half = len(LOWER)
+        bounded = np.column_stack((np.minimum(means[:, :half], ladder[:, :half]), np.maximum(means[:, half:], ladder[:, -half:])))
+        outputs: dict[str, npt.ArrayLike] = {
+            **{name: ladder[:, k] for k, name in enumerate(QUANTILES.values())},
+            **{name: bounded[:, k] for k, name in enumerate(SHORTFALLS.values())},
+            "spike_probability": np.clip(spike, 0.0, 1.0),
+            "spike_threshold_ccy_per_mwh": frame["threshold"].to_numpy(),
+            "alarm": hysteresis(frame, spike, on, off),
+            "alarm_on_probability": np.full(len(frame), on),
+            "alarm_off_probability": np.full(len(frame), off),
+        }
+        return answer(SPEC, target, outputs, reasons(frame, fitted.expected))
+
+    def explain(self, data: Features) -> Contributions:
+        """TreeSHAP contributions to the compressed price at the threshold of the upper tail: level and boosted error quantile."""
+        fitted, target = self._ready(), in_key_order(data.target)
+        label = "upper tail's threshold, arsinh((price - median) / scale)"
+        if target.is_empty():
+            schema = {**target.select(KEY).schema, "feature": pl.String(), "contribution": pl.Float64()}
+            return Contributions(pl.DataFrame(schema=schema), label)
+        latest = target["as_of"].max()
+        known = learnable(data.history, latest) if data.history.width and isinstance(latest, datetime) else data.history
+        parts, _ = self._rows(or_last(self._levels(target, known), fitted.levels))
+        table = np.asarray(fitted.widths.boosters[-1].predict(parts.inputs, pred_contrib=True, num_threads=1), dtype=np.float64)
+        table[:, parts.names.index("level_score")] += parts.level
+        wide = pl.DataFrame(table, schema=[*parts.names, "(base)"], orient="row")
+        long = target.select(KEY).hstack(wide).unpivot(index=list(KEY), variable_name="feature", value_name="contribution")
+        return Contributions(long.sort(*KEY, "feature"), label)
+
+    def save(self, directory: Path) -> None:
+        """Write the artifact and seal it."""
+        storage.write(directory, self._ready(), self.params)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what `save` wrote; altered files are refused."""
+        fitted, params = storage.read(directory)
+        model = cls(params.as_json())
+        model._fitted = fitted
+        return model
+
+    def _ready(self) -> Fitted:
+        if self._fitted is None:
+            raise RuntimeError("tailrisk is not fitted; call fit, or load an artifact")
+        return self._fitted
+
+    def _levels(self, rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+        p = self.params
+        return with_levels(rows, known, window_days=p.threshold_days, quantile=p.threshold_quantile, min_days=p.threshold_min_days)
+
+    def _rows(self, frame: pl.DataFrame) -> tuple[Parts, Rows]:
+        """Inputs and distribution of rows that carry their spike levels."""
+        fitted = self._ready()
+        level = fitted.level.predict(matrix(level_design(frame), fitted.level.names), hours_of(frame))
+        parts = parts_of(frame, level, fitted.names)
+        return parts, parts.rows(frame, fitted.widths.predict(parts.inputs), self.params)
+
+    def _shares(self, frame: pl.DataFrame, known: pl.DataFrame) -> tuple[Array, Array]:
+        """Shares to issue the tail quantiles for, upper and lower, each shape (n, tails), falling along the row."""
+        fitted = self._ready()
+        since = known.filter(pl.col("price_known_ts") > fitted.cutoff) if known.width else known
+        keys, asked = series_of(frame), frame["as_of"].dt.epoch("ms").to_numpy()
+        beyond, past_keys = np.empty(0), np.empty((0, 3))
+        if len(since) and self.params.aci_step:
+            levelled = or_last(self._levels(since, known), fitted.levels)
+            since, rows = levelled, self._rows(levelled)[1]
+            beyond = fitted.law.exceedance(rows.covariates, rows.errors(rows.compressed(since["price_ccy_per_mwh"].to_numpy())))
+            past_keys = np.array(series_of(since)).reshape(-1, 3)
+        made = np.tile(SHARES, (len(frame), 2, 1))
+        for series in sorted(set(keys) & set(fitted.past)):
+            mine = np.flatnonzero([k == series for k in keys])
+            past = fitted.past[series]
+            theirs = (past_keys == series).all(axis=1)
+            if theirs.any():
+                past = past.plus(past_of(since.filter(pl.Series(theirs)), beyond[theirs]))
+            found = shares_at(past, sorted(set(asked[mine].tolist())), SHARES, step=self.params.aci_step)
+            for row in mine:
+                made[row] = found[int(asked[row])]
+        ordered = np.minimum.accumulate(made, axis=2)
+        return ordered[:, 0], ordered[:, 1]
+
+    def _ladder(self, rows: Rows, upper: Array, lower: Array) -> Array:
+        """Quantiles at all levels, shape (n, levels), rising."""
+        middle = np.tile(np.asarray(MIDDLE), (len(upper), 1))
+        levels = np.column_stack((lower[:, ::-1], middle, 1 - upper))
+        errors = self._ready().law.quantiles(rows.covariates, np.sort(levels, axis=1))
+        return np.asarray(np.maximum.accumulate(rows.prices(errors), axis=1), dtype=np.float64)
+
+
+MODEL = TailRisk
+__all__ = ["LEVELS", "MODEL", "TailRisk"]
