@@ -208,7 +208,7 @@ def _ranks(score: Array) -> Array:
     known = np.isfinite(score)
     filled = np.where(known, score, np.inf)
     order = np.argsort(np.argsort(filled, axis=0, kind="stable"), axis=0, kind="stable") + 1.0
-    return np.where(known, order / (known.sum(axis=0) + 1.0), 0.5)
+    return np.asarray(np.where(known, order / (known.sum(axis=0) + 1.0), 0.5), dtype=np.float64)
 
 
 def _normal_scores(score: Array) -> Array:

@@ -22,11 +22,12 @@ def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame, companions: Mappin
         outcomes: hub, product, delivery_ts, price_ccy_per_mwh.
         companions: published rows of the companion tables for the newest delivery date.
     """
-    made = []
+    made: list[dict[str, Any]] = []
     scenarios, risk = (companions.get(table.name, table.empty()) for table in (SCENARIOS, TENOR_RISK))
     if scenarios.height:
         known = outcomes.join(forecasts.select("hub", "product", "delivery_ts").unique(), on=["hub", "product", "delivery_ts"], how="semi")
-        text = f"The first {SHOWN} of {scenarios['scenario'].max()} equally likely paths of the day by delivery time (UTC); the same number"
+        count = scenarios.get_column("scenario").n_unique()
+        text = f"The first {SHOWN} of {count} equally likely paths of the day by delivery time (UTC); the same number"
         text += " belongs together over all hubs. Black: outcome, where it is known."
         made.append({"title": "Joint scenarios", "text": text, "spec": _paths(scenarios, known)})
     if risk.height:
@@ -49,7 +50,7 @@ def _paths(scenarios: pl.DataFrame, known: pl.DataFrame) -> dict[str, Any]:
     outcome = day.select("hub", "delivery_ts", pl.lit(0).cast(pl.Int64).alias("scenario"), "price_ccy_per_mwh")
     stamp = pl.col("delivery_ts").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     rows = pl.concat([drawn, outcome], how="vertical_relaxed").with_columns(stamp).to_dicts()
-    axes = {
+    axes: dict[str, Any] = {
         "x": {"field": "delivery_ts", "type": "temporal", "title": None, "scale": {"type": "utc"}},
         "y": {"field": "price_ccy_per_mwh", "type": "quantitative", "title": "currency/MWh", "scale": {"zero": False}},
         "detail": {"field": "scenario"},
