@@ -7,8 +7,8 @@ from pipeline_tasks.contracts import STATIC_TABLES, Database, Table
 
 
 def model_tables() -> tuple[Table, ...]:
-    """The tables of every registered model (forecasts, drivers, shadow), in name order; imports specs only, no model library."""
-    return tuple(table for spec in specs() for table in (spec.curated, spec.drivers, spec.shadow))
+    """The tables of every registered model (forecasts, drivers, companions, shadow), in name order; imports no model library."""
+    return tuple(table for spec in specs() for table in (spec.curated, *spec.beside, spec.shadow))
 
 
 def all_tables() -> tuple[Table, ...]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from models._kernel.protocol import Prediction
 from models._kernel.spec import ModelSpec
-from pipeline_tasks.contracts import LINEAGE
+from pipeline_tasks.contracts import LINEAGE, Table
 from pipeline_tasks.contracts.features import OUTCOMES
 
 KEY = ("market", "hub", "product", "delivery_ts", "as_of")
@@ -62,6 +62,20 @@ def learnable(history: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     price = pl.col("price_ccy_per_mwh")
     known = pl.col("price_known_ts").is_not_null() & (pl.col("price_known_ts") <= cutoff) & (pl.col("as_of") <= cutoff)
     return in_key_order(history.filter(known & price.is_not_null() & price.is_finite()))
+
+
+def companion(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a companion table as `Companion.companions` returns them: key and own columns with the declared types, in key order.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    lineage = {c.name for c in LINEAGE}
+    own = {c.name: c.type.polars for c in table.columns if c.name in KEY or c.name not in lineage}
+    missing = [name for name in own if name not in frame.columns]
+    if missing:
+        raise ValueError(f"{table.full_name}: column(s) {', '.join(missing)} are declared and not given; fill them or drop the declaration")
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in own.items()).sort(table.key)
 
 
 def answer(spec: ModelSpec, target: pl.DataFrame, outputs: Mapping[str, npt.ArrayLike], reasons: Sequence[str]) -> Prediction:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -19,12 +19,12 @@ import polars as pl
 
 from models._kernel import artifacts, metrics
 from models._kernel.frames import ANSWER, KEY, in_key_order
-from models._kernel.protocol import Features, Model
+from models._kernel.protocol import Companion, Features, Model
 from models._kernel.samples import features_of
 from models._kernel.settlement import settlement_of
 from models._kernel.spec import Kind, ModelSpec
 from models._kernel.synthetic import SyntheticMarket, gate
-from pipeline_tasks.contracts import Table
+from pipeline_tasks.contracts import LINEAGE, Table
 from pipeline_tasks.contracts.features import DAY_AHEAD, OUTCOMES
 
 SEED = 7
@@ -116,6 +116,12 @@ class Subject:
         """Answer on the sample, or on other rows."""
         data = Features(self.sample.rows if history is None else history, self.sample.target if target is None else target)
         return model.predict(data, as_of=self.sample.as_of).frame
+
+    def tell(self, model: Model, target: pl.DataFrame, history: pl.DataFrame | None = None) -> Mapping[str, pl.DataFrame]:
+        """Companion tables for rows of the sample."""
+        _demand(isinstance(model, Companion), "the spec names companion tables and the model has no method `companions`")
+        data = Features(self.sample.rows if history is None else history, target)
+        return model.companions(data, as_of=self.sample.as_of)  # type: ignore[attr-defined, no-any-return]
 
 
 def artifact_of(model: Model) -> str:
@@ -332,6 +338,41 @@ def contributions_add_up(subject: Subject) -> None:
         _demand(gap <= 1e-6, f"contributions miss {explained.output} by {gap:.3g}")
 
 
+def companions_are_pure(subject: Subject) -> None:
+    """Companion tables follow their contract, stand on the target's rows, and obey the laws of answers: order, chunks, no look ahead."""
+    spec, target = subject.spec, subject.sample.target
+    if not spec.companions:
+        return
+    days = target.get_column("delivery_date").unique().sort()
+    few = target.filter(pl.col("delivery_date").is_in([days[0], days[-1]]))
+    whole = subject.tell(subject.fitted, few)
+    _demand(
+        set(whole) == {t.name for t in spec.companions}, f"companions are {sorted(whole)}, declared {[t.name for t in spec.companions]}"
+    )
+    for table in spec.companions:
+        frame, lineage = whole[table.name], {c.name for c in LINEAGE}
+        own = [c for c in table.columns if c.name in KEY or c.name not in lineage]
+        _demand(frame.schema == pl.Schema({c.name: c.type.polars for c in own}), f"{table.name} has columns {frame.schema}")
+        _demand(
+            frame.height > 0 and frame.join(few, on=list(KEY), how="anti").is_empty(), f"{table.name} is empty or not on the target's rows"
+        )
+        _demand(frame.select(table.key).is_duplicated().sum() == 0, f"{table.name} repeats a key")
+        problems = [f"{c.name} has nulls" for c in own if not c.nullable and frame[c.name].null_count()]
+        problems += [f"{c.name} is not finite" for c in own if frame[c.name].dtype.is_float() and not frame[c.name].is_finite().all()]
+        _demand(not problems, f"{table.name}: {problems}")
+    shuffled = subject.sample.rows.sample(fraction=1.0, shuffle=True, seed=1)
+    blind = few.with_columns(pl.lit(1e9).alias(name) for name in HAPPENED if name in few.columns)
+    poisoned = poison(subject.sample.rows, subject.sample.as_of, 1e9)
+    for history, asked, why in ((shuffled, few.reverse(), "shuffled rows"), (poisoned, blind, "targets and later prices")):
+        _same_tables(subject.tell(subject.fitted, asked, history), whole, f"{why} change companions")
+    for chunk in (few.filter(pl.col("delivery_date") == days[-1]), few.filter(pl.col("hub") == few["hub"].min())):
+        with tempfile.TemporaryDirectory() as folder:
+            subject.fitted.save(Path(folder))
+            alone = subject.tell(subject.model.load(Path(folder)), chunk)
+        same = {name: frame.join(chunk.select(KEY), on=KEY, how="semi", maintain_order="left") for name, frame in whole.items()}
+        _same_tables(alone, same, "companions of a part differ from those of all rows", exact=True)
+
+
 LAWS: tuple[Callable[[Subject], None], ...] = (
     same_seed_same_bytes,
     inputs_not_mutated,
@@ -349,6 +390,7 @@ LAWS: tuple[Callable[[Subject], None], ...] = (
     empty_in_empty_out,
     beats_naive,
     contributions_add_up,
+    companions_are_pure,
 )
 
 
@@ -396,6 +438,11 @@ def _same(left: pl.DataFrame, right: pl.DataFrame, message: str, *, exact: bool 
             _demand(close, f"{message}: {column} differs by up to {np.nanmax(np.abs((a - b).to_numpy()))}")
         else:
             _demand(a.equals(b, null_equal=True), f"{message}: {column} differs")
+
+
+def _same_tables(left: Mapping[str, pl.DataFrame], right: Mapping[str, pl.DataFrame], message: str, *, exact: bool = False) -> None:
+    for name, frame in right.items():
+        _same(left[name], frame, f"{message} ({name})", exact=exact)
 
 
 def _refuses(act: Callable[[], object], column: str, verb: str) -> None:

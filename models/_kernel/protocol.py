@@ -58,6 +58,20 @@ class Contributions:
 
 
 @runtime_checkable
+class Companion(Protocol):
+    """What a model offers whose spec names companion tables."""
+
+    def companions(self, data: Features, *, as_of: datetime) -> Mapping[str, pl.DataFrame]:
+        """Rows of the companion tables for the rows of `data.target`, as pure as `predict` and from the same knowledge.
+
+        Returns:
+            Table name -> frame of market, hub, product, delivery_ts, as_of, then the table's own columns, in key order. Every row stands
+            at the delivery_ts and as_of of a target row (a row about a whole day at its first interval), whose lineage it gets.
+        """
+        ...
+
+
+@runtime_checkable
 class Model(Protocol):
     """What every model offers. No I/O outside save and load, no clock, no global random state."""
 

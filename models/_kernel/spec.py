@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipeline_tasks.contracts import Column, Table, curated_table, drivers_table, shadow_table
+from pipeline_tasks.contracts import LINEAGE, Column, Database, Table, curated_table, drivers_table, shadow_table
 
 
 class Cadence(StrEnum):
@@ -78,6 +78,7 @@ class ModelSpec:
         horizons_min: minutes between decision and delivery, ascending, for models that decide interval by interval; empty for those that
             decide once a day, at the market's gate. A market may offer fewer of them.
         naive_column: input column with the naive forecast that gates, daily metrics and laws compare with.
+        companions: further curated tables that the model publishes beside its forecasts (`protocol.Companion`).
         lookback_days: delivery days before its cutoff that a version is shown when it answers; None: as many as it learned from.
         owner: who answers for it.
         description: one sentence.
@@ -104,6 +105,7 @@ class ModelSpec:
     horizons_min: tuple[int, ...] = ()
     naive_column: str = "price_lag_7d_ccy_per_mwh"
     lookback_days: int | None = None
+    companions: tuple[Table, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a spec that names columns it does not declare or a ladder that does not rise."""
@@ -123,6 +125,13 @@ class ModelSpec:
         unknown = {*self.required, self.naive_column} - set(self.inputs.column_names)
         if unknown:
             raise ValueError(f"spec {self.name}: required or naive column(s) {sorted(unknown)} are not in {self.inputs.full_name}")
+        for table in self.companions:
+            lacking = [c.name for c in LINEAGE if c.name not in table.column_names]
+            if lacking or table.database is not Database.CURATED or table.name == self.name:
+                raise ValueError(
+                    f"spec {self.name}: companion {table.full_name} must be a curated table of its own name with lineage columns;"
+                    f" it lacks {lacking}; make it with companion_table"
+                )
         levels = list(self.quantile_columns)
         if levels != sorted(set(levels)) or any(not 0 < level < 1 for level in levels):
             raise ValueError(f"spec {self.name}: quantile levels {levels} must rise strictly inside (0, 1)")
@@ -148,6 +157,11 @@ class ModelSpec:
     def drivers(self) -> Table:
         """The table of contributions published beside the forecasts."""
         return drivers_table(self.name)
+
+    @property
+    def beside(self) -> tuple[Table, ...]:
+        """Tables published beside the forecasts: contributions, then companions."""
+        return (self.drivers, *self.companions)
 
     @property
     def shadow(self) -> Table:

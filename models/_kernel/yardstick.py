@@ -67,12 +67,14 @@ class Baseline:
         meaning: one sentence for the report.
         data_sets: data sets it exists on; empty for all.
         params: for an ablation, parameters laid over the model's own; it is then walked like the model itself.
+        joint: another way to put the model's own marginals together; compared on scores of whole days only.
     """
 
     name: str
     meaning: str
     data_sets: tuple[str, ...] = ()
     params: tuple[tuple[str, Any], ...] = ()
+    joint: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models._kernel.conformal import AdaptiveConformal
+from models._kernel.scenarios import Past
 from models.curve_dist.members import Base
 from models.curve_dist.params import Params
 from models.curve_dist.spec import LEVELS
@@ -34,6 +35,7 @@ class Calibrator:
         typical: mean absolute error of the calibration days.
         fast, slow: exponentially weighted absolute error by interval, shape (slots,).
         day: the same of the day's mean.
+        past: scaled errors of the days learned from, newest last, as many as `aci` remembers; their ranks tell how hours move together.
     """
 
     aci: AdaptiveConformal
@@ -42,15 +44,17 @@ class Calibrator:
     fast: Array
     slow: Array
     day: float
+    past: Past
 
     @classmethod
-    def learn(cls, base: Base, outcomes: Array, params: Params) -> Self:
+    def learn(cls, base: Base, outcomes: Array, params: Params, dates: npt.NDArray[np.int64] | None = None) -> Self:
         """Calibrate on out-of-sample days.
 
         Args:
             base: base forecasts, oldest day first.
             outcomes: prices, shape (days, slots); NaN where unknown.
             params: step and window of ACI.
+            dates: delivery dates of the days, since 1970; 0, 1, 2, ... by default.
         """
         from scipy.optimize import nnls
 
@@ -60,7 +64,9 @@ class Calibrator:
         start = np.nan_to_num(np.nanmean(error[: max(warm, 1)], axis=0), nan=float(np.nanmean(error)))
         typical = max(float(np.nanmean(error)), 1e-3)
         aci = AdaptiveConformal(np.array(LEVELS), slots, params.aci_gamma, params.aci_window)
-        state = cls(aci, np.zeros(len(TERMS)), typical, start, start.copy(), float(start.mean()))
+        state = cls(
+            aci, np.zeros(len(TERMS)), typical, start, start.copy(), float(start.mean()), Past(np.empty(0, np.int64), np.empty((0, slots)))
+        )
         terms = []
         for i in range(days):
             terms.append(state.terms(base, i))
@@ -71,6 +77,8 @@ class Calibrator:
         scale = np.stack(terms) @ state.weights + state.floor
         scores = (outcomes - base.point) / scale
         state.aci.warm(np.zeros((days - warm, slots, len(LEVELS))), scores[warm:])
+        when = np.arange(days, dtype=np.int64) if dates is None else dates
+        state.past = Past(when[warm:][-params.aci_window :], scores[warm:][-params.aci_window :])
         return state
 
     @property
@@ -100,7 +108,7 @@ class Calibrator:
         offsets[:, MEDIAN] *= median_trust
         return np.asarray(base.point[i][:, None] + self.scale(base, i)[:, None] * np.sort(offsets, axis=1), dtype=np.float64)
 
-    def update(self, outcome: Array, point: Array, scale: Array, issued: Array) -> None:
+    def update(self, outcome: Array, point: Array, scale: Array, issued: Array, date: int | None = None) -> None:
         """Learn from a day's outcome.
 
         Args:
@@ -108,8 +116,14 @@ class Calibrator:
             point: base forecast of that day.
             scale: scale it was issued with.
             issued: `offsets()` at its issue.
+            date: delivery date, days since 1970; the day after the last one by default.
         """
-        self.aci.update(np.zeros_like(issued), issued, (outcome - point) / scale)
+        score = (outcome - point) / scale
+        self.aci.update(np.zeros_like(issued), issued, score)
+        if date is None:
+            date = int(self.past.date[-1]) + 1 if self.past.days else 0
+        kept = slice(max(0, self.past.days + 1 - self.aci.window), None)
+        self.past = Past(np.append(self.past.date, date)[kept], np.vstack([self.past.score, score])[kept])
         self.remember(np.abs(outcome - point))
 
     def remember(self, error: Array) -> None:
@@ -130,13 +144,16 @@ class Calibrator:
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Arrays that `restore` reads."""
         own = {"weights": self.weights, "typical": np.array(self.typical), "fast": self.fast, "slow": self.slow, "day": np.array(self.day)}
+        own |= {"past_date": self.past.date, "past_score": self.past.score}
         return {**own, **{f"aci_{k}": v for k, v in self.aci.state().items()}}
 
     @classmethod
     def restore(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
         """What `state` described."""
         aci = AdaptiveConformal.from_state({k.removeprefix("aci_"): v for k, v in state.items() if k.startswith("aci_")})
-        return cls(aci, state["weights"].copy(), float(state["typical"]), state["fast"].copy(), state["slow"].copy(), float(state["day"]))
+        past = Past(state["past_date"].copy(), state["past_score"].copy())
+        recent = state["fast"].copy(), state["slow"].copy(), float(state["day"])
+        return cls(aci, state["weights"].copy(), float(state["typical"]), *recent, past)
 
 
 def mean_of(quantiles: Array) -> Array:

@@ -87,6 +87,7 @@ class Params:
         median_trust: share of the conformal correction that the median takes.
         min_train_days: fewer known days than that, and the artifact's own training days are used (DEGRADED).
         stored_days: training days kept in the artifact for that case.
+        scenarios: joint scenarios drawn per series and delivery date.
     """
 
     lasso_windows: Mapping[int, float] = field(default_factory=lambda: {56: 0.03, 84: 0.02, 364: 0.006, 1456: 0.003})
@@ -102,6 +103,7 @@ class Params:
     median_trust: float = 0.5
     min_train_days: int = 84
     stored_days: int = 364
+    scenarios: int = 500
 
     @classmethod
     def of(cls, values: Mapping[str, Any] | None) -> Params:
@@ -133,7 +135,7 @@ class Params:
         extra = set(self.kernel.weights) - set(KernelParams().weights)
         if extra:
             raise ValueError(f"curve_dist: kernel.weights has unknown group(s) {sorted(extra)}; known: {sorted(KernelParams().weights)}")
-        for name in ("calibration_days", "calibration_step_days", "aci_window", "min_train_days", "stored_days"):
+        for name in ("calibration_days", "calibration_step_days", "aci_window", "min_train_days", "stored_days", "scenarios"):
             if getattr(self, name) < 1:
                 raise ValueError(f"curve_dist: {name} is {getattr(self, name)}; it must be at least 1")
         if not 0 < self.aci_gamma < 1 or not 0 <= self.median_trust <= 1:

@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from models._kernel.scenarios import Past
 from models.curve_dist import boosting, kernel_ridge
 from models.curve_dist.design import Inputs, training_prices
 from models.curve_dist.distribution import Calibrator, mean_of
@@ -30,12 +31,16 @@ class Answer:
         point: combined point forecast, shape (A, slots).
         mean: shape (A, slots).
         borrowed: whether the artifact's own training days had to help, shape (A,).
+        pasts: scaled errors known at each entry's decision.
+        pool: days with known prices that the entries learned from, each from those known at its decision.
     """
 
     quantiles: Array
     point: Array
     mean: Array
     borrowed: npt.NDArray[np.bool_]
+    pasts: tuple[Past, ...]
+    pool: Panel
 
 
 @dataclass(slots=True)
@@ -65,7 +70,7 @@ class Series:
         early = _ensemble(before, params, seed)
         first = np.arange(count) // params.calibration_step_days * params.calibration_step_days
         base = early.forecast(days, calibration, calibration.as_of[first])
-        calibrator = Calibrator.learn(base, calibration.price, params)
+        calibrator = Calibrator.learn(base, calibration.price, params, calibration.date)
         kept = days.take(np.arange(max(0, days.days - params.stored_days), days.days))
         return cls(_ensemble(days, params, seed), calibrator, int(calibration.as_of[-1]), kept)
 
@@ -85,24 +90,25 @@ class Series:
         replay = pool.take(np.flatnonzero((pool.as_of > self.calibrated_until) & (pool.known <= latest) & (pool.as_of <= latest)))
         past = self.ensemble.forecast(pool, replay, replay.as_of) if replay.days else None
         base = self.ensemble.forecast(pool, target, target.as_of)
-        quantiles = self._walk(replay, past, target, base)
-        return Answer(quantiles, base.point, mean_of(quantiles), short)
+        quantiles, pasts = self._walk(replay, past, target, base)
+        return Answer(quantiles, base.point, mean_of(quantiles), short, pasts, pool)
 
-    def _walk(self, replay: Panel, past: Base | None, target: Panel, base: Base) -> Array:
+    def _walk(self, replay: Panel, past: Base | None, target: Panel, base: Base) -> tuple[Array, tuple[Past, ...]]:
         """Issue every target entry with the state of its decision time: outcomes count from when they are known."""
         state, trust = self.calibrator.copy(), self.ensemble.params.median_trust
         events = sorted([(int(a), 0, i) for i, a in enumerate(replay.as_of)] + [(int(a), 1, i) for i, a in enumerate(target.as_of)])
         result = np.full((target.days, target.slots, len(LEVELS)), np.nan)
         pending: list[tuple[int, Array, Array]] = []
+        pasts = [state.past] * target.days
         for now, kind, i in events:
             while pending and replay.known[pending[0][0]] <= now and past is not None:
                 j, scale, issued = pending.pop(0)
-                state.update(replay.price[j], past.point[j], scale, issued)
+                state.update(replay.price[j], past.point[j], scale, issued, int(replay.date[j]))
             if kind == 1:
-                result[i] = state.quantiles(base, i, trust)
+                result[i], pasts[i] = state.quantiles(base, i, trust), state.past
             elif past is not None and np.isfinite(past.point[i]).all():
                 pending.append((i, state.scale(past, i), state.offsets()))
-        return result
+        return result, tuple(pasts)
 
 
 def epoch_ms(instant: datetime) -> int:

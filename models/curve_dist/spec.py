@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models._kernel.spec import Cadence, Kind, ModelSpec
+from models.curve_dist.tables import COMPANIONS
 from pipeline_tasks.contracts.columns import number
 from pipeline_tasks.contracts.features import DAY_AHEAD
 
@@ -43,4 +44,5 @@ SPEC = ModelSpec(
     owner="quant-desk",
     description="Day-ahead price curve: 21 quantiles and the mean of every delivery interval, calibrated online.",
     yardstick="F6",
+    companions=COMPANIONS,
 )

@@ -27,7 +27,7 @@ PLAIN = ("date", "as_of", "known", "price", "weekday", "holiday", "day_of_year")
 TABLES = ("hourly", "daily")
 
 
-def write(directory: Path, trained: Mapping[tuple[str, ...], Series], params: Params, slots: int, cutoff: datetime) -> None:
+def write(directory: Path, trained: Mapping[tuple[str, ...], Series], params: Params, slots: int, cutoff: datetime, *, copula: str) -> None:
     """Write and seal the artifact."""
     heads = []
     for number, (key, series) in enumerate(sorted(trained.items())):
@@ -39,11 +39,13 @@ def write(directory: Path, trained: Mapping[tuple[str, ...], Series], params: Pa
         save_arrays(directory, f"series_{number:03d}_days", _panel(series.stored))
         for name, booster in zip(NAMES, series.ensemble.boosters.models, strict=True):
             save_booster(directory, f"series_{number:03d}_{name}", booster)
-    save_json(directory, "model", {"params": params.as_json(), "slots": slots, "cutoff": cutoff.isoformat(), "series": heads})
+    save_json(
+        directory, "model", {"params": params.as_json(), "slots": slots, "cutoff": cutoff.isoformat(), "copula": copula, "series": heads}
+    )
     seal(directory, model=MODEL)
 
 
-def read(directory: Path) -> tuple[dict[tuple[str, ...], Series], Params, int, datetime]:
+def read(directory: Path) -> tuple[dict[tuple[str, ...], Series], Params, int, datetime, str]:
     """Read what `write` wrote.
 
     Raises:
@@ -53,7 +55,7 @@ def read(directory: Path) -> tuple[dict[tuple[str, ...], Series], Params, int, d
     head = load_json(directory, "model")
     params = Params.of(head["params"])
     trained = {tuple(part["key"]): _series(directory, number, part, params) for number, part in enumerate(head["series"])}
-    return trained, params, int(head["slots"]), datetime.fromisoformat(head["cutoff"])
+    return trained, params, int(head["slots"]), datetime.fromisoformat(head["cutoff"]), str(head["copula"])
 
 
 def _series(directory: Path, number: int, head: Mapping[str, Any], params: Params) -> Series:

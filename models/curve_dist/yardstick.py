@@ -22,7 +22,8 @@ YARDSTICK = Yardstick(
     identifier="F6",
     claim=(
         "Point error at most that of the published LEAR ensemble (bar to beat: the mean of LEAR and DNN), 90 % interval inside the"
-        " Kupiec band pooled and in at least 80 % of the hours, CRPS below that of LEAR and DNN with rolling bands."
+        " Kupiec band pooled and in at least 80 % of the hours, CRPS below that of LEAR and DNN with rolling bands; joint scenarios better"
+        " than independent hours, adding up to day, week and month within 1e-6, expected shortfall inside its Acerbi-Szekely band."
     ),
     data_sets=(*RECORD, *OTHERS),
     baselines=(
@@ -30,6 +31,10 @@ YARDSTICK = Yardstick(
         Baseline("published_lear", "LEAR ensemble of Lago et al. (2021), row by row.", PUBLISHED),
         Baseline("published_dnn", "DNN ensemble of Lago et al. (2021), row by row.", PUBLISHED),
         Baseline("published_mean", "Mean of the published LEAR and DNN ensembles, row by row.", PUBLISHED),
+        Baseline("independent_hours", "Scenarios with the model's own hours drawn independently.", joint=True),
+        Baseline("gaussian_copula", "Scenarios with a Gaussian copula of past PIT values, correlation shrunk.", joint=True),
+        Baseline("schaake_shuffle", "Scenarios with the ranks of past days.", joint=True),
+        Baseline("unreconciled", "Daily forecasts of the days after delivery, before MinT.", joint=True),
     ),
     metrics=(
         MetricTarget("mae", Direction.AT_MOST, targets=LEAR_MAE, baseline="published_lear", test="dm", unit="currency/MWh"),
@@ -47,6 +52,29 @@ YARDSTICK = Yardstick(
         MetricTarget("christoffersen_hours_pass", Direction.AT_LEAST, target=0.6, test="christoffersen"),
         MetricTarget("winkler_90", Direction.REPORT, baseline="naive_week", unit="currency/MWh"),
         MetricTarget("width_90", Direction.REPORT, unit="currency/MWh"),
+        *(
+            MetricTarget(score, direction, baseline=baseline, test="dm", unit="currency/MWh" if score == "energy_score" else "")
+            for score in ("energy_score", "variogram_score")
+            for baseline, direction in (
+                ("independent_hours", Direction.AT_MOST),
+                ("gaussian_copula", Direction.REPORT),
+                ("schaake_shuffle", Direction.REPORT),
+            )
+        ),
+        MetricTarget("rank_histogram_p", Direction.REPORT),
+        MetricTarget("es_z2", Direction.WITHIN, target=0.0, test="acerbi_szekely"),
+        MetricTarget("es_z2_long", Direction.WITHIN, target=0.0, test="acerbi_szekely"),
+        MetricTarget("es_relative_error", Direction.WITHIN, target=0.0, band=(-0.10, 0.10), test="bootstrap"),
+        MetricTarget("coherence_error", Direction.AT_MOST, target=1e-6, unit="currency/MWh"),
+        *(
+            row
+            for tenor in ("week", "month")
+            for row in (
+                MetricTarget(f"crps_{tenor}", Direction.AT_MOST, baseline="naive_week", test="dm", unit="currency/MWh"),
+                MetricTarget(f"mae_{tenor}", Direction.REPORT, baseline="unreconciled", test="dm", unit="currency/MWh"),
+                MetricTarget(f"coverage_90_{tenor}", Direction.REPORT, target=0.90),
+            )
+        ),
     ),
     gate_metric="crps",
     gate_baseline="naive_week",

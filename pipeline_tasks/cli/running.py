@@ -25,12 +25,15 @@ run_app = typer.Typer(help="Run a DAG in this process, exactly as Airflow would.
 
 
 def _print_summary(summary: dict[str, Any], day: date) -> None:
+    from models._kernel.registry import specs
+
     print_rows("steps", summary.get("steps", []))
-    own = [p for p in summary.get("publications", []) if str(p["delivery_date"]) == str(day) and not str(p["table"]).endswith("_drivers")]
+    forecasts = {spec.curated.full_name for spec in specs()}
+    own = [p for p in summary.get("publications", []) if str(p["delivery_date"]) == str(day) and p["table"] in forecasts]
     print_rows(f"published for {day}", own)
     more = len(summary.get("publications", [])) - len(own)
     if more:
-        out.print(f"and {more} more partitions (drivers, earlier dates): desk audit hash", highlight=False)
+        out.print(f"and {more} more partitions (drivers, companions, earlier dates): desk audit hash", highlight=False)
     counts = summary.get("ingest", {})
     out.print(counts_line(counts), highlight=False)
     out.print(f"status [bold]{summary.get('status', '?')}[/bold] {summary.get('status_reason', '')}", highlight=False)

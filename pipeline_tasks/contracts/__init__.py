@@ -1,7 +1,7 @@
 """Contracts: every table and column of the warehouse, declared once. Imports nothing else of this project."""
 
 from pipeline_tasks.contracts.columns import TS_DTYPE, Column, ColumnType
-from pipeline_tasks.contracts.curated import LINEAGE, curated_table, drivers_table, shadow_table
+from pipeline_tasks.contracts.curated import LINEAGE, companion_table, curated_table, drivers_table, shadow_table
 from pipeline_tasks.contracts.features import FEATURE_TABLES
 from pipeline_tasks.contracts.grid import GRID_TABLES
 from pipeline_tasks.contracts.intermediate import INTERMEDIATE_TABLES
@@ -47,6 +47,7 @@ __all__ = [
     "Rule",
     "Severity",
     "Table",
+    "companion_table",
     "curated_table",
     "drivers_table",
     "quarantine_of",

@@ -56,6 +56,20 @@ def drivers_table(model: str) -> Table:
     return replace(table, key=(*table.key, "feature"))
 
 
+def companion_table(name: str, columns: tuple[Column, ...], meaning: str, *, key: tuple[str, ...], rules: tuple[Rule, ...] = ()) -> Table:
+    """A further table that a model publishes beside its forecasts: lineage columns, then its own.
+
+    Args:
+        name: table name, not that of a model.
+        columns: its own columns.
+        meaning: what a row is.
+        key: those of `columns` that tell rows of one delivery interval and decision apart.
+        rules: row rules.
+    """
+    table = curated_table(name, columns, meaning, rules=rules)
+    return replace(table, key=(*table.key, *key))
+
+
 def shadow_table(curated: Table) -> Table:
     """The table of `curated_shadow` for a curated one: the same contract; nothing there is ever published."""
     return replace(curated, database=Database.CURATED_SHADOW, meaning=f"Unpublished answers of challengers. {curated.meaning}")

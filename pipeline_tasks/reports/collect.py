@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -14,6 +15,7 @@ from pipeline_tasks.reports import queries
 from pipeline_tasks.scorecard.stored import LATEST
 from pipeline_tasks.twin.realism.store import stored_facts
 from pipeline_tasks.warehouse import Warehouse
+from pipeline_tasks.warehouse.ddl import view_name
 
 HISTORY_DAYS = 14
 
@@ -28,6 +30,7 @@ class ModelData:
         drivers: published contributions of the newest of these delivery dates; empty when the model explains nothing.
         metrics: ops.model_metrics of the same dates.
         training: the newest training run of the published version.
+        companions: published rows of the companion tables for the newest of these delivery dates, by table name.
     """
 
     spec: ModelSpec
@@ -35,6 +38,7 @@ class ModelData:
     drivers: pl.DataFrame
     metrics: pl.DataFrame
     training: pl.DataFrame
+    companions: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     @property
     def newest(self) -> date | None:
@@ -137,4 +141,5 @@ def _model_data(warehouse: Warehouse, spec: ModelSpec, window: dict[str, object]
         drivers=warehouse.query(queries.forecasts(f"curated.v_{spec.drivers.name}", newest_only=True), newest),
         metrics=warehouse.query(queries.METRICS, bound),
         training=warehouse.query(queries.TRAINING, bound),
+        companions={t.name: warehouse.query(queries.forecasts(view_name(t), newest_only=True), newest) for t in spec.companions},
     )

@@ -196,12 +196,16 @@ def _metric_figures(model: ModelData, unit: str) -> list[dict[str, str]]:
 
 
 def _extra_sections(model: ModelData, site: SiteData) -> list[dict[str, Any]]:
-    """Sections of the model's own report.py: `sections(forecasts, outcomes)` -> title, text, optional rows and Vega-Lite spec."""
+    """Sections of the model's own report.py: `sections(forecasts, outcomes)` -> title, text, optional rows and Vega-Lite spec.
+
+    A model with companion tables gets their newest rows by table name as a third argument.
+    """
     hook = report_hook(model.spec.name)
     if hook is None:
         return []
     made = []
-    for section in hook.sections(model.forecasts, site.outcomes):
+    given = (model.forecasts, site.outcomes, *((model.companions,) if model.spec.companions else ()))
+    for section in hook.sections(*given):
         svg = charts.to_svg(section["spec"]) if section.get("spec") else ""
         made.append({"title": section["title"], "text": section.get("text", ""), "rows": section.get("rows", []), "svg": svg})
     return made

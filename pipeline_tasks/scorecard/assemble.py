@@ -15,9 +15,11 @@ from models._kernel.protocol import Features, Model
 from models._kernel.settlement import settlement_of
 from models._kernel.spec import Kind, ModelSpec
 from models._kernel.splitter import Fold, walk_forward
+from models._kernel.tenors import EPOCH
 from models._kernel.yardstick import DataSetSpec, Yardstick
 from pipeline_tasks.scorecard.decision_baselines import decision_comparators, position_of
 from pipeline_tasks.scorecard.event_baselines import event_comparators
+from pipeline_tasks.scorecard.joint import joint_of
 from pipeline_tasks.scorecard.panel import KEY, Comparator, Money, Panel, TailView, aligned
 from pipeline_tasks.scorecard.point_baselines import historical_quantiles, naive_week, point_comparators
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet
@@ -223,9 +225,27 @@ def panel_of(
     return probability_panel(model, yardstick, data, window, walked)
 
 
+def with_joint(panel: Panel, model: ModelSpec, yardstick: Yardstick, data: DataSet, window: Window, answers: pl.DataFrame) -> Panel:
+    """The panel with scores of whole days beside the yardstick's joint baselines.
+
+    Args:
+        panel: scored rows.
+        model: the model.
+        yardstick: its yardstick.
+        data: data set.
+        window: scored window.
+        answers: answers of the window and of the days before it.
+    """
+    first, last = ((d - EPOCH).days for d in (window.first, window.last))
+    joint = joint_of(model, data.frame, answers, first, last)
+    nothing = np.full(panel.n, np.nan)
+    beside = {b.name: Comparator(b.name, nothing) for b in yardstick.baselines if b.joint}
+    return replace(panel, joint=joint, comparators=panel.comparators | beside)
+
+
 def _wanted(yardstick: Yardstick, data: DataSet) -> list[str]:
     """Names of the baselines that the yardstick declares for the data set."""
-    return [b.name for b in yardstick.baselines if not b.data_sets or data.name in b.data_sets]
+    return [b.name for b in yardstick.baselines if not b.joint and (not b.data_sets or data.name in b.data_sets)]
 
 
 def _inside(frame: pl.DataFrame, window: Window) -> npt.NDArray[np.bool_]:
@@ -233,4 +253,4 @@ def _inside(frame: pl.DataFrame, window: Window) -> npt.NDArray[np.bool_]:
     return frame.select(pl.col("delivery_date").is_between(window.first, window.last)).to_series().to_numpy()
 
 
-__all__ = ["KEY", "Window", "panel_of", "window_of"]
+__all__ = ["KEY", "Window", "panel_of", "window_of", "with_joint"]

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from pipeline_tasks.scorecard.joint_metrics import joint_measurers
 from pipeline_tasks.scorecard.measures import Measure, Measurer, NotMeasurableError, against, mean_loss, need, ratio
 from pipeline_tasks.scorecard.panel import Array, Comparator, Panel
 
@@ -191,6 +192,7 @@ def _width(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
 def distribution_measurers(seed: int) -> dict[str, Measurer]:
     """Every metric of a distribution by name."""
     return {
+        **joint_measurers(seed),
         **{name: partial(_loss_metric, name=name, seed=seed) for name in ("mae", "crps", "pinball", "winkler_90")},
         "interval_score_90": partial(_loss_metric, name="winkler_90", seed=seed),
         "rmse": partial(_rmse, seed=seed),

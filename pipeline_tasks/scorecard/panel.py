@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from models._kernel.yardstick import Slice
+
+if TYPE_CHECKING:
+    from pipeline_tasks.scorecard.joint import Joint
 
 Array = npt.NDArray[np.float64]
 KEY = ("market", "hub", "product", "delivery_ts", "as_of")
@@ -110,6 +114,7 @@ class Panel:
         tail: tails of a distribution that says more of them than quantiles, or None.
         fallback_rows: rows the model did not answer, scored with the fallback.
         unpriced_rows: rows of the window without a published outcome; they cannot be scored.
+        joint: scores of whole days where the yardstick has joint baselines, or None.
         validation: numbers the fits reported about their own search (weighted means over folds).
     """
 
@@ -123,6 +128,7 @@ class Panel:
     alert: npt.NDArray[np.bool_] | None = None
     money: Money | None = None
     tail: TailView | None = None
+    joint: Joint | None = None
     fallback_rows: int = 0
     unpriced_rows: int = 0
     validation: dict[str, float] = field(default_factory=dict)
@@ -157,6 +163,7 @@ class Panel:
             },
             alert=None if self.alert is None else self.alert[chosen],
             tail=None if self.tail is None else self.tail.part(chosen),
+            joint=None,  # scores of whole days say nothing about a part of their rows
         )
 
     def _moves(self) -> npt.NDArray[np.bool_]:

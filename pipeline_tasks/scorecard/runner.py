@@ -13,9 +13,10 @@ import polars as pl
 
 from config.settings import Settings, get_settings
 from models._kernel.registry import model_class, model_names, params_of, spec_of, yardstick_of
+from models._kernel.splitter import Fold
 from models._kernel.yardstick import DataClass, DataSetSpec, Yardstick
 from pipeline_tasks.contracts.ops import SCORECARD
-from pipeline_tasks.scorecard.assemble import Window, panel_of, window_of
+from pipeline_tasks.scorecard.assemble import Window, panel_of, window_of, with_joint
 from pipeline_tasks.scorecard.panel import Panel
 from pipeline_tasks.scorecard.rows import ScoreRow, rows_frame
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say, WarehouseSource, state_for
@@ -132,11 +133,11 @@ class Job:
         window = window_of(data, spec, model_spec, self.start, self.end)
         cls, params = model_class(name), params_of(name, self.profile)
 
-        def walk(over: Mapping[str, Any]) -> Walked:
+        def walk(over: Mapping[str, Any], folds: tuple[Fold, ...] = window.folds) -> Walked:
             own = {**params, **over}
             identity = {"model": name, "code": model_code_sha(name), "params": own}
             made = Walk(name, _maker(cls, own), identity, data.frame, self.cache / name / spec.name, self.seed)
-            return made.run(window.folds, lambda text: self.say(f"{spec.name}: {text}"))
+            return made.run(folds, lambda text: self.say(f"{spec.name}: {text}"))
 
         walked = walk({})
         ablated = {
@@ -144,6 +145,10 @@ class Job:
         }
         self.say(f"{spec.name}: {name}: scoring")
         panel = panel_of(cls(params), yardstick, data, window, walked, params=params, ablated=ablated)
+        if any(b.joint for b in yardstick.baselines):
+            earlier = [walk({}, window.warm).answers] if window.warm else []
+            self.say(f"{spec.name}: {name}: scoring joint scenarios")
+            panel = with_joint(panel, model_spec, yardstick, data, window, pl.concat([*earlier, walked.answers], how="diagonal_relaxed"))
         return Judged(panel, data, window, walked)
 
 

@@ -43,7 +43,7 @@ def metric_rows(yardstick: Yardstick, kind: Kind) -> list[MetricTarget]:
         return declared
     named = {(m.metric, m.baseline) for m in declared if not m.where}
     plain = [(metric, "naive_week" if metric == "rmae" else "") for metric in module.STANDARD]
-    compared = [(metric, b.name) for b in yardstick.baselines for metric in module.COMPARED]
+    compared = [(metric, b.name) for b in yardstick.baselines if not b.joint for metric in module.COMPARED]
     metrics_declared = {m.metric for m in declared if not m.where}
     extra = [(m, b) for m, b in plain if m not in metrics_declared] + [p for p in compared if p not in named]
     return declared + [MetricTarget(m, _beat(m, b), baseline=b, test="dm" if b else "") for m, b in extra]

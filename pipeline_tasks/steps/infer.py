@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from models._kernel.frames import outcomes_known
-from models._kernel.protocol import Contributions, Features
+from models._kernel.protocol import Companion, Contributions, Features
 from models._kernel.registry import spec_of
 from models._kernel.spec import ModelSpec
+from pipeline_tasks.contracts import LINEAGE
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.exact import one_blas_thread
@@ -33,13 +34,13 @@ class Made:
 
     Attributes:
         frame: rows of the curated table.
-        drivers: rows of its table of contributions.
+        beside: rows of the tables published beside it (contributions, companions) by table name; tables without rows are left out.
         served: the rows it was given, value by value, taken before it saw them (`served.snapshot`).
         seconds: time of its answer and contributions.
     """
 
     frame: pl.DataFrame
-    drivers: pl.DataFrame
+    beside: Mapping[str, pl.DataFrame]
     served: pl.DataFrame
     seconds: float
 
@@ -78,8 +79,9 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
         made = forecast(warehouse, runs, spec, ref)
         for run_id, answer in made.items():
             stage(warehouse, spec.curated, answer.frame, run_id=run_id)
-            if answer.drivers.height:
-                stage(warehouse, spec.drivers, answer.drivers, run_id=run_id)
+            for table in spec.beside:
+                if table.name in answer.beside:
+                    stage(warehouse, table, answer.beside[table.name], run_id=run_id)
         served.keep(warehouse, spec, ref.version, [(run, made[run.run_id].served) for run in runs])
     own = made[runs[-1].run_id].frame.filter(pl.col("status") == "DEGRADED")
     reason = "; ".join(own.get_column("status_reason").unique().sort().to_list())
@@ -126,18 +128,19 @@ def forecast(warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, 
         faults = upstream_faults(warehouse, run, as_known(rows, run.as_of))
         answer = _degrade(_degrade(told.answer, standing(warehouse, run, spec, ref)), faults)
         frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
-        made[run.run_id] = Made(frame, _drivers(frame, told.explained, spec), told.served, told.seconds)
+        made[run.run_id] = Made(frame, _beside(frame, told, spec), told.served, told.seconds)
     return made
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A model's own answer for one run: rows, contributions, the rows it was given (`served.snapshot`), and its time in seconds."""
+    """A model's own answer for one run: rows, contributions, the rows it was given (`served.snapshot`), its time in seconds, companions."""
 
     answer: pl.DataFrame
     explained: Contributions
     served: pl.DataFrame
     seconds: float
+    companions: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
 
 def _answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext]) -> Iterator[tuple[RunContext, _Told]]:
@@ -154,7 +157,8 @@ def _answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[
         given, began = served.snapshot(data.target), time.perf_counter()
         with one_blas_thread():
             answer, explained = fitted.predict(data, as_of=run.as_of).frame, fitted.explain(data)
-        yield run, _Told(answer, explained, given, time.perf_counter() - began)
+            companions = fitted.companions(data, as_of=run.as_of) if isinstance(fitted, Companion) else {}
+        yield run, _Told(answer, explained, given, time.perf_counter() - began, companions)
 
 
 def _intraday_answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext]) -> Iterator[tuple[RunContext, _Told]]:
@@ -318,12 +322,15 @@ def _degrade(answer: pl.DataFrame, faults: str) -> pl.DataFrame:
     )
 
 
-def _drivers(frame: pl.DataFrame, explained: Contributions, spec: ModelSpec) -> pl.DataFrame:
-    """Contributions to the rows of `frame`, with the lineage of the row they explain."""
+def _beside(frame: pl.DataFrame, told: _Told, spec: ModelSpec) -> dict[str, pl.DataFrame]:
+    """Contributions and companions with the lineage of the row of `frame` that they belong to."""
+    explained = told.explained.frame.with_columns(pl.lit(told.explained.output).alias("explained_output"))
+    made = {spec.drivers.name: explained, **told.companions}
+    lineage = [c.name for c in LINEAGE]
     row = ["market", "hub", "product", "delivery_ts", "as_of"]
-    own = [c.name for c in spec.drivers.columns if c.name not in {"explained_output", "feature", "contribution"}]
-    joined = explained.frame.join(frame.select(own), on=row, how="inner").with_columns(pl.lit(explained.output).alias("explained_output"))
-    return joined.select(spec.drivers.column_names)
+    tables = [t for t in spec.beside if t.name in made]
+    joined = [made[t.name].join(frame.select(lineage), on=row, how="inner").select(t.column_names) for t in tables]
+    return {table.name: rows for table, rows in zip(tables, joined, strict=True) if rows.height}
 
 
 def _dates_with_rows(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, days: Sequence[date]) -> list[date]:

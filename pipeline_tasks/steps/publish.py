@@ -10,7 +10,7 @@ from pipeline_tasks.steps.context import RunContext
 
 
 def publish(ctx: RunContext, model: str, run_ids: Sequence[str] | None = None) -> dict[str, Any]:
-    """Publish the staged forecasts of a model, and the contributions beside them.
+    """Publish the staged forecasts of a model, and the tables beside them (contributions, companions).
 
     Args:
         ctx: the run.
@@ -26,7 +26,7 @@ def publish(ctx: RunContext, model: str, run_ids: Sequence[str] | None = None) -
     spec, done = spec_of(model), []
     with connect() as warehouse:
         for run_id in run_ids if run_ids is not None else [ctx.run_id]:
-            for table in (spec.drivers, spec.curated):
+            for table in (*spec.beside, spec.curated):  # the forecasts last: who sees them finds the rest
                 done += [(table.full_name, p) for p in publish_staged(warehouse, table, run_id=run_id, model=model)]
     rows = [
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from models._kernel import artifacts, frames, laws, registry
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._template.model import TemplateModel
+from pipeline_tasks.contracts.columns import number
+from pipeline_tasks.contracts.curated import companion_table
 
 PRICE = "price_ccy_per_mwh"
 POINT = TemplateModel.spec.point_column
@@ -172,6 +175,23 @@ class ExplainsAnother(TemplateModel):
         return Contributions(told.frame.with_columns(pl.col("contribution") + 1), told.output)
 
 
+TOLD = companion_table("template_day_means", (number("mean_ccy_per_mwh", "Mean."),), "Means.", key=())
+
+
+class TellsOfNeighbours(TemplateModel):
+    """Its companion table depends on what else is asked."""
+
+    spec = replace(TemplateModel.spec, companions=(TOLD,))
+
+    def companions(self, data, *, as_of):
+        target = frames.in_key_order(data.target)
+        return {TOLD.name: frames.companion(TOLD, target.with_columns(mean_ccy_per_mwh=pl.col("price_lag_7d_ccy_per_mwh").mean()))}
+
+
+class TellsNothing(TellsOfNeighbours):
+    companions = None
+
+
 BROKEN = {
     laws.same_seed_same_bytes: (ForgetsSeed, UsesGlobalState),
     laws.inputs_not_mutated: (EditsInput,),
@@ -189,6 +209,7 @@ BROKEN = {
     laws.empty_in_empty_out: (InventsRow,),
     laws.beats_naive: (WorseThanNaive,),
     laws.contributions_add_up: (ExplainsAnother,),
+    laws.companions_are_pure: (TellsOfNeighbours, TellsNothing),
 }
 
 

@@ -148,7 +148,7 @@ def test_a_shadow_run_answers_published_dates_once_and_proves_its_inputs(
     """The champion published LAST; the challenger answers it as the role `shadow`; the verdict pairs their losses."""
     pair = (REF, replace(REF, version="2"))
     warehouse.insert(SPEC.curated, _serve_as("1", 50.0))
-    made = Made(_serve_as("2", 40.0, inputs), SPEC.drivers.empty(), pl.DataFrame(), 0.5)
+    made = Made(_serve_as("2", 40.0, inputs), {}, pl.DataFrame(), 0.5)
     monkeypatch.setattr("pipeline_tasks.steps.infer.forecast", lambda _w, runs, _s, _r: {run.run_id: made for run in runs})
     monkeypatch.setattr("pipeline_tasks.watch.shadow.rivals", lambda *_: pair)
     monkeypatch.setattr("pipeline_tasks.watch.verdicts.rivals", lambda *_: pair)
