@@ -31,13 +31,15 @@ class Decision:
 
     Attributes:
         settlement: settlement rule (`models._kernel.settlement`).
-        position_column: output column with the position.
-        unit: unit of the position, for people.
+        position_columns: output columns with the position, in the order the rule takes them.
+        unit: unit of the positions, for people.
+        acts_on: output column with the expected outcome that the position is best for; empty for the point forecast.
     """
 
     settlement: str
-    position_column: str
+    position_columns: tuple[str, ...]
     unit: str
+    acts_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class ModelSpec:
         horizons_min: minutes between decision and delivery, ascending, for models that decide interval by interval; empty for those that
             decide once a day, at the market's gate. A market may offer fewer of them.
         naive_column: input column with the naive forecast that gates, daily metrics and laws compare with.
+        every_product: it answers on every product of its feature table, not on the market's own only.
         lookback_days: delivery days before its cutoff that a version is shown when it answers; None: as many as it learned from.
         owner: who answers for it.
         description: one sentence.
@@ -85,6 +88,7 @@ class ModelSpec:
     horizon_days: int = 1
     horizons_min: tuple[int, ...] = ()
     naive_column: str = "price_lag_7d_ccy_per_mwh"
+    every_product: bool = False
     lookback_days: int | None = None
 
     def __post_init__(self) -> None:
@@ -95,7 +99,8 @@ class ModelSpec:
             raise ValueError(
                 f"spec {self.name}: kind is {self.kind.value} and decision is {self.decision}; a decision model, and no other, has one"
             )
-        named |= {self.decision.position_column} if self.decision else set()
+        if self.decision:
+            named |= {*self.decision.position_columns, *([self.decision.acts_on] if self.decision.acts_on else [])}
         if named - declared:
             raise ValueError(f"spec {self.name}: {sorted(named - declared)} are not in output; declare them or correct the name")
         unknown = {*self.required, self.naive_column} - set(self.inputs.column_names)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,7 @@ class Comparator:
         score: ranking score of a probability baseline, shape (n,); None means `point`.
         note: how it was made, for the reason of a row.
         cost: what its decisions cost, currency per row; None for forecasts.
+        breaches: broken obligations per row; None for forecasts.
     """
 
     name: str
@@ -34,11 +37,19 @@ class Comparator:
     score: Array | None = None
     note: str = ""
     cost: Array | None = None
+    asset_costs: Mapping[str, Array] = field(default_factory=dict)
+    breaches: Array | None = None
+
+    def at(self, chosen: npt.NDArray[np.bool_]) -> Comparator:
+        """The baseline on some of the rows."""
+        names = ("point", "quantiles", "score", "cost", "breaches")
+        parts: dict[str, Any] = {name: None if getattr(self, name) is None else getattr(self, name)[chosen] for name in names}
+        return replace(self, **parts, asset_costs={name: cost[chosen] for name, cost in self.asset_costs.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What decisions cost on the panel's rows; every array has shape (n,).
+    """What decisions cost on the panel's rows; every array has shape (n,) but `position`, which has a column per position column.
 
     Attributes:
         cost: of the model's positions, currency.
@@ -48,6 +59,9 @@ class Money:
         position: the model's, in its own unit.
         deviation: energy settled at the balancing price, MWh; NaN where it was not measured.
         idle_deviation: the same without a position.
+        breaches: broken obligations.
+        asset_costs: `cost` by asset.
+        asset_oracles: `oracle` by asset.
     """
 
     cost: Array
@@ -57,6 +71,17 @@ class Money:
     position: Array
     deviation: Array
     idle_deviation: Array
+    breaches: Array
+    asset_costs: Mapping[str, Array] = field(default_factory=dict)
+    asset_oracles: Mapping[str, Array] = field(default_factory=dict)
+
+    def at(self, chosen: npt.NDArray[np.bool_]) -> Money:
+        """The money of some of the rows."""
+        parts: dict[str, Any] = {}
+        for name in (f.name for f in fields(self)):
+            values = getattr(self, name)
+            parts[name] = {k: v[chosen] for k, v in values.items()} if isinstance(values, Mapping) else values[chosen]
+        return Money(**parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +132,8 @@ class Panel:
             outcome=self.outcome[chosen],
             point=self.point[chosen],
             quantiles=self.quantiles[chosen],
-            comparators={
-                name: replace(
-                    c,
-                    point=c.point[chosen],
-                    quantiles=None if c.quantiles is None else c.quantiles[chosen],
-                    score=None if c.score is None else c.score[chosen],
-                )
-                for name, c in self.comparators.items()
-            },
+            comparators={name: c.at(chosen) for name, c in self.comparators.items()},
+            money=None if self.money is None else self.money.at(chosen),
             alert=None if self.alert is None else self.alert[chosen],
         )
 
@@ -136,8 +154,9 @@ class Panel:
 
     @property
     def cells(self) -> list[npt.NDArray[np.int64]]:
-        """Row numbers of every (hub, local hour), each in time order."""
-        grouped = self.rows.select("hub", "local_hour").with_row_index("row").group_by("hub", "local_hour", maintain_order=True).agg("row")
+        """Row numbers of every (hub, product, local hour), each in time order."""
+        cell = [c for c in ("hub", "product", "local_hour") if c in self.rows.columns]
+        grouped = self.rows.select(cell).with_row_index("row").group_by(cell, maintain_order=True).agg("row")
         return [np.asarray(r, dtype=np.int64) for r in grouped["row"].to_list()]
 
     @property
