@@ -35,6 +35,24 @@ class Intraday(BaseModel):
         return value
 
 
+class Ancillary(BaseModel):
+    """Reserve products that are cleared beside energy.
+
+    Attributes:
+        products: their names in raw.prices; how each is delivered is in config/assets/reserves.yaml.
+        price_hub: hub of raw.prices at which they are quoted, for all hubs alike; empty where every hub has prices of its own.
+        hubs: hubs that are co-forecast with them; empty for all of the market.
+        changes: first delivery dates of another product design; what was learned before one does not hold after it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    products: tuple[str, ...] = Field(min_length=1)
+    price_hub: str = ""
+    hubs: tuple[str, ...] = ()
+    changes: tuple[date, ...] = ()
+
+
 class Market(BaseModel):
     """One market.
 
@@ -53,6 +71,7 @@ class Market(BaseModel):
         commodities: commodity -> hub of raw.commodities that matters here.
         area: area of raw.quantities whose forecasts are the market's fundamentals.
         intraday: decisions shortly before delivery; None where there is no price to forecast then.
+        ancillary: reserve products beside energy; None where the data hold none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +92,7 @@ class Market(BaseModel):
     commodities: dict[str, str] = Field(default_factory=dict)
     area: str = "system"
     intraday: Intraday | None = None
+    ancillary: Ancillary | None = None
 
     @field_validator("time_zone")
     @classmethod

@@ -21,7 +21,7 @@ from models._kernel import artifacts, metrics
 from models._kernel.frames import ANSWER, KEY, in_key_order
 from models._kernel.protocol import Companion, Features, Model
 from models._kernel.samples import features_of
-from models._kernel.settlement import settlement_of
+from models._kernel.settlement import positions_of, settlement_of
 from models._kernel.spec import Kind, ModelSpec
 from models._kernel.synthetic import SyntheticMarket, gate
 from pipeline_tasks.contracts import LINEAGE, Table
@@ -302,10 +302,11 @@ def beats_naive(subject: Subject) -> None:
     point = subject.answered[spec.point_column].to_numpy()
     if spec.decision is not None:
         rule = settlement_of(spec, subject.params)
-        own, idle = (
-            float(rule.cost(truth, p).sum()) for p in (subject.answered[spec.decision.position_column].to_numpy(), np.zeros(y.size))
-        )
+        positions = positions_of(subject.answered, spec)
+        own, idle = (float(rule.cost(truth, p).sum()) for p in (positions, np.zeros_like(positions)))
         _demand(own < idle, f"the decisions cost {own:.2f}, deciding nothing {idle:.2f}")
+        broken = int(rule.breaches(truth, positions).sum())
+        _demand(broken == 0, f"the decisions break {broken} obligation(s)")
     if spec.kind in {Kind.DISTRIBUTION, Kind.DECISION}:
         naive = metrics.mae(y, known_before.to_series().to_numpy())
         _demand(metrics.mae(y, point) < naive, f"MAE {metrics.mae(y, point):.3f} is not below the {naive:.3f} of {spec.naive_column}")

@@ -1,12 +1,13 @@
 """Settlement of decisions: what a position cost once outcomes are known, and the best position for a given forecast.
 
-One rule per kind of decision. Model, baselines, oracle and scorecard all settle by it, so that a difference in cost is a difference
-in decisions. Costs are currency, negative when money is earned; positions are in the unit of the model's position column.
+One rule per kind of decision (`RULES`). Model, baselines, oracle and scorecard all settle by it, so that a difference in cost is a
+difference in decisions. Costs are currency, negative when money is earned. Positions have one column per position column of the model's
+decision, in their order and unit, shape (n, k).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,15 +31,23 @@ class Settlement(Protocol):
         ...
 
     def cost(self, rows: pl.DataFrame, position: Array) -> Array:
-        """Cost of every row, currency; what cannot be known (no metered load) counts as the schedule kept."""
+        """Cost of every row, currency, shape (n,); what cannot be known (no metered load) counts as the schedule kept."""
+        ...
+
+    def asset_costs(self, rows: pl.DataFrame, position: Array) -> Mapping[str, Array]:
+        """Cost of every row by the asset that it arises from; they add up to `cost`."""
         ...
 
     def deviation(self, rows: pl.DataFrame, position: Array) -> Array:
-        """Energy that is settled at the balancing price, MWh per row; NaN where it was not measured."""
+        """Energy that is settled at the balancing price, MWh per row; NaN where there is none or it was not measured."""
+        ...
+
+    def breaches(self, rows: pl.DataFrame, position: Array) -> Array:
+        """Broken obligations of every row (awards that could not have been delivered), shape (n,); zeros where there are none to break."""
         ...
 
     def best(self, rows: pl.DataFrame, expected: Array) -> Array:
-        """The position within all limits that costs least if the outcome is as `expected`; decided day by day."""
+        """The position within all limits, (n, k), that costs least if the outcome is as `expected`, (n,); decided day by day."""
         ...
 
 
@@ -59,14 +68,23 @@ class ImbalanceSettlement:
     def deviation(self, rows: pl.DataFrame, position: Array) -> Array:
         """Metered load less hedged schedule, MWh."""
         own = rows["load_deviation_share"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return np.asarray(self.volume(rows) * (own - position), dtype=np.float64)
+        return np.asarray(self.volume(rows) * (own - position[:, 0]), dtype=np.float64)
 
     def cost(self, rows: pl.DataFrame, position: Array) -> Array:
         """Cost of the deviation; where no load is metered, of the hedge alone."""
         spread = rows["price_ccy_per_mwh"].cast(pl.Float64).to_numpy()
         deviation = self.deviation(rows, position)
-        settled = np.where(np.isfinite(deviation), deviation, -self.volume(rows) * position)
+        settled = np.where(np.isfinite(deviation), deviation, -self.volume(rows) * position[:, 0])
         return np.asarray(settled * spread + self.portfolio.fee_ccy_per_mwh * np.abs(settled), dtype=np.float64)
+
+    def asset_costs(self, rows: pl.DataFrame, position: Array) -> Mapping[str, Array]:
+        """All of it is the portfolio's."""
+        return {"portfolio": self.cost(rows, position)}
+
+    def breaches(self, rows: pl.DataFrame, position: Array) -> Array:
+        """None: whatever is not scheduled is settled."""
+        del position
+        return np.zeros(rows.height)
 
     def best(self, rows: pl.DataFrame, expected: Array) -> Array:
         """One linear program per hub and delivery date (`hedging.optimal_hedge`)."""
@@ -78,7 +96,25 @@ class ImbalanceSettlement:
         for numbers in days["row"].to_list():
             day = np.asarray(numbers, dtype=np.int64)
             position[day] = optimal_hedge(energy[day], expected[day], mad[day], limits)
-        return position
+        return position[:, None]
+
+
+def _imbalance(assets: Mapping[str, Any]) -> Settlement:
+    return ImbalanceSettlement(Portfolio.of(assets["portfolio"]))
+
+
+def _cooptimisation(assets: Mapping[str, Any]) -> Settlement:
+    from models._kernel.delivery import Battery, Plant, Reserves
+    from models._kernel.settlement_reserves import ReserveSettlement
+
+    return ReserveSettlement(Battery.of(assets["battery"]), Plant.of(assets["ccgt"]), Reserves.of(assets["reserves"]))
+
+
+# settlement rule -> assets it needs, and how it is made of them
+RULES: Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Settlement]]] = {
+    "imbalance": (("portfolio",), _imbalance),
+    "cooptimisation": (("battery", "ccgt", "reserves"), _cooptimisation),
+}
 
 
 def settlement_of(spec: ModelSpec, params: Mapping[str, Any]) -> Settlement:
@@ -89,11 +125,28 @@ def settlement_of(spec: ModelSpec, params: Mapping[str, Any]) -> Settlement:
     """
     if spec.decision is None:
         raise ValueError(f"model {spec.name} decides nothing; give its spec a Decision")
-    if spec.decision.settlement != "imbalance":
-        raise ValueError(f"model {spec.name}: settlement {spec.decision.settlement!r} is not known; known: imbalance")
+    if spec.decision.settlement not in RULES:
+        raise ValueError(f"model {spec.name}: settlement {spec.decision.settlement!r} is not known; known: {', '.join(sorted(RULES))}")
+    needed, make = RULES[spec.decision.settlement]
     assets = params.get("assets", {})
-    if "portfolio" not in assets:
-        raise ValueError(
-            f"model {spec.name}: parameters hold no assets.portfolio; name it under `assets` in config/models/{spec.name}.yaml"
-        )
-    return ImbalanceSettlement(Portfolio.of(assets["portfolio"]))
+    for name in needed:
+        if name not in assets:
+            raise ValueError(
+                f"model {spec.name}: parameters hold no assets.{name}; name it under `assets` in config/models/{spec.name}.yaml"
+            )
+    return make(assets)
+
+
+def positions_of(frame: pl.DataFrame, spec: ModelSpec) -> Array:
+    """Positions of a decision model's answers in the shape settlement rules take, (n, k).
+
+    Raises:
+        ValueError: the model decides nothing.
+    """
+    if spec.decision is None:
+        raise ValueError(f"model {spec.name} decides nothing; give its spec a Decision")
+    return (
+        frame.select(pl.col(c).cast(pl.Float64) for c in spec.decision.position_columns)
+        .to_numpy()
+        .reshape(frame.height, len(spec.decision.position_columns))
+    )

@@ -31,13 +31,15 @@ class Decision:
 
     Attributes:
         settlement: settlement rule (`models._kernel.settlement`).
-        position_column: output column with the position.
-        unit: unit of the position, for people.
+        position_columns: output columns with the position, in the order the rule takes them.
+        unit: unit of the positions, for people.
+        acts_on: output column with the expected outcome that the position is best for; empty for the point forecast.
     """
 
     settlement: str
-    position_column: str
+    position_columns: tuple[str, ...]
     unit: str
+    acts_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class ModelSpec:
             decide once a day, at the market's gate. A market may offer fewer of them.
         naive_column: input column with the naive forecast that gates, daily metrics and laws compare with.
         companions: further curated tables that the model publishes beside its forecasts (`protocol.Companion`).
+        every_product: it answers on every product of its feature table, not on the market's own only.
         lookback_days: delivery days before its cutoff that a version is shown when it answers; None: as many as it learned from.
         owner: who answers for it.
         description: one sentence.
@@ -104,6 +107,7 @@ class ModelSpec:
     horizon_days: int = 1
     horizons_min: tuple[int, ...] = ()
     naive_column: str = "price_lag_7d_ccy_per_mwh"
+    every_product: bool = False
     lookback_days: int | None = None
     companions: tuple[Table, ...] = ()
 
@@ -115,11 +119,12 @@ class ModelSpec:
             raise ValueError(
                 f"spec {self.name}: kind is {self.kind.value} and decision is {self.decision}; a decision model, and no other, has one"
             )
-        named |= {self.decision.position_column} if self.decision else set()
         if self.tail:
             named |= {*self.tail.shortfalls.values(), self.tail.probability, self.tail.alarm}
             if not self.threshold_column or set(self.tail.shortfalls) - set(self.quantile_columns):
                 raise ValueError(f"spec {self.name}: a tail needs a threshold_column, and a quantile column for each shortfall's level")
+        if self.decision:
+            named |= {*self.decision.position_columns, *([self.decision.acts_on] if self.decision.acts_on else [])}
         if named - declared:
             raise ValueError(f"spec {self.name}: {sorted(named - declared)} are not in output; declare them or correct the name")
         unknown = {*self.required, self.naive_column} - set(self.inputs.column_names)

@@ -84,14 +84,14 @@ class Slice:
     Attributes:
         name: lower snake case; the scorecard shows a metric of a slice as `<metric>_<name>`.
         column: input column that selects.
-        equals: its value in the slice.
+        equals: its value in the slice, a number or a text.
         moves_only: only rows whose price differs from that of the interval before; where prices stand still, repeating them looks
             like skill.
     """
 
     name: str
     column: str
-    equals: float
+    equals: float | str
     moves_only: bool = False
 
 
@@ -110,6 +110,7 @@ class MetricTarget:
         alpha: significance level of the test.
         unit: unit of the value.
         where: name of a slice of the yardstick; empty for all rows.
+        by: column of the rows; the metric gets a row per value of it, named `<metric>_<value>`. Empty for one row.
     """
 
     metric: str
@@ -122,6 +123,7 @@ class MetricTarget:
     alpha: float = 0.05
     unit: str = ""
     where: str = ""
+    by: str = ""
 
     @property
     def label(self) -> str:

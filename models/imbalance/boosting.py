@@ -1,82 +1,38 @@
-"""LightGBM quantiles of the spread at the knots, and the ladder between them."""
+"""Boosters of the spread, and the ladder of its quantiles: the kernel's, with the model's levels and settings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from models._kernel import quantile_boosting
+from models._kernel.quantile_boosting import Boosters, BoostSettings
 from models.imbalance.params import Params
 from models.imbalance.spec import LEVELS
 
 Array = npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True, slots=True)
-class Boosters:
-    """One booster per knot; `names` are the inputs, in order."""
-
-    names: tuple[str, ...]
-    knots: tuple[float, ...]
-    models: tuple[Any, ...]
-
-    def quantiles(self, inputs: Array) -> Array:
-        """Quantiles at the knots, sorted, shape (n, knots)."""
-        if not len(inputs):
-            return np.empty((0, len(self.knots)))
-        return np.sort(np.column_stack([m.predict(inputs, num_threads=1) for m in self.models]), axis=1)
-
-    def contributions(self, inputs: Array) -> Array:
-        """TreeSHAP contributions to the boosted median and, last, its expectation; shape (n, inputs + 1)."""
-        median = self.models[self.knots.index(0.5)]
-        return np.asarray(median.predict(inputs, pred_contrib=True, num_threads=1), dtype=np.float64)
+__all__ = ["Boosters", "ladder", "ladder_centre", "ladder_mean", "train"]
 
 
 def train(inputs: Array, names: Sequence[str], spread: Array, params: Params, *, seed: int) -> Boosters:
     """Train one booster per knot on rows with a known spread; same rows and seed, same trees, byte for byte."""
-    import lightgbm
-
-    binning = {"max_bin": 63, "verbose": -1, "num_threads": params.threads, "deterministic": True, "force_row_wise": True, "seed": seed}
-    data = lightgbm.Dataset(inputs, spread, feature_name=list(names), params=binning, free_raw_data=False)
-    models = [lightgbm.train(_settings(params, level, binning), data, params.rounds) for level in params.knots]
-    return Boosters(tuple(names), params.knots, tuple(models))
-
-
-def _settings(params: Params, level: float, binning: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **binning,
-        "objective": "quantile",
-        "alpha": level,
-        "num_leaves": params.leaves,
-        "learning_rate": params.learning_rate,
-        "min_data_in_leaf": params.min_rows,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "lambda_l2": 1.0,
-    }
+    settings = BoostSettings(params.rounds, params.leaves, params.learning_rate, params.min_rows, params.threads)
+    return quantile_boosting.train(inputs, names, spread, params.knots, settings, seed=seed)
 
 
 def ladder(knots: Sequence[float], quantiles: Array) -> Array:
     """Quantiles at all levels, linear between the knots, shape (n, levels)."""
-    at = np.asarray(knots, dtype=np.float64)
-    right = np.clip(np.searchsorted(at, LEVELS), 1, len(at) - 1)
-    weight = (np.asarray(LEVELS) - at[right - 1]) / (at[right] - at[right - 1])
-    made = quantiles[:, right - 1] * (1 - weight) + quantiles[:, right] * weight
-    return np.asarray(np.maximum.accumulate(made, axis=1), dtype=np.float64)
+    return quantile_boosting.ladder(LEVELS, knots, quantiles)
 
 
 def ladder_centre(quantiles: Array, between: tuple[float, float]) -> Array:
     """Mean of the quantiles at the levels between two levels, both included; their median where no level lies between."""
-    inside = [k for k, level in enumerate(LEVELS) if between[0] - 1e-9 <= level <= between[1] + 1e-9] or [LEVELS.index(0.5)]
-    return np.asarray(quantiles[:, inside].mean(axis=1), dtype=np.float64)
+    return quantile_boosting.ladder_centre(LEVELS, quantiles, between)
 
 
 def ladder_mean(quantiles: Array) -> Array:
     """Mean of the piecewise linear distribution through the levels, whose outer tails are cut at the 1 % and 99 % quantiles."""
-    edges = np.concatenate(([0.0], LEVELS, [1.0]))
-    padded = np.column_stack((quantiles[:, :1], quantiles, quantiles[:, -1:]))
-    return np.asarray(((padded[:, 1:] + padded[:, :-1]) / 2 * np.diff(edges)).sum(axis=1), dtype=np.float64)
+    return quantile_boosting.ladder_mean(LEVELS, quantiles)

@@ -13,11 +13,11 @@ import polars as pl
 
 from models._kernel.frames import KEY, answer, in_key_order, learnable, require
 from models._kernel.protocol import Contributions, Features, Prediction
+from models._kernel.replay import Past, calibrated
 from models._kernel.settlement import ImbalanceSettlement
 from models._kernel.spec import ModelSpec
 from models.imbalance import storage
 from models.imbalance.boosting import ladder, ladder_centre, ladder_mean
-from models.imbalance.calibration import Past, offsets_at, slots_of, width_of
 from models.imbalance.features import OUTCOME_COLUMNS, with_optional
 from models.imbalance.params import Params
 from models.imbalance.spec import LEVELS, QUANTILES, SPEC
@@ -53,7 +53,7 @@ class Imbalance:
         quantiles = self._quantiles(fitted, target, data.history, as_of)
         centre = ladder_centre(quantiles, self.params.centre_levels)
         rule = ImbalanceSettlement(self.params.portfolio)
-        energy, hedge = rule.volume(target), rule.best(target, centre)
+        energy, hedge = rule.volume(target), rule.best(target, centre)[:, 0]
         outputs: dict[str, npt.ArrayLike] = {
             "spread_mean_ccy_per_mwh": ladder_mean(quantiles),
             "spread_centre_ccy_per_mwh": centre,
@@ -97,17 +97,21 @@ class Imbalance:
         if self.params.aci_gamma and len(base):
             since = _since(history, fitted, as_of)
             known = fitted.boosters.quantiles(inputs_of(since, fitted.series, fitted.boosters.names)[0])
-            keys, past_keys = np.array(series_of(target)), np.array(series_of(since)).reshape(-1, 3)
-            asked = target["as_of"].dt.epoch("ms").to_numpy()
-            width, slot = width_of(base), np.minimum(slots_of(target), fitted.slots - 1)
+            past_keys = np.array(series_of(since)).reshape(-1, 3)
+            pasts = {}
             for series in fitted.series:
-                mine, theirs = (keys == series).all(axis=1), (past_keys == series).all(axis=1)
-                if not mine.any():
-                    continue
-                past = fitted.past[series].plus(Past.of(since.filter(pl.Series(theirs, dtype=pl.Boolean)), known[theirs]))
-                offsets = offsets_at(past, np.unique(asked[mine]).tolist(), fitted.slots, self.params.knots, self.params)
-                for row in np.flatnonzero(mine):
-                    base[row] += width[row] * offsets[int(asked[row])][slot[row]]
+                theirs = (past_keys == series).all(axis=1)
+                pasts[series] = fitted.past[series].plus(Past.of(since.filter(pl.Series(theirs, dtype=pl.Boolean)), known[theirs]))
+            base = calibrated(
+                base,
+                target,
+                series_of(target),
+                pasts,
+                slots=fitted.slots,
+                knots=self.params.knots,
+                gamma=self.params.aci_gamma,
+                window=self.params.aci_window,
+            )
         return ladder(self.params.knots, np.sort(base, axis=1))
 
 

@@ -44,7 +44,9 @@ SPEC = ModelSpec(
     ),
     point_column="spread_median_ccy_per_mwh",
     quantile_columns=QUANTILES,
-    decision=Decision(settlement="imbalance", position_column="hedge_share", unit="share of scheduled load"),
+    decision=Decision(
+        settlement="imbalance", position_columns=("hedge_share",), unit="share of scheduled load", acts_on="spread_centre_ccy_per_mwh"
+    ),
     cadences=(Cadence.NIGHTLY, Cadence.WEEKLY),
     min_history_days=120,
     owner="quant-desk",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from models._kernel.artifacts import load_arrays, load_booster, load_json, save_arrays, save_booster, save_json, seal, verify_artifact
-from models.imbalance.boosting import Boosters
-from models.imbalance.calibration import Past
+from models._kernel.quantile_boosting import Boosters
+from models._kernel.replay import Past
 from models.imbalance.params import Params
 
 MODEL = "imbalance"

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models._kernel.replay import Past
 from models.imbalance import boosting
-from models.imbalance.calibration import Past
 from models.imbalance.features import OPTIONAL, design, with_optional
 from models.imbalance.params import Params
 from models.imbalance.storage import Fitted, Series

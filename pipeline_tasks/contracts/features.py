@@ -207,7 +207,42 @@ SPREAD = Table(
     managed_by="dbt",
 )
 
-FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD, INTRADAY, SPREAD)
+
+def _beside_reserve(column: Column) -> Column:
+    """A column of `DAY_AHEAD` beside a product's own price: energy prices are named so."""
+    return column.named(f"energy_{column.name}", f"Energy: {column.meaning}") if column.name.startswith("price_") else column
+
+
+ANCILLARY = Table(
+    database=Database.FEATURES,
+    name="ftr_ancillary",
+    columns=(
+        *(DAY_AHEAD.column(name) for name in SPREAD_KEYS),
+        _price("price_ccy_per_mwh", "Target: first published price of the product, of a reserve per MW and hour; null while unknown."),
+        instant("price_known_ts", "When the target became known; null while unknown.", nullable=True),
+        flag("is_energy", "The row is about energy, not about a reserve product."),
+        integer("reserve_regime", "How often the design of the reserve products had changed by the delivery date.", ge=0),
+        *(
+            _price(f"price_lag_{k}d_ccy_per_mwh", f"Own price of the same local time {k} day(s) before, if known at as_of.")
+            for k in LAG_DAYS
+        ),
+        _price("price_mean_7d_ccy_per_mwh", "Mean own price of the seven local days before the delivery date, as known at as_of."),
+        _price("price_std_7d_ccy_per_mwh", "Standard deviation of the own price over the same seven days."),
+        _price("price_max_7d_ccy_per_mwh", "Highest own price of the same seven days."),
+        _price("price_mean_28d_ccy_per_mwh", "Mean own price of the 28 local days before the delivery date, as known at as_of."),
+        _price("price_hour_mean_7d_ccy_per_mwh", "Mean own price of the same local time over the seven days before."),
+        _price("price_hour_mean_28d_ccy_per_mwh", "Mean own price of the same local time over the 28 days before."),
+        _price("price_hour_std_28d_ccy_per_mwh", "Standard deviation of the own price of the same local time over the same 28 days."),
+        SPREAD.column("reserve_price_lag_1d_ccy_per_mwh"),
+        *(_beside_reserve(c) for c in SPREAD_BESIDE),
+    ),
+    key=DAY_AHEAD.key,
+    meaning="Point-in-time features of the price of energy and of every reserve product: one row per hub, product and delivery interval.",
+    partition_by=DAY_AHEAD.partition_by,
+    managed_by="dbt",
+)
+
+FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD, INTRADAY, SPREAD, ANCILLARY)
 
 # what the drift monitors watch: levels as delivered; lags, means and ramps of them move with them
 MONITORED: dict[str, tuple[str, ...]] = {

@@ -49,6 +49,10 @@ MARKET_SETTINGS = _table(
         symbol("oil_hub", "Oil hub; empty for none."),
         symbol("intraday_product", "Product of decisions shortly before delivery; empty for none."),
         symbol("intraday_horizons_min", "Minutes between those decisions and delivery, comma-separated; empty for none.", unit="min"),
+        symbol("reserve_products", "Reserve products cleared beside energy, comma-separated; empty for none."),
+        symbol("reserve_price_hub", "Hub at which they are quoted for all hubs; empty where every hub has prices of its own."),
+        symbol("reserve_hubs", "Hubs that are co-forecast with them, comma-separated; empty for all."),
+        symbol("reserve_change_dates", "First delivery dates of another product design, comma-separated; empty for none."),
         string("settings_sha", "SHA-256 of the settings the calendar was made from."),
     ),
     ("market",),
@@ -144,6 +148,23 @@ SPREADS_ASOF = _table(
     ),
     ("market", "hub", "delivery_ts"),
     "Spread of the balancing price over the day-ahead price of every delivery interval, and the first gate that saw it.",
+)
+RESERVES_ASOF = _table(
+    "int_reserve_prices_asof",
+    (
+        MARKET,
+        HUB,
+        symbol("product", "The market's energy product, or a reserve product."),
+        DELIVERY_TS,
+        DELIVERY_DATE,
+        LOCAL_MINUTE,
+        DST_FOLD,
+        number("price_ccy_per_mwh", "First published price; of a reserve per MW and hour.", unit="currency/MWh"),
+        KNOWN_TS.named("known_ts", "When it became known."),
+        USABLE_FROM,
+    ),
+    ("market", "hub", "product", "delivery_ts"),
+    "First published prices of energy and reserve products since reserves are quoted, and the first gate that saw each.",
 )
 DEVIATIONS_ASOF = _table(
     "int_load_deviations_asof",
@@ -255,6 +276,7 @@ INTERMEDIATE_TABLES: tuple[Table, ...] = (
     MARKET_CALENDAR,
     PRICES_ASOF,
     SPREADS_ASOF,
+    RESERVES_ASOF,
     DEVIATIONS_ASOF,
     QUANTITIES_ASOF,
     COMMODITIES_ASOF,

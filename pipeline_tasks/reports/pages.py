@@ -66,20 +66,37 @@ def _price_rows(model: ModelData) -> list[dict[str, Any]]:
 
 
 def _decision_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
-    """What is decided for the day, per hub: mean, lowest and highest position."""
+    """What is decided for the day, per hub and position: mean, lowest and highest; of several products the market's own."""
     spec = model.spec
     if spec.decision is None:
         return []
-    position = pl.col(spec.decision.position_column)
-    today = model.forecasts.filter(pl.col("delivery_date") == site.delivery_date)
-    summary = today.group_by("hub", maintain_order=True).agg(
-        pl.col("status").min(),
-        **{"mean position": position.mean().round(5), "lowest": position.min().round(4), "highest": position.max().round(4)},
-        unit=pl.lit(spec.decision.unit),
-        intervals=pl.len(),
-        version=pl.col("model_version").first(),
-    )
-    return summary.select(pl.lit(spec.label).alias("model"), pl.all()).to_dicts()
+    today = _own_product(site, model, model.forecasts.filter(pl.col("delivery_date") == site.delivery_date))
+    found = []
+    for column in spec.decision.position_columns:
+        position = pl.col(column)
+        summary = today.group_by("hub", maintain_order=True).agg(
+            pl.col("status").min(),
+            position=pl.lit(column.replace("_", " ")),
+            **{"mean position": position.mean().round(5), "lowest": position.min().round(4), "highest": position.max().round(4)},
+            unit=pl.lit(spec.decision.unit),
+            intervals=pl.len(),
+            version=pl.col("model_version").first(),
+        )
+        found += summary.select(pl.lit(spec.label).alias("model"), pl.all()).to_dicts()
+    return found
+
+
+def _own_product(site: SiteData, model: ModelData, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the market's own product; all rows of a model that answers on one product only."""
+    return rows.filter(pl.col("product") == site.selection.market.product) if model.spec.every_product else rows
+
+
+def _subjects(site: SiteData, model: ModelData, today: pl.DataFrame) -> list[tuple[str, str]]:
+    """(hub, product) that get figures: every hub, and for a model of several products the others at its first hub."""
+    pairs = today.select("hub", pl.col("product").cast(pl.String)).unique(maintain_order=True)
+    own = _own_product(site, model, pairs)
+    rest = pairs.filter(pl.col("hub") == pairs["hub"].first()).join(own, on=["hub", "product"], how="anti", maintain_order="left")
+    return [(hub, product) for part in (own, rest) for hub, product in part.iter_rows()]
 
 
 def _probability_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
@@ -109,7 +126,7 @@ def model_page(site: SiteData, model: ModelData) -> dict[str, Any]:
         "model": model,
         "version": ", ".join(today["model_version"].unique(maintain_order=True).to_list()),
         "statuses": reasons,
-        "hubs": [_hub(site, model, hub, unit) for hub in today["hub"].unique(maintain_order=True).to_list()],
+        "hubs": [_hub(site, model, hub, product, unit) for hub, product in _subjects(site, model, today)],
         "metrics": wide.head(60).to_dicts(),
         "numeric_metrics": [c for c in wide.columns if c not in ("delivery_date", "hub")],
         "metrics_note": "Each delivery date scored after its outcome was known, with the forecast that was published before the gate.",
@@ -119,10 +136,9 @@ def model_page(site: SiteData, model: ModelData) -> dict[str, Any]:
     }
 
 
-def _hub(site: SiteData, model: ModelData, hub: str, unit: str) -> dict[str, Any]:
+def _hub(site: SiteData, model: ModelData, hub: str, product: str, unit: str) -> dict[str, Any]:
     spec, zone = model.spec, site.selection.market.zone
-    rows = model.forecasts.filter(pl.col("hub") == hub)
-    product = rows["product"][0]
+    rows = model.forecasts.filter((pl.col("hub") == hub) & (pl.col("product") == product))
     outcome = site.outcomes.filter((pl.col("hub") == hub) & (pl.col("product") == product))
     dates = rows["delivery_date"].unique().sort().to_list()[-FAN_DAYS:]
     recent, known = rows.filter(pl.col("delivery_date").is_in(dates)), outcome.filter(pl.col("delivery_date").is_in(dates))
@@ -141,9 +157,11 @@ def _hub(site: SiteData, model: ModelData, hub: str, unit: str) -> dict[str, Any
             {"title": "Probability by interval", "svg": charts.probability_chart(recent, spec.point_column, zone=zone), "caption": ""}
         )
     if spec.decision:
-        svg = charts.position_chart(recent, spec.decision.position_column, zone=zone, unit=spec.decision.unit)
-        figures.append({"title": "Position by interval", "svg": svg, "caption": ""})
-    drivers = _top_drivers(model.drivers.filter(pl.col("hub") == hub))
+        for column in spec.decision.position_columns:
+            svg = charts.position_chart(recent, column, zone=zone, unit=spec.decision.unit)
+            figures.append({"title": f"Position by interval: {column.replace('_', ' ')}", "svg": svg, "caption": ""})
+    told = model.drivers.filter(pl.col("hub") == hub)
+    drivers = _top_drivers(told.filter(pl.col("product") == product) if spec.every_product else told)
     if drivers.height:
         output = model.drivers["explained_output"][0]
         figures.append(
@@ -157,7 +175,7 @@ def _hub(site: SiteData, model: ModelData, hub: str, unit: str) -> dict[str, Any
         pl.col("delivery_ts").dt.convert_time_zone(zone.key).dt.strftime("%H:%M").alias("local")
     )
     shown = ["local", *(c.name for c in spec.output)]
-    return {"name": hub, "figures": figures, "hours": today.select(shown).to_dicts()}
+    return {"name": f"{hub} {product}" if spec.every_product else hub, "figures": figures, "hours": today.select(shown).to_dicts()}
 
 
 _FAN_KEY = (

@@ -146,22 +146,29 @@ def decision_panel(
     """The panel of a decision: that of the forecast it rests on, with what every policy cost; unanswered rows take no position."""
     rule = settlement_of(model, params)
     panel = distribution_panel(model, (), data, window, walked)
-    chosen = _inside(data.frame, window) & data.frame["price_ccy_per_mwh"].is_not_null().to_numpy()
+    inside = _inside(data.frame, window)
+    rows = data.frame.filter(pl.Series(inside))  # whole days, also where an outcome is missing: that was decided too
+    scored = rows["price_ccy_per_mwh"].is_not_null().to_numpy()
     comparators, absent = decision_comparators(
-        _wanted(yardstick, data), data, model, rule, folds=window.folds, window=chosen, ablated=ablated
+        _wanted(yardstick, data), data, model, rule, folds=window.folds, window=inside, answers=walked.answers, ablated=ablated
     )
-    rows = panel.rows
-    position, none = position_of(rows, walked.answers, model), np.zeros(panel.n)
+    position = position_of(rows, walked.answers, model)
+    none, outcome = np.zeros_like(position), rows["price_ccy_per_mwh"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    costs, oracle = rule.asset_costs(rows, position), rule.asset_costs(rows, rule.best(rows, outcome))
     money = Money(
-        cost=rule.cost(rows, position),
+        cost=np.sum(list(costs.values()), axis=0),
         idle=rule.cost(rows, none),
-        oracle=rule.cost(rows, rule.best(rows, panel.outcome)),
+        oracle=np.sum(list(oracle.values()), axis=0),
         volume=rule.volume(rows),
         position=position,
         deviation=rule.deviation(rows, position),
         idle_deviation=rule.deviation(rows, none),
-    )
-    return replace(panel, comparators=panel.comparators | comparators, absent=absent, money=money)
+        breaches=rule.breaches(rows, position),
+        asset_costs=costs,
+        asset_oracles=oracle,
+    ).at(scored)
+    settled = {name: comparator.at(scored) for name, comparator in comparators.items()}
+    return replace(panel, comparators=panel.comparators | settled, absent=absent, money=money)
 
 
 def _labels(model: Model, frame: pl.DataFrame) -> Array:

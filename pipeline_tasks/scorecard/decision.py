@@ -17,19 +17,21 @@ MEASURED_SHARE = 0.95
 TEST = "interval and one-sided p: paired stationary block bootstrap of days, mean block 7, 5,000 draws"
 
 
-def _money(panel: Panel) -> Money:
+def money_of(panel: Panel) -> Money:
+    """The panel's money, or the reason why there is none."""
     if panel.money is None:
         raise NotMeasurableError("the model decides nothing that costs")
     return panel.money
 
 
-def _cost_of(baseline: Comparator) -> Array:
+def cost_of(baseline: Comparator) -> Array:
+    """What a baseline's decisions cost, or the reason why it has none."""
     if baseline.cost is None:
         raise NotMeasurableError(f"baseline {baseline.name} is a forecast; it decides nothing")
     return baseline.cost
 
 
-def _statistic(
+def statistic(
     panel: Panel, columns: tuple[Array, ...], value: Callable[[Array], Array], *, seed: int, worse: Callable[[Array], Array] | None = None
 ) -> tuple[float, float, float, float | None]:
     """A function of daily sums, its 95 % interval, and the share of draws in which `worse` is not negative.
@@ -55,9 +57,9 @@ def _statistic(
 
 
 def _cost_per_mwh(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
-    money = _money(panel)
-    other = money.idle if baseline is None else _cost_of(baseline)
-    value, low, high, p = _statistic(
+    money = money_of(panel)
+    other = money.idle if baseline is None else cost_of(baseline)
+    value, low, high, p = statistic(
         panel, (money.cost, money.volume, other), lambda m: m[:, 0] / m[:, 1], worse=lambda m: m[:, 0] - m[:, 2], seed=seed
     )
     reference = None if baseline is None else float(other.sum() / money.volume.sum())
@@ -65,19 +67,19 @@ def _cost_per_mwh(panel: Panel, baseline: Comparator | None, *, seed: int) -> Me
 
 
 def _saving_per_mwh(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
-    money, other = _money(panel), _cost_of(need(baseline))
-    value, low, high, p = _statistic(
+    money, other = money_of(panel), cost_of(need(baseline))
+    value, low, high, p = statistic(
         panel, (money.cost, money.volume, other), lambda m: (m[:, 2] - m[:, 0]) / m[:, 1], worse=lambda m: m[:, 0] - m[:, 2], seed=seed
     )
     return Measure(value, panel.n, 0.0, low, high, p, f"cost saved per scheduled MWh; {TEST}")
 
 
 def _saving_share(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
-    money, other = _money(panel), _cost_of(need(baseline))
+    money, other = money_of(panel), cost_of(need(baseline))
     _measured(money)
     if other.sum() <= 0:
         raise NotMeasurableError(f"the baseline earned {-other.sum():.4g} instead of costing anything; a share of that says nothing")
-    value, low, high, p = _statistic(
+    value, low, high, p = statistic(
         panel, (money.cost, other), lambda m: 1 - m[:, 0] / m[:, 1], worse=lambda m: m[:, 0] - m[:, 1], seed=seed
     )
     return Measure(value, panel.n, 0.0, low, high, p, f"1 - cost over the baseline's; {TEST}")
@@ -85,12 +87,12 @@ def _saving_share(panel: Panel, baseline: Comparator | None, *, seed: int) -> Me
 
 def _oracle_share(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
     """Share of what the best position in hindsight saves over doing nothing; of a baseline's share beside it."""
-    money = _money(panel)
-    other = money.idle if baseline is None else _cost_of(baseline)
+    money = money_of(panel)
+    other = money.idle if baseline is None else cost_of(baseline)
     columns = (money.idle - money.cost, money.idle - money.oracle, money.idle - other)
     if columns[1].sum() <= 0:
         raise NotMeasurableError("within the limits even hindsight saves nothing")
-    value, low, high, p = _statistic(panel, columns, lambda m: m[:, 0] / m[:, 1], worse=lambda m: m[:, 2] - m[:, 0], seed=seed)
+    value, low, high, p = statistic(panel, columns, lambda m: m[:, 0] / m[:, 1], worse=lambda m: m[:, 2] - m[:, 0], seed=seed)
     reference = None if baseline is None else float(columns[2].sum() / columns[1].sum())
     note = f"saving over no position, of the saving of prices known in advance within the same limits; {TEST}"
     return Measure(value, panel.n, reference, low, high, None if baseline is None else p, note)
@@ -98,8 +100,8 @@ def _oracle_share(panel: Panel, baseline: Comparator | None, *, seed: int) -> Me
 
 def _oracle_saving(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
     del baseline
-    money = _money(panel)
-    value, low, high, _ = _statistic(panel, (money.idle - money.oracle, money.volume), lambda m: m[:, 0] / m[:, 1], seed=seed)
+    money = money_of(panel)
+    value, low, high, _ = statistic(panel, (money.idle - money.oracle, money.volume), lambda m: m[:, 0] / m[:, 1], seed=seed)
     return Measure(value, panel.n, None, low, high, None, "what prices known in advance save within the same limits, the most there is")
 
 
@@ -107,8 +109,8 @@ def _cvar(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
     """Mean of the worst twentieth of daily costs, per scheduled MWh of a mean day."""
     from models._kernel.bootstrap import stationary_indices
 
-    money = _money(panel)
-    other = money.idle if baseline is None else _cost_of(baseline)
+    money = money_of(panel)
+    other = money.idle if baseline is None else cost_of(baseline)
     sums, _ = daily(panel.days, money.cost, other, money.volume)
     if len(sums) < int(1 / TAIL):
         raise NotMeasurableError(f"{len(sums)} days have no worst twentieth")
@@ -131,23 +133,23 @@ def _tail(costs: Array) -> Array:
 
 def _net_share(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
     del baseline
-    money = _money(panel)
-    value, low, high, _ = _statistic(panel, (money.volume * money.position, money.volume), lambda m: m[:, 0] / m[:, 1], seed=seed)
+    money = money_of(panel)
+    value, low, high, _ = statistic(panel, (money.volume * money.position[:, 0], money.volume), lambda m: m[:, 0] / m[:, 1], seed=seed)
     return Measure(value, panel.n, None, low, high, None, "mean net position over scheduled load")
 
 
 def _gross_ratio(panel: Panel, baseline: Comparator | None, *, seed: int) -> Measure:
     del baseline
-    money = _money(panel)
+    money = money_of(panel)
     _measured(money)
     own, idle = (np.nan_to_num(np.abs(d)) for d in (money.deviation, money.idle_deviation))
-    value, low, high, _ = _statistic(panel, (own, idle), lambda m: m[:, 0] / m[:, 1], seed=seed)
+    value, low, high, _ = statistic(panel, (own, idle), lambda m: m[:, 0] / m[:, 1], seed=seed)
     return Measure(value, panel.n, 1.0, low, high, None, "absolute deviation over that of the unhedged schedule")
 
 
 def _quarters(panel: Panel, baseline: Comparator | None) -> Measure:
     """Share of hub and calendar quarter slices in which the baseline is not cheaper."""
-    money, other = _money(panel), _cost_of(need(baseline))
+    money, other = money_of(panel), cost_of(need(baseline))
     slices = panel.rows.select("hub", year=panel.rows["delivery_date"].dt.year(), quarter=panel.rows["delivery_date"].dt.quarter())
     saved = slices.with_columns(saving=other - money.cost).group_by("hub", "year", "quarter").sum()["saving"].to_numpy()
     return Measure(float(np.mean(saved >= 0)), panel.n, None, note=f"{int((saved >= 0).sum())} of {len(saved)} hub-quarters not worse")
@@ -163,6 +165,8 @@ def _measured(money: Money) -> None:
 
 def decision_measurers(seed: int) -> dict[str, Measurer]:
     """Every metric of a decision by name, and those of the forecast it rests on."""
+    from pipeline_tasks.scorecard import profit
+
     return {
         **distribution.distribution_measurers(seed),
         "cost_per_mwh": partial(_cost_per_mwh, seed=seed),
@@ -174,8 +178,9 @@ def decision_measurers(seed: int) -> dict[str, Measurer]:
         "net_share": partial(_net_share, seed=seed),
         "gross_ratio": partial(_gross_ratio, seed=seed),
         "quarters_not_worse": _quarters,
+        **profit.profit_measurers(seed),
     }
 
 
-STANDARD = ("cost_per_mwh", "cvar_95", "oracle_share", "oracle_saving_per_mwh", "net_share", "gross_ratio", "mae", "pinball", "coverage_90")
+STANDARD = ("oracle_share", "mae", "pinball", "coverage_90")
 COMPARED = ()

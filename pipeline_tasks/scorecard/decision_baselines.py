@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from models._kernel.settlement import Settlement
-from models._kernel.spec import ModelSpec
+from models._kernel.spec import Decision, ModelSpec
 from models._kernel.splitter import Fold
 from pipeline_tasks.scorecard.panel import Comparator, aligned
 from pipeline_tasks.scorecard.point_baselines import persistence, point_comparators
 from pipeline_tasks.scorecard.sources import DataSet
 
 Array = npt.NDArray[np.float64]
-POLICIES = ("zero_position", "yesterday_sign", "mean_outcome", "hour_mean")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a policy may look at.
+
+    Attributes:
+        frame: all rows of the data set, in key order.
+        window: rows that are decided on, whole days.
+        rule: the settlement.
+        acted_on: what the model's own decisions of these rows act on, shape (n,); NaN where it did not answer.
+        columns: position columns.
+    """
+
+    frame: pl.DataFrame
+    window: npt.NDArray[np.bool_]
+    rule: Settlement
+    acted_on: Array
+    columns: int
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """Rows that are decided on."""
+        return self.frame.filter(pl.Series(self.window))
+
+
+Policy = Callable[[Asked], tuple[Array, Array]]  # what it expects, (n,), and its positions, (n, k)
 
 
 def decision_comparators(
@@ -27,6 +54,7 @@ def decision_comparators(
     *,
     folds: tuple[Fold, ...],
     window: npt.NDArray[np.bool_],
+    answers: pl.DataFrame,
     ablated: Mapping[str, pl.DataFrame],
 ) -> tuple[dict[str, Comparator], dict[str, str]]:
     """Named baselines on the window's rows: policies with their cost, ablations of the model, and forecasts without a policy.
@@ -37,29 +65,71 @@ def decision_comparators(
         spec: the decision model.
         rule: its settlement.
         folds: the walk's folds.
-        window: rows that are scored.
+        window: rows that are decided on, also those whose outcome is not known.
+        answers: answers of the model.
         ablated: answers of the model with other parameters, by baseline name.
     """
+    decision = decision_of(spec)
     rows = data.frame.filter(pl.Series(window))
-    levels = np.asarray(spec.levels, dtype=np.float64)
+    acted_on = aligned(rows, answers, [decision.acts_on or spec.point_column])[:, 0]
+    asked = Asked(data.frame, window, rule, acted_on, len(decision.position_columns))
+    policies = policies_of(decision.settlement)
     made: dict[str, Comparator] = {}
-    for name in (n for n in names if n in POLICIES):
-        expected = expectation(name, data.frame)[window]
-        position = np.zeros(len(rows)) if name == "zero_position" else rule.best(rows, expected)
-        made[name] = Comparator(name, expected, cost=rule.cost(rows, position))
-    for name, answers in ablated.items():
-        found = aligned(rows, answers, [spec.point_column, *spec.quantile_columns.values()])
-        cost = rule.cost(rows, position_of(rows, answers, spec))
-        made[name] = Comparator(name, found[:, 0], found[:, 1:], note="the model itself with other parameters", cost=cost)
+    for name in (n for n in names if n in policies):
+        expected, position = policies[name](asked)
+        made[name] = _settled(Comparator(name, expected), rule, rows, position)
+    for name, other in ablated.items():
+        found = aligned(rows, other, [spec.point_column, *spec.quantile_columns.values()])
+        forecast = Comparator(name, found[:, 0], found[:, 1:], note="the model itself with other parameters")
+        made[name] = _settled(forecast, rule, rows, position_of(rows, other, spec))
     forecasts = [n for n in names if n not in made]
-    points, absent = point_comparators(forecasts, data, folds, window, levels)
+    points, absent = point_comparators(forecasts, data, folds, window, np.asarray(spec.levels, dtype=np.float64))
     return made | points, absent
 
 
+def _settled(forecast: Comparator, rule: Settlement, rows: pl.DataFrame, position: Array) -> Comparator:
+    costs = rule.asset_costs(rows, position)
+    return replace(forecast, cost=np.sum(list(costs.values()), axis=0), asset_costs=costs, breaches=rule.breaches(rows, position))
+
+
+def decision_of(spec: ModelSpec) -> Decision:
+    """What a model decides.
+
+    Raises:
+        ValueError: it decides nothing.
+    """
+    if spec.decision is None:
+        raise ValueError(f"model {spec.name} decides nothing; give its spec a Decision")
+    return spec.decision
+
+
 def position_of(rows: pl.DataFrame, answers: pl.DataFrame, spec: ModelSpec) -> Array:
-    """Positions of `answers` on `rows`; none where a row was not answered."""
-    column = spec.decision.position_column if spec.decision else spec.point_column
-    return np.nan_to_num(aligned(rows, answers, [column])[:, 0], nan=0.0)
+    """Positions of `answers` on `rows`, shape (n, k); none where a row was not answered."""
+    return np.nan_to_num(aligned(rows, answers, list(decision_of(spec).position_columns)), nan=0.0)
+
+
+def policies_of(settlement: str) -> Mapping[str, Policy]:
+    """Policies that can be settled by a rule, by name."""
+    from pipeline_tasks.scorecard import reserve_policies
+
+    own = {"imbalance": IMBALANCE_POLICIES, "cooptimisation": reserve_policies.POLICIES}
+    return {"zero_position": _nothing, **own.get(settlement, {})}
+
+
+def _nothing(asked: Asked) -> tuple[Array, Array]:
+    n = int(asked.window.sum())
+    return np.zeros(n), np.zeros((n, asked.columns))
+
+
+def _by_expectation(policy: str) -> Policy:
+    def decide(asked: Asked) -> tuple[Array, Array]:
+        expected = expectation(policy, asked.frame)[asked.window]
+        return expected, asked.rule.best(asked.rows, expected)
+
+    return decide
+
+
+IMBALANCE_POLICIES: Mapping[str, Policy] = {name: _by_expectation(name) for name in ("yesterday_sign", "mean_outcome", "hour_mean")}
 
 
 def expectation(policy: str, frame: pl.DataFrame) -> Array:

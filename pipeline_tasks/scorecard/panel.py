@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ class Comparator:
         note: how it was made, for the reason of a row.
         cost: what its decisions cost, currency per row; None for forecasts.
         shortfalls: expected shortfall at the tail's levels, shape (n, t), NaN where it has none; None without a tail.
+        breaches: broken obligations per row; None for forecasts.
     """
 
     name: str
@@ -40,11 +42,19 @@ class Comparator:
     note: str = ""
     cost: Array | None = None
     shortfalls: Array | None = None
+    asset_costs: Mapping[str, Array] = field(default_factory=dict)
+    breaches: Array | None = None
+
+    def at(self, chosen: npt.NDArray[np.bool_]) -> Comparator:
+        """The baseline on some of the rows."""
+        names = ("point", "quantiles", "score", "cost", "shortfalls", "breaches")
+        parts: dict[str, Any] = {name: None if getattr(self, name) is None else getattr(self, name)[chosen] for name in names}
+        return replace(self, **parts, asset_costs={name: cost[chosen] for name, cost in self.asset_costs.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What decisions cost on the panel's rows; every array has shape (n,).
+    """What decisions cost on the panel's rows; every array has shape (n,) but `position`, which has a column per position column.
 
     Attributes:
         cost: of the model's positions, currency.
@@ -54,6 +64,9 @@ class Money:
         position: the model's, in its own unit.
         deviation: energy settled at the balancing price, MWh; NaN where it was not measured.
         idle_deviation: the same without a position.
+        breaches: broken obligations.
+        asset_costs: `cost` by asset.
+        asset_oracles: `oracle` by asset.
     """
 
     cost: Array
@@ -63,6 +76,17 @@ class Money:
     position: Array
     deviation: Array
     idle_deviation: Array
+    breaches: Array
+    asset_costs: Mapping[str, Array] = field(default_factory=dict)
+    asset_oracles: Mapping[str, Array] = field(default_factory=dict)
+
+    def at(self, chosen: npt.NDArray[np.bool_]) -> Money:
+        """The money of some of the rows."""
+        parts: dict[str, Any] = {}
+        for name in (f.name for f in fields(self)):
+            values = getattr(self, name)
+            parts[name] = {k: v[chosen] for k, v in values.items()} if isinstance(values, Mapping) else values[chosen]
+        return Money(**parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +175,8 @@ class Panel:
             outcome=self.outcome[chosen],
             point=self.point[chosen],
             quantiles=self.quantiles[chosen],
-            comparators={
-                name: replace(
-                    c,
-                    point=c.point[chosen],
-                    quantiles=None if c.quantiles is None else c.quantiles[chosen],
-                    score=None if c.score is None else c.score[chosen],
-                    shortfalls=None if c.shortfalls is None else c.shortfalls[chosen],
-                )
-                for name, c in self.comparators.items()
-            },
+            comparators={name: c.at(chosen) for name, c in self.comparators.items()},
+            money=None if self.money is None else self.money.at(chosen),
             alert=None if self.alert is None else self.alert[chosen],
             tail=None if self.tail is None else self.tail.part(chosen),
             joint=None,  # scores of whole days say nothing about a part of their rows
@@ -183,8 +199,9 @@ class Panel:
 
     @property
     def cells(self) -> list[npt.NDArray[np.int64]]:
-        """Row numbers of every (hub, local hour), each in time order."""
-        grouped = self.rows.select("hub", "local_hour").with_row_index("row").group_by("hub", "local_hour", maintain_order=True).agg("row")
+        """Row numbers of every (hub, product, local hour), each in time order."""
+        cell = [c for c in ("hub", "product", "local_hour") if c in self.rows.columns]
+        grouped = self.rows.select(cell).with_row_index("row").group_by(cell, maintain_order=True).agg("row")
         return [np.asarray(r, dtype=np.int64) for r in grouped["row"].to_list()]
 
     @property

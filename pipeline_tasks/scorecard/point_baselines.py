@@ -112,7 +112,7 @@ def historical_quantiles(frame: pl.DataFrame, point: Array, levels: Array, *, on
     known = frame["price_known_ts"].dt.epoch("ms").fill_null(np.iinfo(np.int64).max).to_numpy()
     as_of = frame["as_of"].dt.epoch("ms").to_numpy()
     day = frame["delivery_date"].cast(pl.Int32).cast(pl.Int64).to_numpy()
-    cell = [c for c in ("hub", "local_hour", "horizon_min") if c in frame.columns]
+    cell = [c for c in ("hub", "product", "local_hour", "horizon_min") if c in frame.columns]
     grouped = frame.select(cell).with_row_index("row").group_by(cell, maintain_order=True).agg("row")
     for group in grouped["row"].to_list():
         rows = np.asarray(group, dtype=np.int64)
@@ -132,7 +132,7 @@ def _climatology(frame: pl.DataFrame, folds: tuple[Fold, ...], levels: Array) ->
     """Median and quantiles of the same hub and hour of the week in the 365 days known before each refit."""
     point, quantiles = np.full(len(frame), np.nan), np.full((len(frame), len(levels)), np.nan)
     price = frame["price_ccy_per_mwh"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    group = frame.select(pl.struct("hub", "day_of_week", "local_hour").rank("dense").cast(pl.Int64)).to_series().to_numpy()
+    group = frame.select(pl.struct("hub", "product", "day_of_week", "local_hour").rank("dense").cast(pl.Int64)).to_series().to_numpy()
     rows = frame.with_row_index("row")
     for fold in folds:
         past = rows.filter(

@@ -129,7 +129,7 @@ class Job:
         """
         model_spec = spec_of(name)
         loaded = self.source.load(spec.name, model_spec.inputs, self.say)
-        data = replace(loaded, frame=_one_product(loaded))
+        data = loaded if model_spec.every_product else replace(loaded, frame=_one_product(loaded))
         window = window_of(data, spec, model_spec, self.start, self.end)
         cls, params = model_class(name), params_of(name, self.profile)
 

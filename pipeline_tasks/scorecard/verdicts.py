@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from models._kernel.spec import Kind
-from models._kernel.yardstick import DataClass, Direction, MetricTarget, Yardstick
+from models._kernel.yardstick import DataClass, Direction, MetricTarget, Slice, Yardstick
 from pipeline_tasks.scorecard import decision, distribution, probability, tail
 from pipeline_tasks.scorecard.measures import Measure, Measurer, NotMeasurableError
 from pipeline_tasks.scorecard.panel import Panel
@@ -41,10 +41,10 @@ def metric_rows(yardstick: Yardstick, kind: Kind) -> list[MetricTarget]:
     declared = list(yardstick.metrics)
     if not yardstick.standard:
         return declared
-    named = {(m.metric, m.baseline) for m in declared if not m.where}
+    named = {(m.metric, m.baseline) for m in declared if not m.where and not m.by}
     plain = [(metric, "naive_week" if metric == "rmae" else "") for metric in module.STANDARD]
     compared = [(metric, b.name) for b in yardstick.baselines if not b.joint for metric in module.COMPARED]
-    metrics_declared = {m.metric for m in declared if not m.where}
+    metrics_declared = {m.metric for m in declared if not m.where and not m.by}
     extra = [(m, b) for m, b in plain if m not in metrics_declared] + [p for p in compared if p not in named]
     return declared + [MetricTarget(m, _beat(m, b), baseline=b, test="dm" if b else "") for m, b in extra]
 
@@ -65,7 +65,19 @@ def score(panel: Panel, yardstick: Yardstick, kind: Kind, stamp: Stamp) -> list[
     """Rows of every metric on a panel."""
     measurers = MEASURERS[kind](stamp.seed) | (tail.tail_measurers(stamp.seed, panel) if panel.tail else {})
     parts = {"": panel, **{part.name: panel.part(part) for part in yardstick.slices}}
-    return [_scored(m, parts[m.where], stamp, measurers) for m in metric_rows(yardstick, kind)]
+    rows = metric_rows(yardstick, kind)
+    for column in {m.by for m in rows if m.by}:
+        for value in panel.rows[column].unique().sort().to_list():
+            parts[f"{column}={value}"] = panel.part(Slice(str(value), column, value))
+    return [_scored(m, parts[at], stamp, measurers) for metric in rows for m, at in _expanded(metric, parts)]
+
+
+def _expanded(metric: MetricTarget, parts: Mapping[str, Panel]) -> list[tuple[MetricTarget, str]]:
+    """The metric with the part it is measured on; one for every value of the column that it is told by."""
+    if not metric.by:
+        return [(metric, metric.where)]
+    mark = f"{metric.by}="
+    return [(replace(metric, by="", where=at.removeprefix(mark)), at) for at in parts if at.startswith(mark)]
 
 
 def _scored(metric: MetricTarget, panel: Panel, stamp: Stamp, measurers: dict[str, Measurer]) -> ScoreRow:

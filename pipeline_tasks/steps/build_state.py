@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from pipeline_tasks.contracts import STATIC_TABLES
-from pipeline_tasks.contracts.features import DAY_AHEAD, INTRADAY, SPREAD
+from pipeline_tasks.contracts.features import ANCILLARY, DAY_AHEAD, INTRADAY, SPREAD
 from pipeline_tasks.contracts.intermediate import INTRADAY_SLOTS, LAYER_BUILDS, MARKET_CALENDAR
 from pipeline_tasks.contracts.tables import Table
 from pipeline_tasks.steps.dbt_process import PROJECT_DIR
@@ -126,7 +126,7 @@ def drop_stale_partitions(wh: Warehouse, market: str) -> list[str]:
         What was dropped, `table period`.
     """
     dropped = []
-    for table, rows in ((DAY_AHEAD, MARKET_CALENDAR), (INTRADAY, INTRADAY_SLOTS), (SPREAD, MARKET_CALENDAR)):
+    for table, rows in ((DAY_AHEAD, MARKET_CALENDAR), (INTRADAY, INTRADAY_SLOTS), (SPREAD, MARKET_CALENDAR), (ANCILLARY, MARKET_CALENDAR)):
         period = table.partition_by.removeprefix("(market, ").removesuffix(")")
         found = wh.query(
             f"select distinct {period} as period from {table.full_name} where market = {{market:String}} and period not in"

@@ -288,7 +288,8 @@ def _gaps(ctx: RunContext, target: pl.DataFrame) -> list[str]:
         return [f"{hub}: no decision" for hub in ctx.selection.hubs if hub not in target.get_column("hub").unique().to_list()]
     start, end = ctx.selection.market.day_bounds(ctx.delivery_date)
     expected = round((end - start).total_seconds() / 60 / ctx.selection.market.resolution_min)
-    per_hub = dict(target.group_by("hub").len().iter_rows())
+    per_product = target.group_by("hub", "product").len()  # of several products the one with the fewest
+    per_hub = dict(per_product.group_by("hub").agg(pl.col("len").min()).iter_rows())
     return [f"{hub}: {per_hub.get(hub, 0)} of {expected} intervals" for hub in ctx.selection.hubs if per_hub.get(hub, 0) < expected]
 
 

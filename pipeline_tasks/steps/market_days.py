@@ -23,7 +23,7 @@ LAST_DAY = date(2040, 12, 31)
 
 def settings_row(market: Market) -> dict[str, Any]:
     """The row of `intermediate.market_settings`; `settings_sha` changes whenever the market's days may change."""
-    fuels, intraday = market.commodities, market.intraday
+    fuels, intraday, ancillary = market.commodities, market.intraday, market.ancillary
     row: dict[str, Any] = {
         "market": market.key,
         "label": market.label,
@@ -41,6 +41,10 @@ def settings_row(market: Market) -> dict[str, Any]:
         **{f"{fuel}_hub": fuels.get(fuel, "") for fuel in ("gas", "coal", "co2", "oil")},
         "intraday_product": intraday.product if intraday else "",
         "intraday_horizons_min": ",".join(map(str, intraday.horizons_min)) if intraday else "",
+        "reserve_products": ",".join(ancillary.products) if ancillary else "",
+        "reserve_price_hub": ancillary.price_hub if ancillary else "",
+        "reserve_hubs": ",".join(ancillary.hubs) if ancillary else "",
+        "reserve_change_dates": ",".join(map(str, ancillary.changes)) if ancillary else "",
     }
     text = repr((sorted(row.items()), FIRST_DAY, LAST_DAY, MARKET_DAYS.column_names))
     return {**row, "settings_sha": hashlib.sha256(text.encode()).hexdigest()}

@@ -10,7 +10,7 @@ import polars as pl
 
 from models._kernel import metrics
 from models._kernel.registry import params_of
-from models._kernel.settlement import settlement_of
+from models._kernel.settlement import positions_of, settlement_of
 from models._kernel.spec import Kind, ModelSpec
 from pipeline_tasks.contracts.features import OUTCOMES
 
@@ -18,7 +18,16 @@ Array = npt.NDArray[np.float64]
 ROW = ("market", "hub", "product", "delivery_ts", "as_of")
 OUTCOME = "price_ccy_per_mwh"
 NAIVE = "naive_ccy_per_mwh"
-BESIDE = ("local_hour", "day_of_week", "is_holiday", "resolution_min", "load_deviation_abs_28d_share")
+BESIDE = (
+    "local_hour",
+    "day_of_week",
+    "is_holiday",
+    "resolution_min",
+    "load_deviation_abs_28d_share",
+    "is_energy",
+    "gas_price_ccy_per_unit",
+    "co2_price_ccy_per_unit",
+)
 NOMINAL = 0.9
 
 
@@ -147,10 +156,8 @@ def _decision(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
 
 def _costs(spec: ModelSpec, rows: pl.DataFrame) -> tuple[Array, Array, Array]:
     """Cost of the published positions, of none, and the energy they are told per."""
-    if spec.decision is None:
-        raise ValueError(f"model {spec.name} decides nothing; a cost needs a Decision in models/{spec.name}/spec.py")
-    rule = settlement_of(spec, params_of(spec.name))
-    return rule.cost(rows, _column(rows, spec.decision.position_column)), rule.cost(rows, np.zeros(rows.height)), rule.volume(rows)
+    rule, positions = settlement_of(spec, params_of(spec.name)), positions_of(rows, spec)
+    return rule.cost(rows, positions), rule.cost(rows, np.zeros_like(positions)), rule.volume(rows)
 
 
 def _probability(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:

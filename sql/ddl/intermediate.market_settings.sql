@@ -20,6 +20,10 @@ create table if not exists intermediate.market_settings
     oil_hub LowCardinality(String) comment 'Oil hub; empty for none.',
     intraday_product LowCardinality(String) comment 'Product of decisions shortly before delivery; empty for none.',
     intraday_horizons_min LowCardinality(String) comment 'Minutes between those decisions and delivery, comma-separated; empty for none. [min]',
+    reserve_products LowCardinality(String) comment 'Reserve products cleared beside energy, comma-separated; empty for none.',
+    reserve_price_hub LowCardinality(String) comment 'Hub at which they are quoted for all hubs; empty where every hub has prices of its own.',
+    reserve_hubs LowCardinality(String) comment 'Hubs that are co-forecast with them, comma-separated; empty for all.',
+    reserve_change_dates LowCardinality(String) comment 'First delivery dates of another product design, comma-separated; empty for none.',
     settings_sha String comment 'SHA-256 of the settings the calendar was made from.'
 )
 engine = MergeTree

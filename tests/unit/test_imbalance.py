@@ -10,10 +10,10 @@ import pytest
 
 from models._kernel import laws, registry
 from models._kernel.protocol import Features
+from models._kernel.replay import Past, offsets_at, slots_of
 from models._kernel.synthetic import SyntheticMarket
 from models._kernel.synthetic_spread import spread_features
 from models.imbalance.boosting import ladder, ladder_centre, ladder_mean
-from models.imbalance.calibration import Past, offsets_at, slots_of
 from models.imbalance.model import Imbalance
 from models.imbalance.params import Params
 from models.imbalance.report import sections
@@ -33,7 +33,7 @@ def _past(days: int, outcome: float) -> Past:
 def test_offsets_follow_outcomes_and_wait_until_they_are_known():
     params = Params.of(PARAMS)
     asked = [1 * DAY, 2 * DAY, 60 * DAY]
-    found = offsets_at(_past(60, 3.0), asked, 1, KNOTS, params)
+    found = offsets_at(_past(60, 3.0), asked, 1, KNOTS, gamma=params.aci_gamma, window=params.aci_window)
     assert found[asked[0]].tolist() == [[0.0] * len(KNOTS)]
     assert (found[asked[1]] > 0).all()
     assert found[asked[2]][0] == pytest.approx([3.0] * len(KNOTS), abs=0.05)
@@ -43,7 +43,7 @@ def test_later_outcomes_do_not_change_an_earlier_answer():
     params, asked = Params.of(PARAMS), [30 * DAY]
     early, late = _past(29, 1.0), _past(60, 1.0)
     late = Past(late.decided, late.slot, late.known, late.base, np.where(late.known <= asked[0], 1.0, 99.0))
-    ours, theirs = (offsets_at(p, asked, 1, KNOTS, params)[asked[0]] for p in (early, late))
+    ours, theirs = (offsets_at(p, asked, 1, KNOTS, gamma=params.aci_gamma, window=params.aci_window)[asked[0]] for p in (early, late))
     assert np.array_equal(ours, theirs)
 
 

@@ -93,7 +93,7 @@ def _rows(spread, deviation):
 def test_cost_by_hand_and_the_same_load_whatever_the_hedge():
     flat = replace(PORTFOLIO, mean_load_mw=100, weekday_shape=(1.0,) * 24, fee_ccy_per_mwh=0.5)
     rule, rows = ImbalanceSettlement(flat), _rows([10.0, -20.0, 5.0], [0.02, 0.0, None])
-    hedge = np.array([0.05, -0.01, 0.02])
+    hedge = np.array([[0.05], [-0.01], [0.02]])
     # (2 - 5) MWh x 10 + fee, (0 + 1) MWh x -20 + fee, no metered load: -2 MWh x 5 + fee
     assert rule.cost(rows, hedge).tolist() == pytest.approx([-30 + 1.5, -20 + 0.5, -10 + 1.0])
     assert np.nan_to_num(rule.deviation(rows, hedge), nan=-99).tolist() == pytest.approx([-3.0, 1.0, -99.0])
@@ -108,7 +108,7 @@ def test_foresight_beats_every_signal_and_never_leaves_the_limits():
     free = replace(PORTFOLIO, fee_ccy_per_mwh=0.0)
     for signal in (-spread, rng.normal(0, 20, 24), np.zeros(24)):
         assert ImbalanceSettlement(free).cost(rows, oracle).sum() <= ImbalanceSettlement(free).cost(rows, rule.best(rows, signal)).sum()
-    assert abs((rule.volume(rows) * oracle).sum() / rule.volume(rows).sum()) <= PORTFOLIO.net_share + 1e-9
+    assert abs((rule.volume(rows) * oracle[:, 0]).sum() / rule.volume(rows).sum()) <= PORTFOLIO.net_share + 1e-9
 
 
 @pytest.mark.parametrize(

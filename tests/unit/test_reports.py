@@ -146,7 +146,7 @@ def test_probability_models_have_a_page_too(tmp_path: Path) -> None:
 
 
 def test_decision_models_show_forecast_position_and_summary(tmp_path: Path) -> None:
-    spec = replace(_spec(), name="imbalance", kind=Kind.DECISION, decision=Decision("imbalance", "hedge_share", "share of load"),
+    spec = replace(_spec(), name="imbalance", kind=Kind.DECISION, decision=Decision("imbalance", ("hedge_share",), "share of load"),
                    output=(*_spec().output, number("hedge_share", "Hedge.")))  # fmt: skip
     forecasts = _forecasts("HUB_NORTH", degraded=False).with_columns(hedge_share=pl.lit(0.0321))
     model = ModelData(spec, forecasts, spec.drivers.empty(), MODEL_METRICS.empty(), TRAINING_RUNS.empty())

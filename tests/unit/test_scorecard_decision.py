@@ -37,7 +37,16 @@ def _panel(cost: float, idle: float, oracle: float, *, metered: bool = True) -> 
     shape = np.array([(10.0 if (i // 2) % 10 == 0 else 1.0) * (i % 2 == 0) for i in range(n)])
     rows = pl.DataFrame({"hub": ["h"] * n, "delivery_date": days, "local_hour": [i % 2 for i in range(n)]})
     deviation = np.full(n, 2.0 if metered else np.nan)
-    money = Money(cost * shape, idle * shape, oracle * shape, np.full(n, 100.0), np.tile([0.05, -0.05], DAYS), 1.04 * deviation, deviation)
+    money = Money(
+        cost * shape,
+        idle * shape,
+        oracle * shape,
+        np.full(n, 100.0),
+        np.tile([0.05, -0.05], DAYS)[:, None],
+        1.04 * deviation,
+        deviation,
+        np.zeros(n),
+    )
     comparators = {"zero_position": Comparator("zero_position", np.zeros(n), cost=idle * shape), "price": Comparator("price", np.zeros(n))}
     return Panel(rows, np.zeros(n), np.zeros(n), np.empty(0), np.empty((n, 0)), comparators, {}, money=money)
 

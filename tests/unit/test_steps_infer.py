@@ -33,6 +33,7 @@ def _rows(*, hours: int = 24, newest: datetime | None = None) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "hub": ["DE"] * (hours + 1),
+            "product": ["da"] * (hours + 1),
             "delivery_date": [date(2017, 6, 14)] + [CTX.delivery_date] * hours,
             "price_known_ts": [known] + [None] * hours,
         },

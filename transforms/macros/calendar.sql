@@ -24,3 +24,9 @@
     {#- Starts of the pieces of step_min minutes that an interval of the rows consists of; one piece where it is no longer than that. -#}
     {{ rows }}.delivery_ts + toIntervalMinute(arrayJoin(range(0, toUInt32({{ rows }}.resolution_min), toUInt32(steps.step_min))))
 {%- endmacro %}
+
+
+{% macro is_listed(value, list) -%}
+    {#- Whether a value is in a comma-separated list; an empty list holds everything. -#}
+    ({{ list }} = '' or has(splitByChar(',', toString({{ list }})), toString({{ value }})))
+{%- endmacro %}

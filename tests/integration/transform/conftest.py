@@ -69,6 +69,16 @@ markets:
     price_cap: 4000
     hubs: [S]
     holidays: DE
+  t_reserve:
+    label: Test market with system-wide reserves and a change of their design
+    time_zone: Europe/Berlin
+    currency: EUR
+    gate_time: "12:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [A, B, C]
+    holidays: DE
+    ancillary: {products: [regup, regdn], price_hub: system, hubs: [A, B], changes: [2024-10-25]}
 """
 INGESTED = datetime(2024, 12, 31, tzinfo=UTC)
 

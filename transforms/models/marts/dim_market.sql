@@ -43,6 +43,10 @@ final as (
         market_settings.oil_hub as oil_hub,
         market_settings.intraday_product as intraday_product,
         market_settings.intraday_horizons_min as intraday_horizons_min,
+        market_settings.reserve_products as reserve_products,
+        market_settings.reserve_price_hub as reserve_price_hub,
+        market_settings.reserve_hubs as reserve_hubs,
+        market_settings.reserve_change_dates as reserve_change_dates,
         coalesce(spans.hub_count, 0) as hub_count,
         spans.first_delivery_date as first_delivery_date,
         spans.last_delivery_date as last_delivery_date

@@ -15,17 +15,17 @@ import numpy.typing as npt
 import polars as pl
 
 from models._kernel.conformal import AdaptiveConformal
-from models.imbalance.params import Params
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
+Series = tuple[str, str, str]  # market, hub, product
 SMALLEST_WIDTH = 0.5  # currency/MWh
 NEVER = np.iinfo(np.int64).max
 
 
-def width_of(quantiles: Array) -> Array:
-    """Distance between the second and the last but one knot of every row, shape (n, 1), never below `SMALLEST_WIDTH`."""
-    return np.asarray(np.maximum(quantiles[:, -2:-1] - quantiles[:, 1:2], SMALLEST_WIDTH), dtype=np.float64)
+def width_of(quantiles: Array, smallest: float = SMALLEST_WIDTH) -> Array:
+    """Distance between the second and the last but one knot of every row, shape (n, 1), never below `smallest`."""
+    return np.asarray(np.maximum(quantiles[:, -2:-1] - quantiles[:, 1:2], smallest), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class Past:
     outcome: Array
 
     @classmethod
-    def of(cls, rows: pl.DataFrame, quantiles: Array) -> Self:
+    def of(cls, rows: pl.DataFrame, quantiles: Array, smallest: float = SMALLEST_WIDTH) -> Self:
         """Rows of one series with a known outcome and their quantiles; of a repeated hour only the first row counts."""
         once = rows["dst_fold"].to_numpy() == 0
-        width = width_of(quantiles)
+        width = width_of(quantiles, smallest)
         return cls(
             rows["as_of"].dt.epoch("ms").to_numpy()[once],
             slots_of(rows)[once],
@@ -71,7 +71,7 @@ def slots_of(rows: pl.DataFrame) -> Whole:
     return np.asarray(minute // step, dtype=np.int64)
 
 
-def offsets_at(past: Past, asked: Sequence[int], slots: int, knots: Sequence[float], params: Params) -> Mapping[int, Array]:
+def offsets_at(past: Past, asked: Sequence[int], slots: int, knots: Sequence[float], *, gamma: float, window: int) -> Mapping[int, Array]:
     """Offsets of every slot and knot, in widths, at the asked decision times.
 
     Args:
@@ -79,12 +79,13 @@ def offsets_at(past: Past, asked: Sequence[int], slots: int, knots: Sequence[flo
         asked: decision times, ms.
         slots: slots of a day.
         knots: levels.
-        params: step and window of the calibration.
+        gamma: step of the calibration.
+        window: errors remembered per slot.
 
     Returns:
         Decision time -> offsets, shape (slots, knots), made from outcomes with known <= that time.
     """
-    calibrator = AdaptiveConformal(np.asarray(knots), slots, params.aci_gamma, params.aci_window)
+    calibrator = AdaptiveConformal(np.asarray(knots), slots, gamma, window)
     steps, where = np.unique(past.decided, return_inverse=True)
     base = np.full((len(steps), slots, len(knots)), np.nan)
     outcome, known = np.full((len(steps), slots), np.nan), np.full((len(steps), slots), NEVER)
@@ -105,3 +106,42 @@ def offsets_at(past: Past, asked: Sequence[int], slots: int, knots: Sequence[flo
         if now in wanted:
             found[now] = calibrator.offsets()
     return found
+
+
+def calibrated(
+    base: Array,
+    rows: pl.DataFrame,
+    keys: Sequence[Series],
+    pasts: Mapping[Series, Past],
+    *,
+    slots: int,
+    knots: Sequence[float],
+    gamma: float,
+    window: int,
+    smallest: float = SMALLEST_WIDTH,
+) -> Array:
+    """Quantiles of rows with the offsets of their series, local time and decision, sorted, shape (n, k); none for a series without a past.
+
+    Args:
+        base: boosted quantiles at the knots, shape (n, k).
+        rows: their rows (as_of, local_hour, delivery_ts, resolution_min).
+        keys: series of every row.
+        pasts: what is known of every series.
+        slots: slots of a day.
+        knots: levels.
+        gamma: step of the calibration.
+        window: errors remembered per slot.
+        smallest: smallest width errors are told in.
+    """
+    made, asked = base.copy(), rows["as_of"].dt.epoch("ms").to_numpy()
+    width, slot = width_of(base, smallest), np.minimum(slots_of(rows), slots - 1)
+    mine = dict[Series, list[int]]()
+    for number, key in enumerate(keys):
+        mine.setdefault(key, []).append(number)
+    for series, numbers in mine.items():
+        if series not in pasts:
+            continue
+        offsets = offsets_at(pasts[series], np.unique(asked[numbers]).tolist(), slots, knots, gamma=gamma, window=window)
+        for row in numbers:
+            made[row] += width[row] * offsets[int(asked[row])][slot[row]]
+    return np.sort(made, axis=1)
