@@ -113,20 +113,15 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         """Refuse a spec that names columns it does not declare or a ladder that does not rise."""
-        declared = {c.name for c in self.output}
-        named = {self.point_column, *self.quantile_columns.values(), *([self.threshold_column] if self.threshold_column else [])}
         if (self.kind is Kind.DECISION) != (self.decision is not None):
             raise ValueError(
                 f"spec {self.name}: kind is {self.kind.value} and decision is {self.decision}; a decision model, and no other, has one"
             )
-        if self.tail:
-            named |= {*self.tail.shortfalls.values(), self.tail.probability, self.tail.alarm}
-            if not self.threshold_column or set(self.tail.shortfalls) - set(self.quantile_columns):
-                raise ValueError(f"spec {self.name}: a tail needs a threshold_column, and a quantile column for each shortfall's level")
-        if self.decision:
-            named |= {*self.decision.position_columns, *([self.decision.acts_on] if self.decision.acts_on else [])}
-        if named - declared:
-            raise ValueError(f"spec {self.name}: {sorted(named - declared)} are not in output; declare them or correct the name")
+        if self.tail and (not self.threshold_column or set(self.tail.shortfalls) - set(self.quantile_columns)):
+            raise ValueError(f"spec {self.name}: a tail needs a threshold_column, and a quantile column for each shortfall's level")
+        undeclared = self._named() - {c.name for c in self.output}
+        if undeclared:
+            raise ValueError(f"spec {self.name}: {sorted(undeclared)} are not in output; declare them or correct the name")
         unknown = {*self.required, self.naive_column} - set(self.inputs.column_names)
         if unknown:
             raise ValueError(f"spec {self.name}: required or naive column(s) {sorted(unknown)} are not in {self.inputs.full_name}")
@@ -142,6 +137,15 @@ class ModelSpec:
             raise ValueError(f"spec {self.name}: quantile levels {levels} must rise strictly inside (0, 1)")
         if list(self.horizons_min) != sorted(set(self.horizons_min)) or any(h < 1 for h in self.horizons_min):
             raise ValueError(f"spec {self.name}: horizons_min {self.horizons_min} must rise from 1 minute on")
+
+    def _named(self) -> set[str]:
+        """Output columns that the spec speaks of."""
+        named = {self.point_column, *self.quantile_columns.values(), self.threshold_column}
+        if self.tail:
+            named |= {*self.tail.shortfalls.values(), self.tail.probability, self.tail.alarm}
+        if self.decision:
+            named |= {*self.decision.position_columns, self.decision.acts_on}
+        return named - {""}
 
     @property
     def intraday(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from config.settings import REPO_ROOT
 from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb
 from pipeline_tasks.bench.grid import grid
-from pipeline_tasks.bench.models import inference, training
+from pipeline_tasks.bench.models import inference, models, training
 from pipeline_tasks.bench.pglib_uc import unit_commitment, unit_commitment_proofs
 from pipeline_tasks.bench.pipeline import report
 from pipeline_tasks.bench.warehouse import asof_read, features, load
@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "features": features,
     "training": training,
     "inference": inference,
+    "models": models,
     "report": report,
     "grid": grid,
     "unit_commitment": unit_commitment,

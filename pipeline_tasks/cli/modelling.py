@@ -177,6 +177,10 @@ def compare(
     data_set: Annotated[list[str] | None, typer.Option("--data-set", help="Data set (repeatable); default those of the yardstick.")] = None,
     peer: Annotated[list[str] | None, typer.Option("--peer", help="Peer (repeatable); default all.")] = None,
     published_only: Annotated[bool, typer.Option("--no-peers", help="Published forecasts and baselines only.")] = False,
+    start: Annotated[
+        date | None, typer.Option("--from", parser=parse_day, metavar="YYYY-MM-DD", help="First delivery date compared.")
+    ] = None,
+    end: Annotated[date | None, typer.Option("--to", parser=parse_day, metavar="YYYY-MM-DD", help="Last delivery date compared.")] = None,
     profile: Annotated[str, typer.Option(help="Training settings: demo or full.")] = "full",
     as_json: JsonFlag = False,
 ) -> None:
@@ -184,7 +188,8 @@ def compare(
     from pipeline_tasks.compare import compare as standings
 
     with progress("compare", quiet=as_json) as say:
-        rows = standings(model, data_sets=data_set or None, peers=[] if published_only else peer or None, profile=profile, progress=say)
+        chosen = [] if published_only else peer or None
+        rows = standings(model, data_sets=data_set or None, peers=chosen, profile=profile, progress=say, start=start, end=end)
     if as_json:
         print_json([row.to_dict() for row in rows])
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ def compare(
     seed: int = 7,
     progress: Say | None = None,
     source: FeatureSource | None = None,
+    start: date | None = None,
+    end: date | None = None,
 ) -> list[Standing]:
     """Standings of a model, best first within each data set; the model's walk is the scorecard's and is resumed from its finished folds.
 
@@ -72,6 +75,8 @@ def compare(
         seed: seed of the fits.
         progress: told what is being done.
         source: where features come from; None for the warehouse.
+        start: first delivery date compared; None for the yardstick's window.
+        end: last delivery date compared; None for the end of the data.
 
     Raises:
         ValueError: the model does not forecast prices.
@@ -81,7 +86,8 @@ def compare(
     if spec_of(model).kind is Kind.PROBABILITY:
         raise ValueError(f"model {model} gives probabilities; the comparator lab compares forecasts of prices")
     say: Say = progress or (lambda _text: None)
-    job, yardstick, found = job_of(profile=profile, seed=seed, progress=say, source=source), yardstick_of(model), []
+    job = job_of(profile=profile, seed=seed, progress=say, source=source, start=start, end=end)
+    yardstick, found = yardstick_of(model), []
     for name in data_sets or [d.name for d in yardstick.data_sets]:
         judged = job.judged(model, yardstick, spec_on(yardstick, name))
         panel, levels = judged.panel, judged.panel.levels

@@ -43,6 +43,7 @@ KINDS = {  # fault of the yardstick -> what is injected for it
     "stuck_sensor": ("stuck",),
     "clock_1h": ("clock_late", "clock_early"),
 }
+BOUNDED = ("mean_half_sigma", "variance_1_5", "clock_1h")  # effects of a known size on every hour
 TARGET_DETECTION, TARGET_ALARMS = 0.95, 1.0
 FOLKLORE = 0.25
 SWAPS = {"day_of_week": pl.col("day_of_week") % 7 + 1, "month": pl.col("month") % 12 + 1, "is_holiday": ~pl.col("is_holiday")}
@@ -54,6 +55,7 @@ class Tally:
 
     Attributes:
         hits: fault -> (day, feature, reported by any detector, by the distances alone).
+        possible: fault -> (feature, what the most powerful Gaussian test would find).
         alarms: feature -> whether any detector fired, per clean watched day.
         folklore: feature -> whether PSI over the day exceeded 0.25, per clean watched day.
         days: delivery dates watched, as days since 1970.
@@ -61,6 +63,7 @@ class Tally:
     """
 
     hits: dict[str, list[tuple[int, str, bool, bool]]] = field(default_factory=lambda: {k: [] for k in KINDS})
+    possible: dict[str, list[tuple[str, float]]] = field(default_factory=lambda: {k: [] for k in KINDS})
     alarms: dict[str, list[bool]] = field(default_factory=dict)
     folklore: dict[str, list[bool]] = field(default_factory=dict)
     days: set[int] = field(default_factory=set)
@@ -118,7 +121,10 @@ def _one_day(series: Watched, monitor: Monitor, reference: Array, day: int, tall
     around = Surroundings(float(panel.values[day - 1, -1]), float(panel.values[day + 1, 0]), monitor.mean, monitor.sigma)
     for kind, injected in KINDS.items():
         for fault in injected:
-            found = monitor.check(panel.with_day(day, FAULTS[fault](panel.values[day], around)).upto(day + 1), others)
+            faulty = FAULTS[fault](panel.values[day], around)
+            found = monitor.check(panel.with_day(day, faulty).upto(day + 1), others)
+            if kind in BOUNDED:
+                tally.possible[kind].append((name, monitor.detectability(upto, faulty, others, rate=TARGET_ALARMS / QUARTER_DAYS)))
             slow = any(f.alarm for f in found if f.detector in SLOW)
             tally.hits[kind].append((int(panel.days[day]), name, any(f.alarm for f in found), slow))
 
@@ -165,7 +171,7 @@ def _detection_rows(job: SystemJob, data: DataSet, tally: Tally) -> list[ScoreRo
         parts = ", ".join(f"{n} {np.mean([t[2] for t in trials if t[1] == n]):.2f}" for n in names)
         value = float(np.mean([t[2] for t in trials]))
         verdict: Verdict = "pass" if value >= TARGET_DETECTION else "miss"
-        reason = f"{value:.3f}, target at least {TARGET_DETECTION:g}; by feature: {parts}{_season_note(tally)}"
+        reason = f"{value:.3f}, target at least {TARGET_DETECTION:g}; by feature: {parts}{_possible(tally, kind)}{_season_note(tally)}"
         beside = float(np.mean([t[3] for t in trials]))
         found = _row(job, data.data_class, f"detection_{kind}", value, target=TARGET_DETECTION, interval=interval, n=len(trials),
                      verdict=verdict, baseline="psi_ks_wasserstein", baseline_value=beside, days=tally.days, reason=reason)  # fmt: skip
@@ -207,6 +213,13 @@ def _interval(values: Array, seed: int) -> tuple[float, float] | None:
         return None
     found = stationary_bootstrap_ci(values, lambda m: m[:, 0], mean_block=4.0, draws=2000, seed=seed)
     return found.low, found.high
+
+
+def _possible(tally: Tally, kind: str) -> str:
+    """What the most powerful test could find, by feature."""
+    trials = tally.possible[kind]
+    parts = ", ".join(f"{n} {np.nanmean([p for m, p in trials if m == n]):.2f}" for n in sorted({m for m, _ in trials}))
+    return f"; a likelihood ratio test for this fault alone, errors Gaussian, would find: {parts}" if trials else ""
 
 
 def _season_note(tally: Tally) -> str:

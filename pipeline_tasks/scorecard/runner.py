@@ -152,9 +152,17 @@ class Job:
         return Judged(panel, data, window, walked)
 
 
-def job_of(*, profile: str, seed: int, progress: Say, source: FeatureSource | None = None) -> Job:
-    """A job over the yardsticks' own windows, with the scorecard's finished folds."""
-    return Job(source or WarehouseSource(), get_settings().home / "scorecard", None, None, profile, seed, progress)
+def job_of(
+    *,
+    profile: str,
+    seed: int,
+    progress: Say,
+    source: FeatureSource | None = None,
+    start: date | None = None,
+    end: date | None = None,
+) -> Job:
+    """A job over the yardsticks' own windows or one given, with the scorecard's finished folds."""
+    return Job(source or WarehouseSource(), get_settings().home / "scorecard", start, end, profile, seed, progress)
 
 
 def _maker(cls: Any, params: dict[str, Any]) -> Callable[[], Any]:

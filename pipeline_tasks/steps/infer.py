@@ -94,7 +94,9 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
     }
 
 
-def forecast(warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, ref: VersionRef) -> dict[str, Made]:
+def forecast(
+    warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, ref: VersionRef, *, since: date | None = None
+) -> dict[str, Made]:
     """Answers by run_id; nothing is written.
 
     The features are read and hashed once, as known at the last decision, and every date is answered on what was known at its own.
@@ -105,6 +107,7 @@ def forecast(warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, 
         runs: one context per delivery date, ascending.
         spec: the model.
         ref: the version that answers.
+        since: first delivery date it is shown; None for what its own cutoff calls for.
 
     Raises:
         ValueError: the feature table has no row for one of the dates.
@@ -112,7 +115,10 @@ def forecast(warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, 
     from pipeline_tasks import tracking
 
     last, days = runs[-1], [run.delivery_date for run in runs]
-    start, end = history_start(spec, ref.cutoff), days[-1] + timedelta(days=1)  # the next day's first decisions may be known already
+    start, end = (
+        since or history_start(spec, ref.cutoff),
+        days[-1] + timedelta(days=1),
+    )  # the next day's first decisions may be known already
     rows = known_rows(warehouse, spec, last.selection, start=start, end=end, as_of=last.as_of)
     versions = Versions(rows)
     absent = sorted(set(days) - set(rows.get_column("delivery_date").to_list()))

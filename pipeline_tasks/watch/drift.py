@@ -53,8 +53,15 @@ def watched_series(rows: pl.DataFrame, table: Table) -> list[Watched]:
         for name, panel in panels.items():
             if number and _shared(rows, name):
                 continue
-            found.append(Watched(hub, name, panel, tuple(_on_days(p, panel.days) for n, p in helping.items() if n != name)))
+            beside = (_on_days(p, panel.days) for n, p in helping.items() if n != name)
+            found.append(Watched(hub, name, panel, (_holidays_around(own, panel.days), *beside)))
     return found
+
+
+def _holidays_around(rows: pl.DataFrame, days: npt.NDArray[np.int64]) -> Array:
+    """1 where the day itself, the one before it, the one a week before is a public holiday, shape (n, 3)."""
+    dates = rows.filter(pl.col("is_holiday")).get_column("delivery_date").unique().cast(pl.Int32).to_numpy()
+    return np.column_stack([np.isin(days + shift, dates) for shift in (0, -1, -7)]).astype(np.float64)
 
 
 def _shared(rows: pl.DataFrame, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import polars as pl
 from models._kernel.registry import spec_of
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.contracts.watch import SHADOW_DAYS
+from pipeline_tasks.steps.reading import history_start
 from pipeline_tasks.steps.schedules import load_schedules
 
 if TYPE_CHECKING:
@@ -73,8 +75,9 @@ def _answer(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, champion: Ve
     from pipeline_tasks.warehouse.shadow import replace_shadow
 
     published = _published(warehouse, ctx, spec, champion, challenger)
-    runs = [ctx.on(day) for day in sorted(published)]
-    made = forecast(warehouse, runs, spec, challenger) if runs else {}
+    runs = [run_about(ctx, spec, day) for day in sorted(published)]
+    # identical inputs: the rows that the champion was shown, not those that the challenger's own cutoff would call for
+    made = forecast(warehouse, runs, spec, challenger, since=history_start(spec, champion.cutoff)) if runs else {}
     rows, written = [], datetime.now(UTC)
     for run in runs:
         answer = made[run.run_id]
@@ -125,8 +128,27 @@ def _published(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, champion:
         " group by delivery_date having uniqExact(hub) = {n:UInt32} and uniqExact(run_id) = 1 and uniqExact(data_version) = 1",
         {**window, "n": len(ctx.selection.hubs)},
     )
-    return {
-        r["delivery_date"]: r["inputs"]
-        for r in rows.iter_rows(named=True)
-        if r["run"] == ctx.on(r["delivery_date"]).run_id and ctx.on(r["delivery_date"]).as_of >= challenger.cutoff
-    }
+    found = {}
+    for row in rows.iter_rows(named=True):
+        run = run_about(ctx, spec, row["delivery_date"])
+        if row["run"] == run.run_id and run.as_of <= ctx.as_of and first_decision(spec, run) >= challenger.cutoff:
+            found[row["delivery_date"]] = row["inputs"]
+    return found
+
+
+def run_about(ctx: RunContext, spec: ModelSpec, delivery_date: date) -> RunContext:
+    """The run whose publication of a delivery date counts: the one at its gate, or of its whole day where it is decided in parts.
+
+    A day under way has no such run yet: the run's decision time, its end, lies ahead.
+    """
+    if not spec.intraday:
+        return ctx.on(delivery_date)
+    end = ctx.selection.market.day_bounds(delivery_date)[1]
+    return replace(ctx, dag="intraday", delivery_date=delivery_date, decided_at=end)
+
+
+def first_decision(spec: ModelSpec, run: RunContext) -> datetime:
+    """When the first decision about the run's delivery date was made."""
+    if not spec.intraday:
+        return run.as_of
+    return run.selection.market.day_bounds(run.delivery_date)[0] - timedelta(minutes=spec.horizons_min[-1])

@@ -18,6 +18,7 @@ from pipeline_tasks.contracts.features import DAY_AHEAD
 from pipeline_tasks.contracts.watch import SHADOW_DAYS
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.infer import Made
+from pipeline_tasks.steps.reading import history_start
 from pipeline_tasks.steps.scoring import row_losses, with_outcomes
 from pipeline_tasks.tracking import promotion
 from pipeline_tasks.tracking.promotion import PromotionRefusedError
@@ -149,7 +150,7 @@ def test_a_shadow_run_answers_published_dates_once_and_proves_its_inputs(
     pair = (REF, replace(REF, version="2"))
     warehouse.insert(SPEC.curated, _serve_as("1", 50.0))
     made = Made(_serve_as("2", 40.0, inputs), {}, pl.DataFrame(), 0.5)
-    monkeypatch.setattr("pipeline_tasks.steps.infer.forecast", lambda _w, runs, _s, _r: {run.run_id: made for run in runs})
+    monkeypatch.setattr("pipeline_tasks.steps.infer.forecast", lambda _w, runs, _s, _r, **_: {run.run_id: made for run in runs})
     monkeypatch.setattr("pipeline_tasks.watch.shadow.rivals", lambda *_: pair)
     monkeypatch.setattr("pipeline_tasks.watch.verdicts.rivals", lambda *_: pair)
     monkeypatch.setattr("pipeline_tasks.tracking.champion", lambda *_: REF)
@@ -170,6 +171,45 @@ def test_a_shadow_run_answers_published_dates_once_and_proves_its_inputs(
     finally:
         for table in (SPEC.curated.full_name, SPEC.shadow.full_name, "ops.shadow_days", "ops.shadow_verdicts"):
             warehouse.command(f"alter table {table} delete where market = 'epf_fr' settings mutations_sync = 1")
+
+
+def test_a_shadow_run_answers_whole_days_of_decisions_made_interval_by_interval(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four published days one lies before the challenger's cutoff and one is under way: two are answered, from the champion's rows."""
+    spec, now = spec_of("price_prediction"), RunContext.at("files", "be", datetime(2025, 3, 5, 10, 7, tzinfo=UTC))
+    champion = replace(REF, model=spec.name, market="be", cutoff=datetime(2025, 2, 1, tzinfo=UTC))
+    challenger = replace(champion, version="2", cutoff=datetime(2025, 3, 2, 12, tzinfo=UTC))
+    days = [date(2025, 3, d) for d in (2, 3, 4, 5)]
+
+    def answer(run: RunContext, version: str) -> pl.DataFrame:
+        text = {"run_id": run.run_id, "model": spec.name, "model_version": version, "data_version": f"d{run.delivery_date}", "market": "be",
+                "hub": "BE", "product": "imbalance", "artifact_sha": "a", "code_sha": "c", "regime": "unknown", "status": "OK"}  # fmt: skip
+        at = now.selection.market.day_bounds(run.delivery_date)[0]
+        row = {**text, "status_reason": "", "delivery_date": run.delivery_date, "delivery_ts": at, "as_of": at - timedelta(minutes=15)}
+        columns = [pl.lit(row.get(c.name, 50.0)).cast(c.type.polars).alias(c.name) for c in spec.curated.columns]
+        return pl.select(columns)
+
+    told: list[date] = []
+
+    def forecast(_w: Warehouse, runs: list[RunContext], *_: object, since: date) -> dict[str, Made]:
+        told.append(since)
+        return {run.run_id: Made(answer(run, "2"), spec.drivers.empty(), pl.DataFrame(), 0.1) for run in runs}
+
+    warehouse.insert(spec.curated, pl.concat(answer(now.decisions_of(day), "1") for day in days))
+    monkeypatch.setattr("pipeline_tasks.steps.infer.forecast", forecast)
+    monkeypatch.setattr("pipeline_tasks.watch.shadow.rivals", lambda *_: (champion, challenger))
+    nightly = RunContext("files", "be", date(2025, 3, 6))  # decides on the 5th, before that day is over
+    try:
+        found = shadow_runs.run_shadow(nightly, spec.name)
+        assert (found["days"], found["inputs_equal"]) == (2, 2)
+        assert told == [history_start(spec, champion.cutoff)]
+        seen = warehouse.query("select delivery_date from ops.shadow_days where market = 'be' order by delivery_date")
+        assert seen["delivery_date"].to_list() == [date(2025, 3, 3), date(2025, 3, 4)]  # the 2nd lies before the challenger's cutoff
+        assert shadow_runs.run_shadow(nightly, spec.name)["days"] == 0
+    finally:
+        for table in (spec.curated.full_name, spec.shadow.full_name, "ops.shadow_days"):
+            warehouse.command(f"alter table {table} delete where market = 'be' settings mutations_sync = 1")
 
 
 def test_nothing_served_is_no_parity(warehouse: Warehouse, features: pl.DataFrame) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from dataclasses import asdict
+from datetime import date
 
 import polars as pl
 import pytest
 
-from pipeline_tasks.bench import run_bench, runner
+from models._kernel import registry
+from pipeline_tasks.bench import models, run_bench, runner
 from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb, seconds
 from pipeline_tasks.bench.warehouse import price_rows
 from pipeline_tasks.contracts.raw import PRICES, PROVENANCE
@@ -67,3 +71,37 @@ def test_bench_rows_fit_the_raw_contract_and_never_repeat_between_seeds():
     assert rows.columns == names
     assert rows.select(PRICES.key).is_unique().all()
     assert rows.join(other, on=list(PRICES.key), how="semi").is_empty()
+
+
+def test_the_night_of_a_model_is_measured_on_its_own_inputs(monkeypatch):
+    monkeypatch.setattr(models, "FIRST", date(2019, 12, 1))
+    monkeypatch.setattr(registry, "params_of", lambda name, *_, known=registry.params_of: known(name, "test"))
+    models._sample.cache_clear()
+    name = "spike_risk"
+    figures = {f.metric: f for f in models.night_of(name)}
+    models._sample.cache_clear()
+    assert registry.spec_of(name).inputs.name in figures["night"].case
+    assert figures["night"].value == pytest.approx(sum(figures[m].value for m in ("retrain", "answer_day", "score_day")))
+    assert figures["night"].peer_value > 0
+    assert figures["night_of_limit"].value == pytest.approx(figures["night"].value / models.NIGHT_S)
+
+
+def test_every_registered_model_has_rows_and_one_that_fails_does_not_stop_the_others(monkeypatch):
+    asked = []
+
+    def fake(command, **_):
+        asked.append(command[-1])
+        failed = command[-1] == registry.model_names()[0]
+        line = json.dumps([asdict(Figure(command[-1], "night", 1.0, "s"))])
+        return subprocess.CompletedProcess(command, int(failed), "" if failed else f"log\n{line}\n", "Traceback\nLookupError: no rows")
+
+    monkeypatch.setattr(models.subprocess, "run", fake)
+    figures = models.models()
+    assert tuple(asked) == registry.model_names()
+    assert (figures[0].metric, figures[0].case) == ("failed", f"{asked[0]}: LookupError: no rows")
+    assert [f.metric for f in figures[1:]] == ["night"] * (len(asked) - 1)
+
+
+def test_an_unknown_model_is_refused_by_name():
+    with pytest.raises(KeyError, match="known: "):
+        models.night_of("crystal_ball")

@@ -15,7 +15,7 @@ from models._kernel.drift.faults import FAULTS, Surroundings
 from models._kernel.drift.likelihood import volatility
 from models._kernel.drift.monitor import DETECTORS, TAIL_DAYS, Monitor, fit_monitor
 from models._kernel.drift.panel import DayPanel, day_panel, season_days
-from models._kernel.drift.thresholds import calibrate, episodes, upper_quantile
+from models._kernel.drift.thresholds import calibrate, episodes, prediction_bound, upper_quantile
 from models._kernel.synthetic import ZONE, SyntheticMarket, day_ahead_features
 
 DAYS = 900
@@ -123,7 +123,8 @@ def test_thresholds_keep_their_rate_on_dependent_history() -> None:
     noise = rng.normal(size=(2, 4000))
     for t in range(1, 4000):
         noise[:, t] = 0.6 * noise[:, t - 1] + noise[:, t]
-    limits = calibrate({"a": noise[0, :1000], "b": noise[1, :1000]}, shares={}, budget=1.0, seed=1)
+    clean = {"a": noise[0, :1000], "b": noise[1, :1000]}
+    limits = calibrate(clean, {"a": {"a": clean["a"] + 6, "b": clean["b"] + 6}}, least=0.0, budget=1.0, seed=1)
     later = (noise[0, 1000:] > limits["a"]) | (noise[1, 1000:] > limits["b"])
     quarters = later[: 32 * 91].reshape(32, 91)
     assert episodes(quarters).mean() <= 1.0
@@ -144,7 +145,34 @@ def test_the_tail_goes_on_beyond_history() -> None:
 
 def test_thresholds_need_a_month() -> None:
     with pytest.raises(ValueError, match="at least 30"):
-        calibrate({"a": np.zeros(20)}, shares={}, budget=1.0, seed=1)
+        calibrate({"a": np.zeros(20)}, {}, least=0.0, budget=1.0, seed=1)
+
+
+def test_the_budget_goes_where_it_finds_faults() -> None:
+    rng = np.random.default_rng(8)
+    clean = {"blind": rng.standard_t(3, 1000), "sharp": rng.normal(size=1000)}
+    faulty = {"fault": {"blind": clean["blind"] + 0.1, "sharp": clean["sharp"] + 4.0}}
+    limits = calibrate(clean, faulty, least=0.0, budget=1.0, seed=1)
+    assert limits["blind"] == np.inf
+    assert limits["sharp"] < 3.2
+
+
+def test_few_seasons_bound_the_next_one_generously() -> None:
+    """With three seasons a bound at 5 % lies far beyond the highest; of many draws it is exceeded at its share."""
+    rng = np.random.default_rng(9)
+    misses = []
+    for _ in range(400):
+        tops = np.exp(rng.normal(0, 0.3, 4))
+        misses.append(tops[3] > prediction_bound(tops[:3], np.arange(3), 0.05))
+    assert 0.02 <= np.mean(misses) <= 0.09
+    assert prediction_bound(np.ones(5), np.zeros(5), 0.05) == np.inf
+
+
+def test_what_is_possible_follows_the_size_of_the_fault(panel: DayPanel, monitor: Monitor) -> None:
+    day = panel.values[820]
+    powers = [monitor.detectability(panel.upto(821), day + k * monitor.sigma, (), rate=1 / 91) for k in (0.0, 0.05, 0.5)]
+    assert powers[0] == pytest.approx(1 / 91, rel=0.01)
+    assert powers[0] < powers[1] < powers[2] <= 1
 
 
 def test_volatility_never_knows_its_own_day() -> None:

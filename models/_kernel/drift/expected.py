@@ -20,6 +20,7 @@ LAGS = (1, 2, 7)
 BLOCKS = 7
 FIRST_BLOCKS = 2  # behind the first fit; their own days have no residual
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
+HALF_LIFE_DAYS = 240.0  # of a day's weight in the covariance: how well days are foretold changes over the years
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Expectation:
         scale: transform of the feature.
         beside: transforms of the other features, in their order.
         centre, weights, intercept: the regression on standardised predictors.
-        precision: inverse covariance of out-of-sample residuals, shape (m, m), shrunk (Ledoit & Wolf 2004).
+        precision: inverse covariance of out-of-sample residuals, recent ones weighing more, shape (m, m), shrunk (Ledoit & Wolf 2004).
         residuals: out-of-sample residuals of the days of the fit, shape (n, m); NaN for the first ones and for days that
             could not be foretold.
     """
@@ -115,8 +116,6 @@ def fit_expectation(panel: DayPanel, others: Sequence[Array]) -> Expectation:
     Raises:
         ValueError: fewer than 60 days that can be foretold.
     """
-    from sklearn.covariance import ledoit_wolf
-
     scale, beside = Scale.of(panel.values), tuple(Scale.of(other) for other in others)
     x, y = design(panel, scale, others, beside), scale.forward(panel.values)
     usable = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
@@ -128,11 +127,18 @@ def fit_expectation(panel: DayPanel, others: Sequence[Array]) -> Expectation:
         past, block = np.concatenate(blocks[:number]), blocks[number]
         centre, width, weights, intercept = _ridge(x[past], y[past])
         residuals[block] = y[block] - ((x[block] - centre) / width @ weights + intercept)
-    known = residuals[np.concatenate(blocks[FIRST_BLOCKS:])]
+    precision = _precision(residuals, np.concatenate(blocks[FIRST_BLOCKS:]))
+    return Expectation(scale, beside, *_ridge(x[rows], y[rows]), precision=precision, residuals=residuals)
+
+
+def _precision(residuals: Array, rows: npt.NDArray[np.int64]) -> Array:
+    """Inverse covariance of residuals, weights halving every `HALF_LIFE_DAYS` into the past."""
+    from sklearn.covariance import ledoit_wolf
+
+    weight = 0.5 ** ((rows[-1] - rows) / HALF_LIFE_DAYS)
+    known = residuals[rows] * np.sqrt(weight / weight.mean())[:, None]
     covariance = ledoit_wolf(known)[0] + np.eye(known.shape[1]) * max(1e-9, 1e-4 * float(known.var()))
-    return Expectation(
-        scale, beside, *_ridge(x[rows], y[rows]), precision=np.asarray(np.linalg.inv(covariance), dtype=np.float64), residuals=residuals
-    )
+    return np.asarray(np.linalg.inv(covariance), dtype=np.float64)
 
 
 def _ridge(x: Array, y: Array) -> tuple[Array, Array, Array, Array]:

@@ -20,7 +20,7 @@ Array = npt.NDArray[np.float64]
 Effect = Callable[[Array, Array, Array], Array]
 FREEDOM = 4.0
 MEMORY = 0.9  # weight of yesterday's volatility
-FLOOR = 0.3  # volatility is never taken for less than this share of its long-run level
+FLOOR = 0.1  # volatility is never taken for less than this share of its long-run level
 
 
 @dataclass(frozen=True, slots=True)

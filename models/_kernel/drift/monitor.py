@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from models._kernel.drift.distance import Binned, against_other_years, binned, c
 from models._kernel.drift.expected import Expectation, design, fit_expectation
 from models._kernel.drift.likelihood import Days, Hypothesis, hypotheses, ratios, squared, volatility
 from models._kernel.drift.panel import DayPanel, season_days
-from models._kernel.drift.thresholds import calibrate
+from models._kernel.drift.thresholds import QUARTER_DAYS, calibrate, prediction_bound
 
 Array = npt.NDArray[np.float64]
 Severity = Literal["ok", "watch", "severe"]
@@ -23,11 +23,11 @@ SLOW = ("psi", "ks", "wasserstein")
 PLAIN = ("unit", "stuck", "repeat")
 DETECTORS = (*LIKELIHOOD, *SLOW, *PLAIN)
 SEVERE = ("unit", "stuck")
-SHARES = {**dict.fromkeys(LIKELIHOOD, 1.0), **dict.fromkeys(SLOW, 0.1)}  # of the budget; the slow ones cannot answer in a day
+SLOW_SHARE = 0.05  # probability that a clean season takes a distance beyond its threshold; the rest of the budget is of the others
 MIN_SEASON_DAYS = 120
 EARLIER_DAYS = 180  # a season counts as an earlier one when it lies so far back
 UNIT_FACTOR = 30.0  # a day so many times larger or smaller than expected came in another unit
-LEAST_EVIDENCE = 2.0  # nats: no likelihood ratio below it is an alarm, however calm clean history was
+LEAST_EVIDENCE = 0.0  # nats: no alarm unless the fault explains the day better than a clean one does
 NEVER = 0.001  # share of clean days on which the detector of a plain fault may fire and still be used
 TAIL_DAYS = 120  # days before the judged one that its statistics can depend on (volatility forgets the rest)
 
@@ -125,6 +125,27 @@ class Monitor:
         made = {name: float(values[0]) for name, values in found.items() if np.isfinite(values[0])}
         return tuple(Finding(name, value, self.thresholds[name], self._severity(name, value)) for name, value in made.items())
 
+    def detectability(self, clean: DayPanel, faulty: Array, others: Sequence[Array], *, rate: float) -> float:
+        """Share of such faults that the most powerful test finds in one day if errors are Gaussian with the covariance of the fit.
+
+        The test of Neyman & Pearson for one known effect, with the whole budget of alarms for itself: its power is
+        Phi(d - z), d the Mahalanobis length of what the fault changes and z the normal quantile of the rate of alarms.
+
+        Args:
+            clean: the feature up to and including the day, without the fault.
+            faulty: the day with it, shape (m,).
+            others: the other features of the fit on the same days.
+            rate: false alarms per day.
+        """
+        from scipy import stats
+
+        scale, recent = self.expectation.scale, DayPanel(clean.days[-TAIL_DAYS:], clean.values[-TAIL_DAYS:])
+        foretold = design(recent, scale, [o[-TAIL_DAYS:] for o in others], self.expectation.beside)
+        judged = _days(recent, self.expectation.predict(foretold), self.expectation, np.array([recent.days.size - 1]))
+        moved = (scale.forward(faulty) - scale.forward(clean.values[-1]))[None, :]
+        length = np.sqrt(squared(moved, self.expectation.precision) / judged.relative)
+        return float(stats.norm.cdf(length - stats.norm.isf(rate))[0])
+
     def _severity(self, name: str, value: float) -> Severity:
         if value <= self.thresholds[name]:
             return "ok"
@@ -150,17 +171,53 @@ def fit_monitor(history: DayPanel, others: Sequence[Array] = (), options: Monito
     faults = hypotheses(sigma, mean)
     rows = np.flatnonzero(season & np.isfinite(expectation.residuals).all(axis=1))  # days that were foretold
     expected = expectation.scale.forward(history.values) - expectation.residuals  # each day as the days before foretell it
-    clean = _ahead(history, expected, expectation, faults, rows)
     bins = binned(history.values, season)
-    other_years = against_other_years(bins.counts, history.year, season)[rows]
-    clean |= distances(trailing(bins.counts, chosen.window_days)[rows], other_years, bins.width)
+    always = _ahead(history, expected, expectation, faults, np.flatnonzero(history.known))  # rare things need all the days there are
     plain = {"unit": float(np.log(UNIT_FACTOR)), "stuck": 0.5, "repeat": 0.5}
-    always = _ahead(history, expected, expectation, (), np.flatnonzero(history.known))  # rare things need all the days there are
-    fixed = {n: v if float(np.mean(np.nan_to_num(always[n]) > v)) <= NEVER else float("inf") for n, v in plain.items()}
-    rated = {name: values for name, values in clean.items() if name not in fixed}
-    thresholds = fixed | calibrate(rated, shares=SHARES, budget=chosen.budget, seed=chosen.seed)
-    thresholds |= {name: max(thresholds[name], LEAST_EVIDENCE) for name in LIKELIHOOD}
+    thresholds = {n: v if float(np.mean(np.nan_to_num(always[n]) > v)) <= NEVER else float("inf") for n, v in plain.items()}
+    later, repeats = np.append(history.values[1:, 0], np.nan)[rows], np.isfinite(thresholds["repeat"])
+    thresholds |= _fast_thresholds(_days(history, expected, expectation, rows), later, expectation, faults, bool(repeats), chosen)
+    thresholds |= _slow_thresholds(history, bins, season, chosen)
     return Monitor(expectation, faults, bins, season, history.year, thresholds, reference, mean, sigma, chosen)
+
+
+def _fast_thresholds(
+    days: Days, later: Array, expectation: Expectation, faults: tuple[Hypothesis, ...], repeats: bool, options: MonitorOptions
+) -> dict[str, float]:
+    """Thresholds of the likelihood ratios: each fault is put into each clean day that the days before foretell.
+
+    Args:
+        days: clean days.
+        later: first hour after each, shape (k,).
+        expectation: what foretold them.
+        faults: hypotheses, and what is injected.
+        repeats: whether a day that begins with the hour before it is reported by its own detector.
+        options: settings.
+    """
+    clean = ratios(expectation, days, faults)
+    faulty: dict[str, dict[str, Array]] = {}
+    for number, fault in enumerate(faults):
+        seen = np.array([fault.effect(*parts) for parts in zip(days.seen, days.before[:, None], later[:, None], strict=True)])
+        changed = replace(days, seen=seen.reshape(days.seen.shape), after=seen.reshape(days.seen.shape)[:, -1])
+        found, known = ratios(expectation, changed, faults), np.isfinite(changed.seen).all(axis=1) & np.isfinite(days.before)
+        repeated = known & (changed.seen[:, 0] == days.before) & repeats  # reported without them
+        if (known & ~repeated).any() and np.any(changed.seen != days.seen):
+            faulty[f"{fault.name}_{number}"] = {n: v[known & ~repeated] for n, v in found.items()}
+    budget = max(options.budget - len(SLOW) * SLOW_SHARE, 0.5 * options.budget)
+    return calibrate(clean, faulty, least=LEAST_EVIDENCE, budget=budget, seed=options.seed)
+
+
+def _slow_thresholds(history: DayPanel, bins: Binned, season: npt.NDArray[np.bool_], options: MonitorOptions) -> dict[str, float]:
+    """Thresholds of the distances, from the highest one of each year's season, or of each quarter where history has one year."""
+    rows = np.flatnonzero(season)
+    rows = rows[rows >= options.window_days]
+    found = distances(
+        trailing(bins.counts, options.window_days)[rows], against_other_years(bins.counts, history.year, season)[rows], bins.width
+    )
+    groups = history.year[rows]
+    if np.unique(groups).size < 2:
+        groups = rows // QUARTER_DAYS
+    return {name: prediction_bound(values, groups, SLOW_SHARE) for name, values in found.items()}
 
 
 def _season(history: DayPanel, half_width: int) -> tuple[npt.NDArray[np.bool_], Reference]:
@@ -177,11 +234,9 @@ def _ahead(
     panel: DayPanel, expected: Array, expectation: Expectation, faults: tuple[Hypothesis, ...], rows: npt.NDArray[np.int64]
 ) -> dict[str, Array]:
     """The detectors that answer within the day: likelihood ratios, and those of plain faults."""
-    residual = expectation.scale.forward(panel.values) - expected
-    relative = volatility(squared(residual, expectation.precision) / panel.width)
-    days, before, clean = panel.values[rows], np.append(np.nan, panel.values[:-1, -1])[rows], expectation.scale.back(expected[rows])
-    # tomorrow's first hour is not known: expected to stay at today's last
-    found = ratios(expectation, Days(expected[rows], days, before, days[:, -1], relative[rows]), faults)
+    judged = _days(panel, expected, expectation, rows)
+    found = ratios(expectation, judged, faults)
+    days, before, clean = judged.seen, judged.before, expectation.scale.back(judged.expected)
     floor = 0.01 * float(np.nanstd(panel.values)) + 1e-12
     size, wanted = (np.log(np.abs(side).mean(axis=1) + floor) for side in (days, clean))
     moves = np.ptp(days, axis=1) > 0
@@ -191,6 +246,14 @@ def _ahead(
         "stuck": np.where(both, ((panel.width > 1) & ~moves).astype(np.float64), np.nan),
         "repeat": np.where(both, ((days[:, 0] == before) & moves).astype(np.float64), np.nan),
     }
+
+
+def _days(panel: DayPanel, expected: Array, expectation: Expectation, rows: npt.NDArray[np.int64]) -> Days:
+    """Days of a panel beside what was expected; tomorrow's first hour is not known and expected to stay at today's last."""
+    residual = expectation.scale.forward(panel.values) - expected
+    relative = volatility(squared(residual, expectation.precision) / panel.width)
+    days, before = panel.values[rows], np.append(np.nan, panel.values[:-1, -1])[rows]
+    return Days(expected[rows], days, before, days[:, -1], relative[rows])
 
 
 __all__ = ["DETECTORS", "SEVERE", "Finding", "Monitor", "MonitorOptions", "fit_monitor"]
