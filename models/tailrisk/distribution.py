@@ -122,7 +122,7 @@ def shortfalls(law: ErrorLaw, rows: Rows, share: Array, *, upper: bool) -> Array
     v, w = (NODES + 1) / 2, WEIGHTS / 2
     made = np.empty_like(share)
     for k in range(share.shape[1]):
-        beyond = share[:, [k]] * v[None, :] ** POWER
+        beyond = np.maximum(share[:, [k]] * v[None, :] ** POWER, 1e-13)
         prices = rows.prices(law.quantiles(rows.covariates, 1 - beyond if upper else beyond))
         made[:, k] = (prices * (POWER * v ** (POWER - 1) * w)[None, :]).sum(axis=1)
     return made
