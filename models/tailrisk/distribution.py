@@ -7,7 +7,7 @@ its lower one below.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ from models._kernel.tails import gpd_quantile, gpd_survival
 Array = npt.NDArray[np.float64]
 MIDDLE = np.round(np.linspace(0.02, 0.98, 49), 4)
 SMALLEST_WIDTH = 0.02
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
+POWER = 6
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,14 @@ class Rows:
     scale: Array
     floor: Array
     cap: Array
+
+    def moved(self, drift: Array) -> Rows:
+        """The rows with their centre moved by `drift` widths, shape (n,)."""
+        return replace(self, centre=self.centre + drift * np.where(drift > 0, self.upper, self.lower))
+
+    def part(self, chosen: npt.NDArray[np.bool_]) -> Rows:
+        """Chosen rows."""
+        return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
     def errors(self, z: Array) -> Array:
         """Errors of compressed prices in widths of the row."""
@@ -107,15 +116,15 @@ class ErrorLaw:
 def shortfalls(law: ErrorLaw, rows: Rows, share: Array, *, upper: bool) -> Array:
     """Mean price beyond the quantile with `share` of the mass beyond it, within the market's limits; shape (n, k) like `share`.
 
-    By Gauss-Legendre quadrature over the mass beyond, denser towards its end: with the cube of the node the integrand stays smooth
+    By Gauss-Legendre quadrature over the mass beyond, denser towards its end: with the sixth power of the node the integrand stays smooth
     however steep the tail.
     """
     v, w = (NODES + 1) / 2, WEIGHTS / 2
     made = np.empty_like(share)
     for k in range(share.shape[1]):
-        beyond = share[:, [k]] * v[None, :] ** 3
+        beyond = np.maximum(share[:, [k]] * v[None, :] ** POWER, 1e-13)
         prices = rows.prices(law.quantiles(rows.covariates, 1 - beyond if upper else beyond))
-        made[:, k] = (prices * (3 * v**2 * w)[None, :]).sum(axis=1)
+        made[:, k] = (prices * (POWER * v ** (POWER - 1) * w)[None, :]).sum(axis=1)
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,10 +21,10 @@ from models._kernel.spike_levels import or_last
 from models.tailrisk import storage
 from models.tailrisk.alarm import hysteresis
 from models.tailrisk.distribution import Rows, shortfalls
-from models.tailrisk.online import shares_at
+from models.tailrisk.online import Past, calibrations_at, drifts_at
 from models.tailrisk.params import Params
 from models.tailrisk.spec import LEVELS, LOWER, MIDDLE, QUANTILES, SHORTFALLS, SPEC, UPPER
-from models.tailrisk.storage import Fitted
+from models.tailrisk.storage import Fitted, Series
 from models.tailrisk.training import Parts, parts_of, past_of, series_of, train
 
 Array = npt.NDArray[np.float64]
@@ -73,11 +74,12 @@ class TailRisk:
             return answer(SPEC, target, {c.name: [] for c in SPEC.output}, [])
         known = learnable(data.history, as_of) if data.history.width else data.history
         frame = or_last(self._levels(target, known), fitted.levels)
-        _, rows = self._rows(frame)
-        upper, lower = self._shares(frame, known)
-        spike = fitted.law.exceedance(rows.covariates, rows.errors(rows.compressed(frame["threshold"].to_numpy())))
-        on, off = fitted.alarm
-        ladder = self._ladder(rows, upper, lower)
+        past = self._past(known)
+        rows = self._rows(frame)[1].moved(self._drifts(frame, past))
+        raw = fitted.law.exceedance(rows.covariates, rows.errors(rows.compressed(frame["threshold"].to_numpy())))
+        alarms = np.tile(np.asarray(fitted.alarm), (len(frame), 1))
+        upper, lower, middle, worth = self._calibrated(frame, past, np.column_stack((raw, alarms)))
+        ladder = self._ladder(rows, upper, lower, middle)
         means = np.column_stack(
             (shortfalls(fitted.law, rows, lower[:, ::-1], upper=False), shortfalls(fitted.law, rows, upper, upper=True))
         )
@@ -86,11 +88,11 @@ class TailRisk:
         outputs: dict[str, npt.ArrayLike] = {
             **{name: ladder[:, k] for k, name in enumerate(QUANTILES.values())},
             **{name: bounded[:, k] for k, name in enumerate(SHORTFALLS.values())},
-            "spike_probability": np.clip(spike, 0.0, 1.0),
+            "spike_probability": worth[:, 0],
             "spike_threshold_ccy_per_mwh": frame["threshold"].to_numpy(),
-            "alarm": hysteresis(frame, spike, on, off),
-            "alarm_on_probability": np.full(len(frame), on),
-            "alarm_off_probability": np.full(len(frame), off),
+            "alarm": hysteresis(frame, raw, *fitted.alarm),
+            "alarm_on_probability": worth[:, 1],
+            "alarm_off_probability": worth[:, 2],
         }
         return answer(SPEC, target, outputs, reasons(frame, fitted.expected))
 
@@ -138,33 +140,52 @@ class TailRisk:
         parts = parts_of(frame, level, fitted.names)
         return parts, parts.rows(frame, fitted.widths.predict(parts.inputs), self.params)
 
-    def _shares(self, frame: pl.DataFrame, known: pl.DataFrame) -> tuple[Array, Array]:
-        """Shares to issue the tail quantiles for, upper and lower, each shape (n, tails), falling along the row."""
-        fitted = self._ready()
+    def _past(self, known: pl.DataFrame) -> dict[Series, Past]:
+        """What each series knows: rows of training, and since its cutoff, answered by the law as it is."""
+        fitted, past = self._ready(), dict(self._ready().past)
         since = known.filter(pl.col("price_known_ts") > fitted.cutoff) if known.width else known
-        keys, asked = series_of(frame), frame["as_of"].dt.epoch("ms").to_numpy()
-        beyond, past_keys = np.empty(0), np.empty((0, 3))
-        if len(since) and self.params.aci_step:
-            levelled = or_last(self._levels(since, known), fitted.levels)
-            since, rows = levelled, self._rows(levelled)[1]
-            beyond = fitted.law.exceedance(rows.covariates, rows.errors(rows.compressed(since["price_ccy_per_mwh"].to_numpy())))
-            past_keys = np.array(series_of(since)).reshape(-1, 3)
-        made = np.tile(SHARES, (len(frame), 2, 1))
-        for series in sorted(set(keys) & set(fitted.past)):
-            mine = np.flatnonzero([k == series for k in keys])
-            past = fitted.past[series]
-            theirs = (past_keys == series).all(axis=1)
-            if theirs.any():
-                past = past.plus(past_of(since.filter(pl.Series(theirs)), beyond[theirs]))
-            found = shares_at(past, sorted(set(asked[mine].tolist())), SHARES, step=self.params.aci_step)
-            for row in mine:
-                made[row] = found[int(asked[row])]
-        ordered = np.minimum.accumulate(made, axis=2)
-        return ordered[:, 0], ordered[:, 1]
+        if since.is_empty():
+            return past
+        since = or_last(self._levels(since, known), fitted.levels)
+        rows = self._rows(since)[1]
+        z = rows.compressed(since["price_ccy_per_mwh"].to_numpy())
+        error, keys = rows.errors(z), np.array(series_of(since)).reshape(-1, 3)
+        for series, before in past.items():
+            mine = (keys == series).all(axis=1)
+            if mine.any():
+                new = past_of(since.filter(pl.Series(mine)), error[mine], error[mine])
+                both = before.plus(new)
+                moved = rows.part(mine).moved(drifts_at(both.known, both.error, new.decided, days=self.params.drift_days))
+                beyond = fitted.law.exceedance(moved.covariates, moved.errors(z[mine]))
+                past[series] = before.plus(replace(new, beyond=beyond))
+        return past
 
-    def _ladder(self, rows: Rows, upper: Array, lower: Array) -> Array:
+    def _drifts(self, frame: pl.DataFrame, past: Mapping[Series, Past]) -> Array:
+        """Drift of every row's series at its own decision, in widths."""
+        keys, asked, made = np.array(series_of(frame)).reshape(-1, 3), frame["as_of"].dt.epoch("ms").to_numpy(), np.zeros(len(frame))
+        for series, known in past.items():
+            mine = (keys == series).all(axis=1)
+            made[mine] = drifts_at(known.known, known.error, asked[mine], days=self.params.drift_days)
+        return made
+
+    def _calibrated(self, frame: pl.DataFrame, past: Mapping[Series, Past], raw: Array) -> tuple[Array, Array, Array, Array]:
+        """Shares to ask of the law for the upper and the lower tail (n, tails), levels for the middle, and the worth of `raw`, (n, m)."""
+        keys, asked = series_of(frame), frame["as_of"].dt.epoch("ms").to_numpy()
+        tails = np.tile(SHARES, (2, len(frame), 1))
+        middle, worth = np.tile(np.asarray(MIDDLE), (len(frame), 1)), raw.copy()
+        for series in sorted(set(keys) & set(past)):
+            mine = np.flatnonzero([k == series for k in keys])
+            instants = sorted(set(asked[mine].tolist()))
+            found = calibrations_at(past[series], instants, SHARES, step=self.params.aci_step, window_days=self.params.aci_days)
+            for now in instants:
+                at = mine[asked[mine] == now]
+                tails[:, at], middle[at] = found[now].tails(SHARES)[:, None, :], found[now].levels(np.asarray(MIDDLE))
+                worth[at] = found[now].worth(raw[at])
+        ordered = np.minimum.accumulate(tails, axis=2)
+        return ordered[0], ordered[1], middle, worth
+
+    def _ladder(self, rows: Rows, upper: Array, lower: Array, middle: Array) -> Array:
         """Quantiles at all levels, shape (n, levels), rising."""
-        middle = np.tile(np.asarray(MIDDLE), (len(upper), 1))
         levels = np.column_stack((lower[:, ::-1], middle, 1 - upper))
         errors = self._ready().law.quantiles(rows.covariates, np.sort(levels, axis=1))
         return np.asarray(np.maximum.accumulate(rows.prices(errors), axis=1), dtype=np.float64)

@@ -48,8 +48,9 @@ class Params:
         shape_spread: how strongly: standard deviation of its prior.
         shape_high: highest admissible shape, in the compressed scale of prices.
         body_days: the middle of the distribution is that of the last so many days of widths.
+        drift_days: days of errors whose mean is taken off the centre online.
         aci_step: change of the log exceedance rate per exceedance, online; 0 for none.
-        aci_days: days before the cutoff that start the online calibration.
+        aci_days: days of decisions that the online calibration ranks, before the cutoff and after.
         alarm_on_fpr: share of intervals without a spike whose probability would start an alarm.
         alarm_off_fpr: share of intervals without a spike whose probability keeps an alarm on.
         alarm_days: days before the cutoff that the alarm's probabilities are chosen on.
@@ -80,8 +81,9 @@ class Params:
     shape_spread: float = 0.1
     shape_high: float = 0.4
     body_days: int = 730
+    drift_days: int = 21
     aci_step: float = 0.1
-    aci_days: int = 365
+    aci_days: int = 182
     alarm_on_fpr: float = 0.05
     alarm_off_fpr: float = 0.09
     alarm_days: int = 365

@@ -18,7 +18,7 @@ from models._kernel.tail_regression import ParetoRegression, ShapePrior, fit_par
 from models.tailrisk.alarm import alarm_levels
 from models.tailrisk.boosting import train_widths
 from models.tailrisk.distribution import MIDDLE, ErrorLaw, Rows, limits_of
-from models.tailrisk.online import Past
+from models.tailrisk.online import Past, drifts_at
 from models.tailrisk.oversampling import oversampled
 from models.tailrisk.params import Params
 from models.tailrisk.storage import Fitted, Series
@@ -94,25 +94,29 @@ def train(known: pl.DataFrame, params: Params, *, cutoff: datetime, seed: int) -
     usable = np.isfinite(level)
     frame, level, target = frame.filter(pl.Series(usable)), level[usable], target[usable]
     parts = parts_of(frame, level, names)
+    final = train_widths(parts.inputs, parts.names, target - level, params, seed=seed)
     widths = _chained_widths(parts, target - level, Ages.of(frame, cutoff), params, seed=seed)
-    honest = np.isfinite(widths[:, 0])
-    rows = parts.rows(frame, np.where(honest[:, None], widths, 1.0), params)
-    law = _law(_part(rows, honest), target[honest], Ages.of(frame, cutoff).days[honest], params, seed=seed)
-    beyond, spike = _beyond(law, rows, target), _beyond(law, rows, rows.compressed(frame["threshold"].to_numpy()))
     event = (frame["price_ccy_per_mwh"] > frame["threshold"]).to_numpy().astype(np.float64)
-    late = honest & (Ages.of(frame, cutoff).days <= params.alarm_days)
+    honest = np.isfinite(widths[:, 0])
+    frame, level, target, event = frame.filter(pl.Series(honest)), level[honest], target[honest], event[honest]
+    raw = parts_of(frame, level, names).rows(frame, widths[honest], params)
+    error, ages = raw.errors(target), Ages.of(frame, cutoff)
+    rows = raw.moved(_drifts(frame, error, ages, params))
+    law = _law(rows, target, ages.days, params, seed=seed)
+    beyond, spike = _beyond(law, rows, target), _beyond(law, rows, rows.compressed(frame["threshold"].to_numpy()))
+    late = ages.days <= params.alarm_days
     on, off = alarm_levels(spike[late], event[late], on_fpr=params.alarm_on_fpr, off_fpr=params.alarm_off_fpr)
     return Fitted(
         names=tuple(names),
         expected=tuple(expected),
         level=chain.final(),
-        widths=train_widths(parts.inputs, parts.names, target - level, params, seed=seed),
+        widths=final,
         law=law,
-        past=_past(frame, beyond, honest & (Ages.of(frame, cutoff).days <= params.aci_days)),
+        past=_past(frame, error, beyond, ages.days <= params.aci_days),
         levels=last_levels(frame),
         alarm=(on, off),
         cutoff=cutoff,
-        search=_found(law, honest, event, chain.penalty),
+        search=_found(law, event, chain.penalty),
     )
 
 
@@ -151,14 +155,19 @@ def _beyond(law: ErrorLaw, rows: Rows, z: Array) -> Array:
     return law.exceedance(rows.covariates, rows.errors(z))
 
 
-def _part(rows: Rows, chosen: npt.NDArray[np.bool_]) -> Rows:
-    return Rows(*(getattr(rows, name)[chosen] for name in Rows.__dataclass_fields__))
+def _drifts(frame: pl.DataFrame, error: Array, ages: Ages, params: Params) -> Array:
+    """Drift of every row's series at its own decision."""
+    keys, made = np.array(series_of(frame)).reshape(-1, 3), np.zeros(len(frame))
+    for series in sorted(set(series_of(frame))):
+        mine = (keys == series).all(axis=1)
+        made[mine] = drifts_at(ages.known[mine], error[mine], ages.as_of[mine], days=params.drift_days)
+    return made
 
 
-def past_of(frame: pl.DataFrame, beyond: Array) -> Past:
+def past_of(frame: pl.DataFrame, error: Array, beyond: Array) -> Past:
     """What the online calibration learns from rows of one series."""
     decided, known = (frame[c].dt.epoch("ms").to_numpy() for c in ("as_of", "price_known_ts"))
-    return Past(decided, known, beyond)
+    return Past(decided, known, error, beyond)
 
 
 def series_of(frame: pl.DataFrame) -> list[Series]:
@@ -166,19 +175,19 @@ def series_of(frame: pl.DataFrame) -> list[Series]:
     return [(str(m), str(h), str(p)) for m, h, p in frame.select(SERIES).iter_rows()]
 
 
-def _past(frame: pl.DataFrame, beyond: Array, chosen: npt.NDArray[np.bool_]) -> dict[Series, Past]:
+def _past(frame: pl.DataFrame, error: Array, beyond: Array, chosen: npt.NDArray[np.bool_]) -> dict[Series, Past]:
     keys = np.array(series_of(frame)).reshape(-1, 3)
     found = {}
     for series in sorted(set(series_of(frame))):
         mine = chosen & (keys == series).all(axis=1)
-        found[series] = past_of(frame.filter(pl.Series(mine)), beyond[mine])
+        found[series] = past_of(frame.filter(pl.Series(mine)), error[mine], beyond[mine])
     return found
 
 
-def _found(law: ErrorLaw, honest: npt.NDArray[np.bool_], event: Array, penalty: float) -> dict[str, Any]:
+def _found(law: ErrorLaw, event: Array, penalty: float) -> dict[str, Any]:
     return {
-        "rows": int(honest.sum()),
-        "events": float(event[honest].sum()),
+        "rows": len(event),
+        "events": float(event.sum()),
         "shape_above": law.above.shape,
         "shape_below": law.below.shape,
         "level_penalty": penalty,

@@ -15,7 +15,7 @@ ALARMS = (
     Baseline("level_alarm", "Point forecast less spike threshold."),
     Baseline("yesterday_spike", "The last known price of the same hour was a spike."),
 )
-OVERSAMPLED = ("epf_np", "epf_pjm", "ercot_hb_north")
+OVERSAMPLED = ("ercot_hb_north",)
 ABLATIONS = (
     Baseline("oversample_evt", "Exceedances doubled by draws from the fitted tail.", OVERSAMPLED, (("oversample", "evt"),)),
     Baseline("oversample_gan", "Exceedances doubled by a generative network.", OVERSAMPLED, (("oversample", "gan"),)),
@@ -58,9 +58,9 @@ YARDSTICK = Yardstick(
         " beat Pareto, GARCH and point-forecast tails; spikes are caught with recall 0.90 at a false positive rate of at most 0.10."
     ),
     data_sets=(
-        *(DataSetSpec(name, test_days=364, refit_days=91, calibration_days=364) for name in ("epf_np", "epf_pjm", "epf_de")),
+        *(DataSetSpec(name, test_days=364, refit_days=182, calibration_days=364) for name in ("epf_np", "epf_pjm", "epf_de")),
         *(DataSetSpec(name, test_days=180, refit_days=91, calibration_days=120) for name in ("ercot_hb_north", "ercot_hb_west")),
-        DataSetSpec("nyiso_capitl", test_days=364, refit_days=91, calibration_days=364),
+        DataSetSpec("nyiso_capitl", test_days=364, refit_days=182, calibration_days=364),
         DataSetSpec("de_fund", test_days=728, refit_days=182, calibration_days=364),
         DataSetSpec("aemo_vic1", test_days=91, refit_days=91, calibration_days=60),
     ),

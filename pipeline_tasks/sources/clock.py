@@ -14,7 +14,7 @@ _OFFSET = r"\s*(Z|[+-]\d{2}:?\d{2})$"
 _MINUTE = pl.Datetime("ms")
 
 
-def _parse(column: str, dtype: pl.DataType, formats: tuple[str, ...], offset: str) -> pl.Expr:
+def _parse(column: str, dtype: pl.DataType, formats: tuple[str, ...], offset: str, interval: str = "") -> pl.Expr:
     """Naive wall clock (or, for `use`, UTC) of a column; null where no format fits."""
     col = pl.col(column)
     if isinstance(dtype, pl.Datetime):
@@ -22,6 +22,8 @@ def _parse(column: str, dtype: pl.DataType, formats: tuple[str, ...], offset: st
     if dtype == pl.Date:
         return col.cast(_MINUTE)
     text = col.cast(pl.String).str.strip_chars()
+    if interval:
+        text = text.str.split(interval).list.first()
     if offset == "use":
         tried = [text.str.replace("Z$", "+00:00").str.to_datetime(f, strict=False, time_unit="ms", time_zone="UTC") for f in formats]
         return pl.coalesce(tried).dt.replace_time_zone(None)
@@ -42,7 +44,7 @@ def stamps(spec: TimeSpec, schema: pl.Schema) -> pl.Expr:
     """
     dtype = schema[spec.column]
     formats = spec.formats or (tuple(f + "%:z" for f in ISO_FORMATS[:4]) if spec.offset == "use" else ISO_FORMATS)
-    wall = _parse(spec.column, dtype, formats, spec.offset)
+    wall = _parse(spec.column, dtype, formats, spec.offset, spec.interval)
     if spec.hour is not None and spec.dst != "elapsed":
         wall = wall + pl.duration(hours=_hour_start(spec, spec.hour.column))
     return wall.alias(WALL)

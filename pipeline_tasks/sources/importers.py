@@ -82,6 +82,7 @@ class TimeSpec(_Strict):
 
     Attributes:
         column: date or date-time column; text is read with `formats`, tried in turn.
+        interval: for text that names start and end of an interval, what stands between them; the start is read.
         offset: for text that carries an offset: `use` it or `ignore` it (a wrong label); `absent` for none.
         zone: zone of the file's clock; the market's when empty.
         hour: hour column when `column` is only a date.
@@ -94,6 +95,7 @@ class TimeSpec(_Strict):
 
     column: str
     formats: tuple[str, ...] = ()
+    interval: str = ""
     offset: Literal["absent", "use", "ignore"] = "absent"
     zone: str = ""
     hour: Hour | None = None
