@@ -28,8 +28,8 @@ from pipeline_tasks.warehouse.staging import (
     Partition,
     StageError,
     partition_frames,
+    partition_hash,
     read_manifest,
-    read_partition,
     refuse_bad_rows,
     stage,
     staging_name,
@@ -76,12 +76,6 @@ class Publication:
         }
         subject = f"{self.table_name}/{self.market}/{self.hub}/{self.delivery_date.isoformat()}"
         return audit.Entry(get_settings().actor, "publication", subject, payload)
-
-
-def partition_hash(wh: Warehouse, table: Table, market: str, hub: str, delivery_date: date) -> str:
-    """SHA-256 over the rows of a partition in key order, computed now; the hash of no rows when it is empty."""
-    frame = read_partition(wh, table, table.full_name, Partition(market, hub, delivery_date))
-    return content_sha(frame, table.key, table.column_names)
 
 
 def latest(wh: Warehouse, table: Table, partition: Partition) -> Publication | None:

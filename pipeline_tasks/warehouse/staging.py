@@ -64,6 +64,12 @@ def read_partition(wh: Warehouse, table: Table, target: str, partition: Partitio
     return wh.query(f"select {columns} from {target} where {WHERE} order by {order}", partition.params)
 
 
+def partition_hash(wh: Warehouse, table: Table, market: str, hub: str, delivery_date: date) -> str:
+    """SHA-256 over the rows of a partition in key order, computed now; the hash of no rows when it is empty."""
+    frame = read_partition(wh, table, table.full_name, Partition(market, hub, delivery_date))
+    return content_sha(frame, table.key, table.column_names)
+
+
 def read_manifest(wh: Warehouse, target: str) -> dict[str, str] | None:
     """Content hash by partition name as staged; None when there is no such staging table."""
     database, name = target.split(".")
