@@ -14,6 +14,7 @@ import polars as pl
 
 from config.settings import get_settings
 from pipeline_tasks.reports.collect import SiteData, collect
+from pipeline_tasks.reports.navigation import EVIDENCE, RUN, Link, group_of, grouped
 from pipeline_tasks.reports.pages import index_page, lineage_page, model_page, quality_page, scorecard_page, watch_page
 from pipeline_tasks.reports.realism import realism_page
 from pipeline_tasks.warehouse import connect
@@ -23,10 +24,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the site: its file, its label in the navigation, its template and its values."""
+    """One page of the site: its place in the navigation, its template and its values."""
 
-    file: str
-    label: str
+    link: Link
     template: str
     values: dict[str, Any]
 
@@ -60,25 +60,37 @@ def build_site(*, run_id: str, market: str, delivery_date: date) -> Path:
 
 def render(site: SiteData, folder: Path) -> None:
     """Render all pages of a site into a folder; each file is replaced atomically."""
+    degraded = set(site.degraded.get_column("model")) if site.degraded.height else set()
     pages = [
-        Page("index.html", "Overview", "index.html.j2", index_page(site)),
-        *(Page(f"{m.spec.name}.html", m.spec.label, "model.html.j2", model_page(site, m)) for m in site.models),
-        Page("scorecard.html", "Scorecard", "scorecard.html.j2", scorecard_page(site)),
-        *([Page("realism.html", "Realism", "realism.html.j2", realism_page(site.stylised_facts))] if site.stylised_facts.height else []),
-        Page("quality.html", "Data quality", "quality.html.j2", quality_page(site)),
-        Page("watch.html", "Watch", "watch.html.j2", watch_page(site)),
-        Page("lineage.html", "Lineage", "lineage.html.j2", lineage_page(site)),
+        Page(Link("index.html", "Overview", RUN), "index.html.j2", index_page(site)),
+        *(
+            Page(
+                Link(f"{m.spec.name}.html", m.spec.label, group_of(m.spec.kind), m.spec.name in degraded),
+                "model.html.j2",
+                model_page(site, m),
+            )
+            for m in site.models
+        ),
+        Page(Link("scorecard.html", "Scorecard", EVIDENCE), "scorecard.html.j2", scorecard_page(site)),
+        *([_realism(site)] if site.stylised_facts.height else []),
+        Page(Link("quality.html", "Data quality", EVIDENCE), "quality.html.j2", quality_page(site)),
+        Page(Link("watch.html", "Watch", EVIDENCE), "watch.html.j2", watch_page(site)),
+        Page(Link("lineage.html", "Lineage", EVIDENCE), "lineage.html.j2", lineage_page(site)),
     ]
     environment = _environment()
     shared = {
         "site": site,
-        "pages": pages,
+        "groups_of_pages": grouped([page.link for page in pages]),
         "gate": site.selection.market.gate(site.delivery_date).astimezone(site.selection.market.zone).strftime("%a %d %b %H:%M %Z"),
         "synthetic": site.selection.market.key == "twin",
     }
     for page in pages:
-        html = environment.get_template(page.template).render(**shared, **page.values, here=page.file, title=page.label)
-        _replace(folder / page.file, html)
+        html = environment.get_template(page.template).render(**shared, **page.values, here=page.link.file, title=page.link.label)
+        _replace(folder / page.link.file, html)
+
+
+def _realism(site: SiteData) -> Page:
+    return Page(Link("realism.html", "Realism", EVIDENCE), "realism.html.j2", realism_page(site.stylised_facts))
 
 
 def write_realism_page(facts: pl.DataFrame) -> Path:

@@ -17,8 +17,9 @@ import polars as pl
 
 from models._kernel.bootstrap import stationary_bootstrap_ci
 from models._kernel.drift.calendar import calendar_errors
+from models._kernel.drift.day_tests import TESTS, DayTests, fit_day_tests
 from models._kernel.drift.faults import FAULTS, Surroundings
-from models._kernel.drift.monitor import SLOW, Monitor, MonitorOptions, fit_monitor
+from models._kernel.drift.monitor import Monitor, MonitorOptions, fit_monitor
 from models._kernel.drift.thresholds import QUARTER_DAYS, episodes
 from models._kernel.psi import psi
 from models._kernel.yardstick import DataClass
@@ -54,7 +55,8 @@ class Tally:
     """What was seen on one data set.
 
     Attributes:
-        hits: fault -> (day, feature, reported by any detector, by the distances alone).
+        hits: fault -> (day, feature, reported by any detector).
+        tests: fault -> which of the customary tests of one day report it, per trial.
         possible: fault -> (feature, what the most powerful Gaussian test would find).
         alarms: feature -> whether any detector fired, per clean watched day.
         folklore: feature -> whether PSI over the day exceeded 0.25, per clean watched day.
@@ -62,7 +64,8 @@ class Tally:
         recent: series whose history held no earlier season.
     """
 
-    hits: dict[str, list[tuple[int, str, bool, bool]]] = field(default_factory=lambda: {k: [] for k in KINDS})
+    hits: dict[str, list[tuple[int, str, bool]]] = field(default_factory=lambda: {k: [] for k in KINDS})
+    tests: dict[str, list[dict[str, bool]]] = field(default_factory=lambda: {k: [] for k in KINDS})
     possible: dict[str, list[tuple[str, float]]] = field(default_factory=lambda: {k: [] for k in KINDS})
     alarms: dict[str, list[bool]] = field(default_factory=dict)
     folklore: dict[str, list[bool]] = field(default_factory=dict)
@@ -104,11 +107,12 @@ def _watch(series: Watched, tally: Tally, job: SystemJob) -> None:
         if monitor.reference == "recent":
             tally.recent.add(series.feature)
         reference = panel.values[history][monitor.season]
+        customary = fit_day_tests(reference, budget=limits.false_alarms_per_quarter, seed=job.seed)
         for day in range(start, min(start + REFIT_DAYS, panel.days.size)):
-            _one_day(series, monitor, reference, day, tally)
+            _one_day(series, monitor, customary, reference, day, tally)
 
 
-def _one_day(series: Watched, monitor: Monitor, reference: Array, day: int, tally: Tally) -> None:
+def _one_day(series: Watched, monitor: Monitor, customary: DayTests, reference: Array, day: int, tally: Tally) -> None:
     panel, name = series.panel, series.feature
     if not panel.known[day]:
         return
@@ -125,8 +129,8 @@ def _one_day(series: Watched, monitor: Monitor, reference: Array, day: int, tall
             found = monitor.check(panel.with_day(day, faulty).upto(day + 1), others)
             if kind in BOUNDED:
                 tally.possible[kind].append((name, monitor.detectability(upto, faulty, others, rate=TARGET_ALARMS / QUARTER_DAYS)))
-            slow = any(f.alarm for f in found if f.detector in SLOW)
-            tally.hits[kind].append((int(panel.days[day]), name, any(f.alarm for f in found), slow))
+            tally.hits[kind].append((int(panel.days[day]), name, any(f.alarm for f in found)))
+            tally.tests[kind].append(customary.alarms(faulty))
 
 
 def _watch_categories(frame: pl.DataFrame, data: DataSet, tally: Tally) -> None:
@@ -145,7 +149,7 @@ def _watch_categories(frame: pl.DataFrame, data: DataSet, tally: Tally) -> None:
             tally.alarms.setdefault(name, []).append(clean[name] > 0)
             if number % EVERY_DAYS == 0:
                 wrong = calendar_errors(own.with_columns(swapped.alias(name)), time_zone=market.time_zone, holidays=holidays)
-                tally.hits["category_swap"].append(((day - EPOCH).days, name, wrong[name] > 0, False))
+                tally.hits["category_swap"].append(((day - EPOCH).days, name, wrong[name] > 0))
 
 
 def _first_day(days: npt.NDArray[np.int64], job: SystemJob) -> int:
@@ -172,9 +176,12 @@ def _detection_rows(job: SystemJob, data: DataSet, tally: Tally) -> list[ScoreRo
         value = float(np.mean([t[2] for t in trials]))
         verdict: Verdict = "pass" if value >= TARGET_DETECTION else "miss"
         reason = f"{value:.3f}, target at least {TARGET_DETECTION:g}; by feature: {parts}{_possible(tally, kind)}{_season_note(tally)}"
-        beside = float(np.mean([t[3] for t in trials]))
+        shares = {n: float(np.mean([t[n] for t in tally.tests[kind]])) for n in TESTS} if tally.tests[kind] else {}
+        best = max(shares, key=lambda n: shares[n]) if shares else "psi_ks_wasserstein_classifier"
+        beside = shares.get(best, 0.0)
+        reason += "; tests of the day alone: " + ", ".join(f"{n} {v:.2f}" for n, v in shares.items()) if shares else ""
         found = _row(job, data.data_class, f"detection_{kind}", value, target=TARGET_DETECTION, interval=interval, n=len(trials),
-                     verdict=verdict, baseline="psi_ks_wasserstein", baseline_value=beside, days=tally.days, reason=reason)  # fmt: skip
+                     verdict=verdict, baseline=best, baseline_value=beside, days=tally.days, reason=reason)  # fmt: skip
         made.append(found)
     return made
 

@@ -50,8 +50,9 @@ def day_metrics(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     """Metrics of a model on rows of `with_outcomes`, by name; those that cannot be computed are left out.
 
     A distribution: mae, rmse, bias, correlation, rmae (against the naive forecast), crps, coverage_90, width_90, winkler_90. A decision:
-    those of the forecast it rests on, cost_per_mwh, saving_per_mwh (over no position). A probability: brier, log_score, event_rate,
-    mean_probability, auc (on days with and without events), alert_rate.
+    those of the forecast it rests on, cost_per_mwh, saving_per_mwh (over no position), pnl (that saving in currency),
+    hedge_effectiveness (share of the variance of costs that the positions take away; Ederington 1979). A probability: brier,
+    log_score, event_rate, mean_probability, auc (on days with and without events), alert_rate.
     """
     found = _probability(spec, rows) if spec.kind is Kind.PROBABILITY else _distribution(spec, rows)
     found |= _decision(spec, rows) if spec.kind is Kind.DECISION else {}
@@ -150,8 +151,12 @@ def _distribution(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
 
 
 def _decision(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
-    cost, idle, volume = (float(v.sum()) for v in _costs(spec, rows))
-    return {"cost_per_mwh": cost / volume, "saving_per_mwh": (idle - cost) / volume} if volume else {}
+    costs, unhedged, volumes = _costs(spec, rows)
+    cost, idle, volume = (float(v.sum()) for v in (costs, unhedged, volumes))
+    found = {"pnl": idle - cost}
+    found |= {"cost_per_mwh": cost / volume, "saving_per_mwh": (idle - cost) / volume} if volume else {}
+    risk = float(np.var(unhedged))
+    return found | ({"hedge_effectiveness": 1 - float(np.var(costs)) / risk} if risk > 0 else {})
 
 
 def _costs(spec: ModelSpec, rows: pl.DataFrame) -> tuple[Array, Array, Array]:

@@ -17,11 +17,11 @@ from typing import Any
 
 import polars as pl
 
-from pipeline_tasks.contracts import Table
 from pipeline_tasks.contracts.ops import AUDIT_LOG
 from pipeline_tasks.warehouse.client import Warehouse
 from pipeline_tasks.warehouse.server import exclusive
 from pipeline_tasks.warehouse.server_files import write_private
+from pipeline_tasks.warehouse.staging import partition_hash
 
 GENESIS = "0" * 64
 ATTEMPTS = 50
@@ -200,13 +200,6 @@ def verify(wh: Warehouse) -> AuditReport:
         )
         return AuditReport(ok=False, rows=frame.height, first_bad_seq=frame.height + 1, message=message)
     return AuditReport(ok=True, rows=frame.height, first_bad_seq=None, message=f"audit chain valid: {frame.height} rows")
-
-
-def partition_hash(wh: Warehouse, table: Table, market: str, hub: str, delivery_date: date) -> str:
-    """SHA-256 over the rows of a published partition in key order, computed now."""
-    from pipeline_tasks.warehouse.publish import partition_hash as computed
-
-    return computed(wh, table, market, hub, delivery_date)
 
 
 def published_hashes(wh: Warehouse, *, market: str = "", delivery_date: date | None = None) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from pipeline_tasks.warehouse.staging import (
     Partition,
     StageError,
     partition_frames,
+    partition_hash,
     partition_hashes,
     read_manifest,
     refuse_bad_rows,
@@ -85,12 +86,6 @@ class Publication:
         }
         subject = f"{self.table_name}/{self.market}/{self.hub}/{self.delivery_date.isoformat()}"
         return audit.Entry(get_settings().actor, "publication", subject, payload)
-
-
-def partition_hash(wh: Warehouse, table: Table, market: str, hub: str, delivery_date: date) -> str:
-    """SHA-256 over the rows of a partition in key order, computed now; the hash of no rows when it is empty."""
-    partition = Partition(market, hub, delivery_date)
-    return partition_hashes(wh, table, table.full_name, [partition])[partition]
 
 
 def latest(wh: Warehouse, table: Table, partitions: Sequence[Partition]) -> dict[Partition, Publication]:

@@ -80,6 +80,12 @@ def partition_hashes(wh: Warehouse, table: Table, target: str, partitions: Colle
     return {p: content_sha(frames.get(p, empty), table.key, table.column_names) for p in partitions}
 
 
+def partition_hash(wh: Warehouse, table: Table, market: str, hub: str, delivery_date: date) -> str:
+    """SHA-256 over the rows of a partition in key order, computed now; the hash of no rows when it is empty."""
+    partition = Partition(market, hub, delivery_date)
+    return partition_hashes(wh, table, table.full_name, [partition])[partition]
+
+
 def read_manifest(wh: Warehouse, target: str) -> dict[str, str] | None:
     """Content hash by partition name as staged; None when there is no such staging table."""
     database, name = target.split(".")

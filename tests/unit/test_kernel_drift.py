@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from models._kernel.drift.calendar import calendar_errors
+from models._kernel.drift.day_tests import TESTS, fit_day_tests
 from models._kernel.drift.distance import binned, count_in, distances, trailing
 from models._kernel.drift.faults import FAULTS, Surroundings
 from models._kernel.drift.likelihood import volatility
@@ -231,3 +232,16 @@ def test_a_day_is_foretold_on_the_scales_of_the_fit() -> None:
     found = fit_monitor(panel.upto(n - 1), [other[:-1]]).check(panel, [other])
     unit = next(f for f in found if f.detector == "unit")
     assert unit.statistic < 0.3
+
+
+def test_customary_tests_of_one_day_keep_the_rate_and_find_what_is_far_off() -> None:
+    rng = np.random.default_rng(11)
+    season = 10 * np.sin(np.arange(24)) + rng.normal(0, 1, (600, 24))
+    tests = fit_day_tests(season[:400], budget=1.0, seed=1)
+    fresh = [tests.alarms(day) for day in season[400:]]
+    far, wide = tests.alarms(season[450] + 30), tests.alarms(season[450] + rng.normal(0, 6, 24))
+    assert set(tests.thresholds) == set(TESTS)
+    for name in TESTS:
+        assert np.mean([a[name] for a in fresh]) < 0.05
+        assert far[name]
+    assert wide["classifier"]  # around the mean of the hour

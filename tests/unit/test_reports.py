@@ -17,6 +17,7 @@ from pipeline_tasks.contracts import FEATURE_TABLES
 from pipeline_tasks.contracts.columns import number
 from pipeline_tasks.contracts.ops import CHECK_RESULTS, LOADS, MODEL_METRICS, SCORECARD, STYLISED_FACTS, TRAINING_RUNS
 from pipeline_tasks.reports.collect import ModelData, SiteData, WatchData
+from pipeline_tasks.reports.navigation import RUN, Link, group_of, grouped
 from pipeline_tasks.reports.site import render
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -127,7 +128,7 @@ def test_the_model_page_shows_every_interval_of_a_23_hour_day_and_its_figures(tm
     render(_site(degraded=False), tmp_path)
     text = (tmp_path / "curve_dist.html").read_text(encoding="utf-8")
     assert text.count("<svg ") >= 4
-    intervals = text[text.index("<details>") : text.index("</details>")]
+    intervals = text.split("<details>")[1].split("</details>")[0]
     assert intervals.count("<tr>") == 23 + 1
     assert "02:00" not in intervals
     assert "03:00" in intervals
@@ -199,3 +200,27 @@ def test_stylised_facts_bring_a_page_that_every_page_links(tmp_path: Path) -> No
     assert "twin (synthetic)" in text
     assert re.search(r"Spike hours a year.*5\.0.*300.*120.*120 to 300.*below", text)
     assert all('href="realism.html"' in p.read_text(encoding="utf-8") for p in tmp_path.iterdir())
+
+
+def test_the_navigation_groups_many_models_marks_here_and_what_is_degraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline_tasks.reports.pages.report_hook", lambda _name: None)
+    base = _site(degraded=True)
+    more = [replace(base.models[0], spec=replace(base.models[0].spec, name=f"model_{n}", label=f"Model {n}")) for n in range(25)]
+    render(replace(base, models=[*base.models, *more]), tmp_path)
+    html = (tmp_path / "model_7.html").read_text(encoding="utf-8")
+    rail = html.split('<nav class="rail"')[1].split("</nav>")[0]
+    assert re.findall(r"<h2>(.*?)</h2>", rail) == ["This run", "Price forecasts", "Evidence"]
+    links = re.findall(r'<a href="([a-z_0-9]+\.html)"', rail)
+    assert len(links) == len(set(links)) == 26 + 5
+    assert all((tmp_path / link).is_file() for link in links)
+    assert re.findall(r'<a href="(\S+)" class="here" aria-current="page"', rail) == ["model_7.html"]
+    marked = [row for row in rail.split("<li>") if "DEGRADED" in row]
+    assert len(marked) == 1
+    assert 'href="curve_dist.html"' in marked[0]
+    assert html.count('aria-label="Pages"') == 2  # the rail, and the same links in a menu where the window is narrow
+
+
+@pytest.mark.parametrize(("kind", "group"), [(Kind.PROBABILITY, "Risks"), (Kind.DECISION, "Decisions"), ("something new", "Other models")])
+def test_every_kind_of_model_has_a_group(kind: Kind, group: str) -> None:
+    links = [Link("index.html", "Overview", RUN), Link("m.html", "M", group_of(kind))]
+    assert [name for name, _ in grouped(links)] == [RUN, group]

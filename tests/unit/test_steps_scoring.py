@@ -138,7 +138,28 @@ def test_decisions_are_scored_by_their_cost() -> None:
     saved = energy * 0.02 * (30.0 - 0.5)
     assert found["saving_per_mwh"] == pytest.approx(saved / energy)
     assert found["cost_per_mwh"] == pytest.approx(-saved / energy)
+    assert found["pnl"] == pytest.approx(saved)
+    assert "hedge_effectiveness" not in found  # costs of no position do not vary
     assert scoring.row_losses(SPEC, rows, "cost").tolist() == pytest.approx([-saved])
     assert scoring.baseline_losses(SPEC, rows, _outcomes([1.0]), metric="cost").tolist() == [0.0]
     with pytest.raises(ValueError, match="decides nothing"):
         scoring.baseline_losses(_spec(Kind.DISTRIBUTION), rows, _outcomes([1.0]), metric="cost")
+
+
+def test_a_hedge_of_what_deviates_takes_the_variance_away() -> None:
+    from models.imbalance.spec import QUANTILES, SPEC
+
+    ladder = {name: [0.0] * 2 for name in QUANTILES.values()}
+    outcomes = _outcomes([30.0, -40.0]).with_columns(
+        load_deviation_share=pl.Series([0.02, -0.01]), is_holiday=pl.lit(value=False), resolution_min=pl.lit(60, pl.Int64)
+    )
+
+    def metrics(hedge: list[float]) -> dict[str, float]:
+        forecasts = _forecasts(spread_median_ccy_per_mwh=[0.0] * 2, hedge_share=hedge, **ladder)
+        return scoring.day_metrics(SPEC, scoring.with_outcomes(SPEC, forecasts, outcomes))
+
+    none, whole, wrong = metrics([0.0, 0.0]), metrics([0.02, -0.01]), metrics([-0.02, 0.01])
+    assert (none["pnl"], none["hedge_effectiveness"]) == (0.0, 0.0)
+    assert whole["hedge_effectiveness"] > 0.9
+    assert wrong["hedge_effectiveness"] < 0
+    assert whole["pnl"] > 0 > wrong["pnl"]
