@@ -166,28 +166,29 @@ def _method_rows(job: SystemJob, data: DataSet, days: Days, found: Mapping[str, 
     worse = diebold_mariano(score, raw_score, alternative="greater").p_value
     better = diebold_mariano(score, raw_score, alternative="less").p_value
     good = np.isfinite(price)
-    outside = ((price < own[..., 0]) | (price > own[..., -1]))[good]
+    outside, raw_outside = (((price < q[..., 0]) | (price > q[..., -1]))[good] for q in (own, raw))
     crossings, raw_crossings = (int((np.diff(q[good], axis=1) < 0).any(axis=1).sum()) for q in (own, raw))
     said = f"{note}; " if note else ""
     target = 0.5 * float(base.mean())
     blocks = ", ".join(f"{6 * b:02d}-{6 * b + 6:02d} h {r:.3f} -> {e:.3f}" for b, (r, e) in enumerate(zip(base, error, strict=True)))
-    common = {"job": job, "data_class": data.data_class, "days": shown, "n": int(good.sum())}
 
-    def row(metric: str, value: float, baseline: float | None, passed: bool | None, reason: str, **more: float | None) -> ScoreRow:
-        verdict: Verdict = "pass" if passed is None or passed else "miss"
-        return _row(
-            metric=f"{metric}_{name}", value=value, baseline_value=baseline, verdict=verdict, reason=said + reason, **common, **more
-        )  # type: ignore[arg-type]
+    def row(
+        metric: str, value: float, raw: float, reason: str, *, passed: bool = True, target: float | None = None, p: float | None = None
+    ) -> ScoreRow:
+        verdict: Verdict = "pass" if passed else "miss"
+        return _row(job, data.data_class, f"{metric}_{name}", value, reason=said + reason, n=int(good.sum()), verdict=verdict, target=target,
+                    baseline_value=beside, p_value=p, days=shown)  # fmt: skip
 
+    told = f"mean interval score; p: daily Diebold-Mariano that it is smaller; that it is larger: p = {worse:.3g}"
+    share, raw_share = float(1 - outside.mean()), float(1 - raw_outside.mean())
+    mean, raw_mean = float(error.mean()), float(base.mean())
+    shown_blocks = f"mean |coverage - 0.9| over blocks of the day; by block {blocks}"
     return [
-        row("block_coverage_error", float(error.mean()), float(base.mean()), float(error.mean()) <= target,
-            f"mean |coverage - 0.9| over blocks of the day; by block {blocks}", target=target),
-        row("winkler_90", float(score.mean()), float(raw_score.mean()), worse >= 0.05,
-            f"mean interval score; p: daily Diebold-Mariano that it is smaller; that it is larger: p = {worse:.3g}", p_value=better),
-        row("coverage_90", float(1 - outside.mean()), float(1 - ((price < raw[..., 0]) | (price > raw[..., -1]))[good].mean()), None,
-            "reported; p: Kupiec over all rows", p_value=kupiec(outside, 0.1).p_value),
-        row("crossing", float(crossings), float(raw_crossings), crossings == 0, "rows whose quantiles cross", target=0.0),
-    ]  # fmt: skip
+        row("block_coverage_error", mean, raw_mean, shown_blocks, passed=mean <= target, target=target),
+        row("winkler_90", float(score.mean()), float(raw_score.mean()), told, passed=worse >= 0.05, p=better),
+        row("coverage_90", share, raw_share, "reported; p: Kupiec over all rows", p=kupiec(outside, 0.1).p_value),
+        row("crossing", float(crossings), float(raw_crossings), "rows whose quantiles cross", passed=crossings == 0, target=0.0),
+    ]
 
 
 def _figure(job: SystemJob, days: Days, raw: Array, recalibrated: Array, kept: str) -> None:
