@@ -106,9 +106,9 @@ class ConformalPid:
 
     levels: Array
     groups: int = 1
-    rate: float = 0.02
+    rate: float = 0.05
     ki: float = 0.2
-    csat: float = 5.0
+    csat: float = 1.0
     damping: float = 0.0
     window: int = 182
     trend: int = 7

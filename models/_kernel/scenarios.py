@@ -216,4 +216,4 @@ def _normal_scores(score: Array) -> Array:
     from scipy.special import ndtri
 
     z = np.asarray(ndtri(_ranks(score)), dtype=np.float64)
-    return z / np.maximum(np.sqrt((z**2).mean(axis=0)), 1e-12)
+    return np.asarray(z / np.maximum(np.sqrt((z**2).mean(axis=0)), 1e-12), dtype=np.float64)

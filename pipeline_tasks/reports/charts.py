@@ -7,6 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import altair as alt
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import vl_convert as vlc
 
@@ -14,7 +16,7 @@ BLUE, SKY, ORANGE, GREEN, RED, GREY, BLACK = "#0072B2", "#56B4E9", "#E69F00", "#
 WIDTH, HEIGHT = 860, 300
 
 
-def to_svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart | dict[str, Any]) -> str:
+def to_svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart | alt.HConcatChart | dict[str, Any]) -> str:
     """Render an Altair chart or a Vega-Lite dictionary to SVG that scales with the page."""
     spec = (
         chart
@@ -148,3 +150,27 @@ def metric_lines(metrics: pl.DataFrame, *, title: str, target: float | None = No
     if target is not None:
         layers.append(alt.Chart(pl.DataFrame({"value": [target]})).mark_rule(color=GREY, strokeDash=[5, 4]).encode(y="value:Q"))
     return to_svg(alt.layer(*layers))
+
+
+def recalibration_fans(fans: dict[str, npt.NDArray[np.float64]], price: npt.NDArray[np.float64]) -> alt.HConcatChart:
+    """90 % and 50 % bands with the outcome, one panel per ladder, on one price axis.
+
+    Args:
+        fans: title -> quantiles, shape (days, slots, levels); the outermost pair is the 90 % band, the third from the ends the 50 % one.
+        price: outcomes, shape (days, slots).
+    """
+    step = np.arange(price.size)
+    panels = []
+    for title, ladder in fans.items():
+        flat = ladder.reshape(price.size, -1)
+        frame = pl.DataFrame(
+            {"step": step, "low": flat[:, 0], "high": flat[:, -1], "q25": flat[:, 2], "q75": flat[:, -3], "price": price.ravel()}
+        ).filter(pl.col("low").is_finite())
+        base = alt.Chart(frame).encode(x=alt.X("step:Q", title="interval")).properties(width=WIDTH // 2 - 40, height=HEIGHT, title=title)
+        y = alt.Y("low:Q", title="currency/MWh", scale=alt.Scale(zero=False))
+        panels.append(
+            base.mark_area(color=SKY, opacity=0.35).encode(y=y, y2="high:Q")
+            + base.mark_area(color=BLUE, opacity=0.35).encode(y="q25:Q", y2="q75:Q")
+            + base.mark_line(color=BLACK, strokeWidth=1).encode(y="price:Q")
+        )
+    return alt.hconcat(*panels).resolve_scale(y="shared")

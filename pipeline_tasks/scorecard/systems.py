@@ -18,7 +18,7 @@ from pipeline_tasks.scorecard.sources import FeatureSource, Say
 if TYPE_CHECKING:
     from types import ModuleType
 
-SYSTEMS = {"drift": "pipeline_tasks.scorecard.drift"}
+SYSTEMS = {"drift": "pipeline_tasks.scorecard.drift", "recalibration": "pipeline_tasks.scorecard.recalibration"}
 
 
 @dataclass(frozen=True, slots=True)
