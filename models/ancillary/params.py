@@ -53,7 +53,7 @@ class Params:
     calibration_days: int = 60
     aci_gamma: float = 0.02
     aci_window: int = 120
-    centre_levels: tuple[float, float] = (0.01, 0.99)
+    centre_levels: tuple[float, float] = (0.05, 0.95)
     threads: int = 1
 
     def __post_init__(self) -> None:

@@ -70,6 +70,8 @@ def _chosen(table: Table, earlier: Flags, later: Flags, params: Params, *, seed:
         alternatives = [dict.fromkeys(names, flag) for flag in (False, True)]
     else:
         alternatives = [dict.fromkeys(names, params.tasks == "multi")]
+    if len(alternatives) == 1 and not params.aci_gamma:  # nothing to choose, nothing to start
+        return alternatives[0], np.empty((len(table.product), len(params.knots)))
     answers = [quantiles(fit_products(table, earlier, a, params, seed=seed), table, params) for a in alternatives]
     if len(answers) == 1:
         return alternatives[0], answers[0]
