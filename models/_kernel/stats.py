@@ -25,6 +25,7 @@ __all__ = [
     "newey_west_variance",
     "ratio_ci",
     "spiegelhalter",
+    "spiegelhalter_clustered",
     "stationary_bootstrap_ci",
 ]
 
@@ -253,6 +254,39 @@ def spiegelhalter(event: npt.ArrayLike, probability: npt.ArrayLike) -> TestResul
         return TestResult("spiegelhalter", float("nan"), 1.0, e.size)
     z = float(np.sum((e - p) * (1 - 2 * p)) / np.sqrt(variance))
     return TestResult("spiegelhalter", z, float(2 * sps.norm.sf(abs(z))), e.size)
+
+
+def spiegelhalter_clustered(event: npt.ArrayLike, probability: npt.ArrayLike, clusters: npt.ArrayLike, *, lag: int = 1) -> TestResult:
+    """Spiegelhalter's z where rows of a cluster (a delivery day) move together: its variance from sums per cluster. Two-sided.
+
+    The numerator is Spiegelhalter's, sum((e - p)(1 - 2 p)); the variance that independence would give is replaced by that of the sums
+    per cluster, with Bartlett weights up to `lag` clusters (Liang & Zeger 1986; Newey & West 1987), and Student's t with clusters - 1
+    degrees of freedom.
+
+    Args:
+        event: 0 or 1, shape (n,).
+        probability: shape (n,).
+        clusters: the row's cluster (anything sortable), in time order once sorted.
+        lag: clusters that may still be correlated.
+
+    Returns:
+        Statistic and p-value; p = 1 with fewer than 3 clusters or no variance.
+    """
+    from scipy import stats as sps
+
+    e, p = _hits(event), _series("probability", probability)
+    labels = np.asarray(clusters).reshape(-1)
+    if e.shape != p.shape or labels.shape != e.shape:
+        raise ValueError(f"events have {e.size} rows, probabilities {p.size}, clusters {labels.size}; align them first")
+    _, index = np.unique(labels, return_inverse=True)
+    sums = np.bincount(index, weights=(e - p) * (1 - 2 * p))
+    n = sums.size
+    centred = sums - sums.mean()
+    variance = newey_west_variance(centred, min(lag, n - 1)) * n if n >= 3 else 0.0
+    if variance <= 0:
+        return TestResult("spiegelhalter_clustered", float("nan"), 1.0, e.size, (("clusters", float(n)),))
+    z = float(sums.sum() / np.sqrt(variance))
+    return TestResult("spiegelhalter_clustered", z, float(2 * sps.t.sf(abs(z), n - 1)), e.size, (("clusters", float(n)),))
 
 
 def _constant_difference(name: str, mean: float, n: int, alternative: Alternative, detail: tuple[tuple[str, float], ...]) -> TestResult:

@@ -106,7 +106,7 @@ class MetricTarget:
         band: lowest and highest admissible value where direction is within; None: the test's own acceptance band.
         targets: data set -> target.
         baseline: name of the baseline compared with; empty for none.
-        test: `dm` (daily-loss Diebold-Mariano), `kupiec`, `christoffersen`, `bootstrap`, `spiegelhalter`, or empty.
+        test: `dm` (daily-loss Diebold-Mariano), `kupiec`, `christoffersen`, `bootstrap`, `spiegelhalter`, `acerbi_szekely`, or empty.
         alpha: significance level of the test.
         unit: unit of the value.
         where: name of a slice of the yardstick; empty for all rows.

@@ -20,6 +20,7 @@ DATA_SETS = (
     ),
     # The last year of the fundamentals series (2023, after the crisis) has one spike: two years are scored.
     DataSetSpec("de_fund", test_days=728, refit_days=56, calibration_days=363),
+    *(DataSetSpec(name, test_days=365, refit_days=56, calibration_days=363) for name in ("nyiso_capitl", "nyiso_nyc", "fi")),
     # ERCOT has 18 months: half a year is scored, and the threshold uses the 90 to 365 days that are known.
     *(
         DataSetSpec(name, test_days=180, refit_days=14, calibration_days=120)
@@ -50,6 +51,7 @@ YARDSTICK = Yardstick(
         MetricTarget("brier", Direction.REPORT),
         MetricTarget("ece", Direction.AT_MOST, target=0.02, test="bootstrap"),
         MetricTarget("spiegelhalter_p", Direction.AT_LEAST, target=0.05, test="spiegelhalter"),
+        MetricTarget("spiegelhalter_clustered_p", Direction.AT_LEAST, target=0.05, test="spiegelhalter"),
         MetricTarget("alert_rate", Direction.WITHIN, band=(0.015, 0.025), target=0.02, test="bootstrap"),
         MetricTarget("alert_precision", Direction.REPORT),
         MetricTarget("alert_recall", Direction.REPORT),

@@ -125,7 +125,7 @@ def shortfalls(law: ErrorLaw, rows: Rows, share: Array, *, upper: bool) -> Array
         beyond = np.maximum(share[:, [k]] * v[None, :] ** POWER, 1e-13)
         prices = rows.prices(law.quantiles(rows.covariates, 1 - beyond if upper else beyond))
         made[:, k] = (prices * (POWER * v ** (POWER - 1) * w)[None, :]).sum(axis=1)
-    return made
+    return np.clip(made, rows.floor[:, None], rows.cap[:, None])
 
 
 def limits_of(rows: pl.DataFrame, limits: dict[str, tuple[float, float]]) -> tuple[Array, Array]:

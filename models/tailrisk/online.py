@@ -22,6 +22,7 @@ RANGE = (-2.5, 1.5)
 WIDEST = 0.4  # no tail is issued for a larger share
 FEWEST = 24 * 14
 DAY_MS = 86_400_000
+HELD_DAYS = 7
 EDGE = np.array([0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.035])
 GRID = np.concatenate((EDGE, np.arange(5, 96) / 100, 1 - EDGE[::-1]))
 
@@ -51,7 +52,7 @@ def drifts_at(known: Whole, error: Array, asked: Whole, *, days: int) -> Array:
     """Mean error of the outcomes that became known in the `days` before each asked instant, shape of `asked`; 0 where there are none.
 
     A level that is fitted once drifts away from the market until the next fit. Errors count at most three widths, so that spikes do not
-    move the centre, and a week of zeros holds the mean of few outcomes back.
+    move the centre, and the mean is held back as if `HELD_DAYS` of zeros were among them.
 
     Args:
         known: when each outcome became known, ms, shape (n,).
@@ -62,11 +63,11 @@ def drifts_at(known: Whole, error: Array, asked: Whole, *, days: int) -> Array:
     if not known.size:
         return np.zeros(asked.size)
     order = np.argsort(known, kind="stable")
-    sums = np.concatenate(([0.0], np.cumsum(np.clip(error[order], -3.0, 3.0))))
-    last = np.searchsorted(known[order], asked, side="right")
-    first = np.searchsorted(known[order], asked - days * DAY_MS, side="right")
-    per_day = known.size / max((known.max() - known.min()) / DAY_MS, 1.0)
-    return np.asarray((sums[last] - sums[first]) / (last - first + 7 * per_day), dtype=np.float64)
+    when, sums = known[order], np.concatenate(([0.0], np.cumsum(np.clip(error[order], -3.0, 3.0))))
+    last, first = np.searchsorted(when, asked, side="right"), np.searchsorted(when, asked - days * DAY_MS, side="right")
+    count = np.maximum(last - first, 1)
+    span = np.where(last > first, (asked - when[np.minimum(first, when.size - 1)]) / DAY_MS, 0.0)
+    return np.asarray((sums[last] - sums[first]) / count * span / (span + HELD_DAYS), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,8 @@ YARDSTICK = Yardstick(
         MetricTarget("exceedance_1", Direction.WITHIN, test="kupiec"),
         MetricTarget("es_z2_97_5", Direction.REPORT),
         MetricTarget("es_z2_99", Direction.REPORT),
+        MetricTarget("es_z2_p_97_5", Direction.AT_LEAST, target=0.05, test="acerbi_szekely"),
+        MetricTarget("es_z2_p_99", Direction.AT_LEAST, target=0.05, test="acerbi_szekely"),
         MetricTarget("es_error_97_5", Direction.WITHIN, target=0.0, band=(-0.1, 0.1), test="bootstrap"),
         *(row for baseline in (*TAILS, *ABLATIONS) for row in _against(baseline.name)),
         MetricTarget("recall_at_fpr_10", Direction.AT_LEAST, target=0.90),

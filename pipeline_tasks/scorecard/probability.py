@@ -134,6 +134,15 @@ def _spiegelhalter(panel: Panel, baseline: Comparator | None) -> Measure:
     return Measure(result.p_value, panel.n, p_value=result.p_value, note=note)
 
 
+def _spiegelhalter_clustered(panel: Panel, baseline: Comparator | None) -> Measure:
+    from models._kernel.stats import spiegelhalter_clustered
+
+    del baseline
+    result = spiegelhalter_clustered(panel.outcome, panel.point, panel.days)
+    note = f"z = {result.statistic:.2f} with the variance of daily sums, lag of one day: hours of a day move together"
+    return Measure(result.p_value, panel.n, p_value=result.p_value, note=note)
+
+
 def _alerts(panel: Panel) -> Array:
     if panel.alert is None:
         raise NotMeasurableError("the model gives no alert column")
@@ -184,6 +193,7 @@ def probability_measurers(seed: int) -> dict[str, Measurer]:
         "log_score": partial(_log_score, seed=seed),
         "ece": partial(_ece, seed=seed),
         "spiegelhalter_p": _spiegelhalter,
+        "spiegelhalter_clustered_p": _spiegelhalter_clustered,
         "alert_rate": partial(_alert_rate, seed=seed),
         "alert_precision": partial(_alert_share, of="alerts"),
         "alert_recall": partial(_alert_share, of="events"),

@@ -106,6 +106,11 @@ def _z2(panel: Panel, baseline: Comparator | None, *, level: float, seed: int) -
     return Measure(z2, int(known.sum()), p_value=p, note=note)
 
 
+def _z2_p(panel: Panel, baseline: Comparator | None, *, level: float, seed: int) -> Measure:
+    measured = _z2(panel, baseline, level=level, seed=seed)
+    return replace(measured, value=float(measured.p_value or 0.0), note=f"Z2 = {measured.value:.3f}; {measured.note}")
+
+
 def _es_error(panel: Panel, baseline: Comparator | None, *, level: float, seed: int) -> Measure:
     """Mean outcome over mean shortfall of the hours beyond the quantile, less 1."""
     from models._kernel.bootstrap import ratio_ci
@@ -305,6 +310,7 @@ def tail_measurers(seed: int, panel: Panel) -> dict[str, Measurer]:
             f"christoffersen_p_{name}": partial(_christoffersen_p, level=level),
             f"christoffersen_hours_pass_{name}": partial(_christoffersen_hours, level=level),
             f"es_z2_{name}": partial(_z2, level=level, seed=seed),
+            f"es_z2_p_{name}": partial(_z2_p, level=level, seed=seed),
             f"es_error_{name}": partial(_es_error, level=level, seed=seed),
             f"fz0_{name}": partial(_fz0, level=level, seed=seed),
         }

@@ -224,3 +224,22 @@ def test_ratio_interval_agrees_with_arch():
 def test_bad_input_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_clustered_spiegelhalter_holds_its_level_where_hours_of_a_day_move_together():
+    rng = np.random.default_rng(11)
+    plain, clustered = [], []
+    for _ in range(120):
+        day = np.repeat(np.arange(200), 24)
+        shock = np.repeat(rng.random(200), 24)  # one draw decides a whole day
+        probability = np.full(day.size, 0.1)
+        event = (shock < probability).astype(float)
+        plain.append(stats.spiegelhalter(event, probability).p_value < 0.05)
+        clustered.append(stats.spiegelhalter_clustered(event, probability, day).p_value < 0.05)
+    assert np.mean(plain) > 0.4
+    assert np.mean(clustered) < 0.15
+    wrong = stats.spiegelhalter_clustered((shock < 0.3).astype(float), probability, day)
+    assert wrong.p_value < 0.01
+    assert stats.spiegelhalter_clustered(event[:24], probability[:24], day[:24]).p_value == 1.0
+    with pytest.raises(ValueError, match="align them"):
+        stats.spiegelhalter_clustered(event, probability, day[:5])

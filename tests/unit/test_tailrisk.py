@@ -91,9 +91,8 @@ def test_drift_is_the_mean_of_recent_known_errors() -> None:
     known = np.arange(0, 100, dtype=np.int64) * DAY_MS
     error = np.where(np.arange(100) < 80, 0.0, 2.0)
     drift = drifts_at(known, error, np.array([50, 80, 99], dtype=np.int64) * DAY_MS, days=10)
-    assert drift[0] == 0.0
-    assert drift[1] == pytest.approx(2.0 / (10 + 7 * 100 / 99))
-    assert drift[2] == pytest.approx(20.0 / (10 + 7 * 100 / 99))
+    assert drift == pytest.approx([0.0, 0.2 * 9 / 16, 2.0 * 9 / 16])
+    assert np.array_equal(drifts_at(known[:81], error[:81], np.array([80], dtype=np.int64) * DAY_MS, days=10), drift[1:2])
     assert drifts_at(known[:0], error[:0], known[:2], days=10).tolist() == [0.0, 0.0]
 
 
