@@ -14,7 +14,7 @@ from models._kernel.metrics import crps_losses, interval_losses
 from models._kernel.registry import spec_of, yardstick_of
 from models._kernel.spec import Kind
 from models._kernel.stats import diebold_mariano_daily
-from pipeline_tasks.compare.peers_run import PEERS, run_peer
+from pipeline_tasks.compare.peers_run import peers_for, run_peer
 from pipeline_tasks.scorecard.panel import KEY, Panel
 from pipeline_tasks.scorecard.runner import Judged, job_of, spec_on
 from pipeline_tasks.scorecard.sources import FeatureSource, Say
@@ -70,7 +70,7 @@ def compare(
     Args:
         model: a model that forecasts prices.
         data_sets: data sets; None for those of its yardstick.
-        peers: peers to run; None for all, empty for none.
+        peers: peers to run; None for all that can answer the model's rows, empty for none.
         profile: training settings of config/models.
         seed: seed of the fits.
         progress: told what is being done.
@@ -96,7 +96,7 @@ def compare(
         for other in panel.comparators.values():
             ladder = {} if other.quantiles is None else {float(level): other.quantiles[:, k] for k, level in enumerate(levels)}
             rows.append(_standing(panel, (name, other.name, "baseline"), other.point, ladder))
-        for peer in PEERS if peers is None else peers:
+        for peer in peers_for(spec_of(model)) if peers is None else peers:
             say(f"{name}: {peer}")
             answer = run_peer(peer, judged.data.frame, _scored(judged), judged.window.folds, levels)
             rows.append(_standing(panel, (name, peer, "peer"), answer.point, answer.quantiles, (answer.seconds, answer.versions)))

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import numpy.typing as npt
 import polars as pl
 
 from config.settings import REPO_ROOT
+from models._kernel.spec import ModelSpec
 from models._kernel.splitter import Fold
+from pipeline_tasks.contracts.features import DAY_AHEAD
 
 FOLDER = Path(__file__).parent / "peers"
 PEERS: dict[str, str] = {p.stem: p.name for p in sorted(FOLDER.glob("*.py")) if p.stem != "exchange"}
@@ -35,6 +38,23 @@ class Answer:
     quantiles: dict[float, Array]
     versions: str
     seconds: float
+
+
+def about(name: str) -> dict[str, object]:
+    """The inline metadata of a peer's script (PEP 723): requirements, and under `tool.desk` which rows it `answers`."""
+    head = (FOLDER / PEERS[name]).read_text(encoding="utf-8").split("# /// script\n")[1].split("# ///\n")[0]
+    return tomllib.loads("".join(line.removeprefix("#").removeprefix(" ") + "\n" for line in head.splitlines()))
+
+
+def peers_for(spec: ModelSpec) -> tuple[str, ...]:
+    """Peers that can answer a model's rows: all where it forecasts days from the day-ahead features, else those that take any rows."""
+    whole_days = spec.inputs.name == DAY_AHEAD.name and not spec.intraday
+    return tuple(name for name in PEERS if whole_days or _answers(name) == "any")
+
+
+def _answers(name: str) -> str:
+    tool = about(name).get("tool")
+    return str(tool["desk"]["answers"]) if isinstance(tool, dict) else "day_ahead"
 
 
 def run_peer(name: str, frame: pl.DataFrame, scored: npt.NDArray[np.bool_], folds: tuple[Fold, ...], levels: Array) -> Answer:

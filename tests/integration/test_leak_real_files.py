@@ -1,7 +1,7 @@
 """Leak test on real data: whatever became known after a decision is changed, and no registered model's answer moves.
 
 Real rows of one market are ingested and transformed; every model of the registry learns and answers as of one gate. Then each raw value
-known later is replaced, features are built anew, models learn anew. Skipped where DESK_DATA_DIR is absent.
+known later is replaced, features are built anew, models learn anew. Skipped where DESK_DATA_DIR is absent; run with `pytest -m slow`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pipeline_tasks.steps.reading import features_of, known_rows, lacks_input
 from pipeline_tasks.steps.transform import transform
 from pipeline_tasks.warehouse import Warehouse
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.timeout(1500)]  # ingest once, transform twice, every model twice
 MARKET = "be"  # quarter hours, an imbalance price, weather: rows in every feature table of the price models
 FIRST, DECISION, LAST = date(2024, 6, 1), date(2024, 9, 10), date(2024, 9, 14)
 

@@ -13,11 +13,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models._kernel.registry import spec_of
 from models._kernel.splitter import walk_forward
 from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate
 from pipeline_tasks.compare import PEERS, PeerError, peers_run
 from pipeline_tasks.compare.lab import _standing
-from pipeline_tasks.compare.peers_run import run_peer
+from pipeline_tasks.compare.peers_run import about, peers_for, run_peer
 from pipeline_tasks.scorecard.panel import Panel
 
 FIRST, LAST = date(2020, 3, 20), date(2020, 4, 12)
@@ -129,3 +130,15 @@ def test_standings_compare_on_common_rows():
     assert peer.p_value < 0.01
     assert peer.crps is None
     assert peer.winkler_90 is None
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"), [("curve_dist", sorted(PEERS)), ("price_prediction", ["mapie_cqr"]), ("imbalance", ["mapie_cqr"])]
+)
+def test_a_model_meets_the_peers_that_can_answer_its_rows(model: str, wanted: list[str]) -> None:
+    assert sorted(peers_for(spec_of(model))) == wanted
+
+
+@pytest.mark.parametrize("name", sorted(PEERS))
+def test_a_peer_says_which_rows_it_answers(name: str) -> None:
+    assert about(name)["tool"] in ({"desk": {"answers": "any"}}, {"desk": {"answers": "day_ahead"}})

@@ -59,7 +59,7 @@ class MonitorOptions:
     """Settings of a monitor.
 
     Attributes:
-        budget: false alarms per quarter that nineteen of twenty clean quarters must not exceed.
+        budget: false alarms per quarter, all detectors of the feature together, that the rate's upper confidence bound keeps.
         season_days: half width of the season around a day of the year.
         window_days: days of the windows whose distribution is compared with the season.
         seed: seed of the bootstrap.

@@ -1,6 +1,8 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["mapie==1.6.0", "lightgbm==4.7.0", "polars==2.1.0", "pyarrow"]
+# [tool.desk]
+# answers = "any"
 # ///
 """MAPIE: conformalized quantile regression of LightGBM on our features: a 90 % interval and the median.
 

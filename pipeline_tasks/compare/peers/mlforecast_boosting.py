@@ -1,6 +1,8 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["mlforecast==1.1.0", "lightgbm==4.7.0", "polars==2.1.0", "pandas==2.3.3", "pyarrow"]
+# [tool.desk]
+# answers = "day_ahead"
 # ///
 """Nixtla mlforecast: LightGBM on price lags and rolling means, with our known features as exogenous inputs, and its conformal intervals.
 

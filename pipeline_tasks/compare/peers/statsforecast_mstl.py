@@ -1,6 +1,8 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["statsforecast==2.1.1", "polars==2.1.0", "pyarrow"]
+# [tool.desk]
+# answers = "day_ahead"
 # ///
 """Nixtla statsforecast: MSTL with daily and weekly seasons, ETS trend, on the last eight weeks; refitted every day. Prices alone."""
 
