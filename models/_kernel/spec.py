@@ -132,6 +132,8 @@ class ModelSpec:
                     f"spec {self.name}: companion {table.full_name} must be a curated table of its own name with lineage columns;"
                     f" it lacks {lacking}; make it with companion_table"
                 )
+        if self.companions and self.horizons_min:
+            raise ValueError(f"spec {self.name}: companion tables are published once a day, at the gate; drop them or horizons_min")
         levels = list(self.quantile_columns)
         if levels != sorted(set(levels)) or any(not 0 < level < 1 for level in levels):
             raise ValueError(f"spec {self.name}: quantile levels {levels} must rise strictly inside (0, 1)")

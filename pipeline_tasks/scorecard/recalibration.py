@@ -173,11 +173,14 @@ def _method_rows(job: SystemJob, data: DataSet, days: Days, found: Mapping[str, 
     blocks = ", ".join(f"{6 * b:02d}-{6 * b + 6:02d} h {r:.3f} -> {e:.3f}" for b, (r, e) in enumerate(zip(base, error, strict=True)))
 
     def row(
-        metric: str, value: float, raw: float, reason: str, *, passed: bool = True, target: float | None = None, p: float | None = None
+        metric: str, value: float, beside: float, reason: str, *, passed: bool = True, target: float | None = None, p: float | None = None
     ) -> ScoreRow:
         verdict: Verdict = "pass" if passed else "miss"
-        return _row(job, data.data_class, f"{metric}_{name}", value, reason=said + reason, n=int(good.sum()), verdict=verdict, target=target,
-                    baseline_value=beside, p_value=p, days=shown)  # fmt: skip
+        n, text = int(good.sum()), said + reason
+        return _row(
+            job, data.data_class, f"{metric}_{name}", value, reason=text, n=n, verdict=verdict, target=target,
+            baseline_value=beside, p_value=p, days=shown,
+        )  # fmt: skip
 
     told = f"mean interval score; p: daily Diebold-Mariano that it is smaller; that it is larger: p = {worse:.3g}"
     share, raw_share = float(1 - outside.mean()), float(1 - raw_outside.mean())

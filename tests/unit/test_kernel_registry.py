@@ -13,6 +13,7 @@ from models._kernel import registry
 from models._kernel.spec import Decision, Kind, ModelSpec
 from models._kernel.yardstick import Baseline, DataSetSpec, Direction, MetricTarget, Yardstick
 from pipeline_tasks.contracts.columns import number
+from pipeline_tasks.contracts.curated import companion_table
 from pipeline_tasks.contracts.features import DAY_AHEAD
 
 REPO = Path(__file__).resolve().parents[2]
@@ -140,6 +141,9 @@ def test_parts_that_do_not_fit_are_said(root, monkeypatch, part, module, call, w
         ({"required": ("moon_phase",)}, "moon_phase"),
         ({"quantile_columns": {0.9: "high", 0.1: "low"}}, "rise strictly"),
         ({"quantile_columns": {0.0: "low"}}, "rise strictly"),
+        ({"companions": (DAY_AHEAD,)}, "must be a curated table of its own name"),
+        ({"companions": (companion_table("alpha", (), "Same name.", key=()),)}, "must be a curated table of its own name"),
+        ({"companions": (companion_table("beta", (), "Paths.", key=()),), "horizons_min": (15,)}, "once a day, at the gate"),
     ],
 )
 def test_specs_that_contradict_themselves_are_refused(changes, words):
