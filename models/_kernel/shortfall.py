@@ -1,4 +1,4 @@
-"""Expected shortfall: backtest of VaR and ES (Acerbi & Szekely 2014) and their joint score (Fissler & Ziegel 2016).
+"""Expected shortfall: of scenarios, its backtest (Acerbi & Szekely 2014), and the joint score of VaR and ES (Fissler & Ziegel 2016).
 
 Both speak of losses, large ones bad: the upper tail of a price as it is, the lower tail as minus the price. Neither is invariant to a
 shift, and both need a shortfall above zero: where prices reach below zero, give outcome, VaR and ES less a reference known at the
@@ -7,13 +7,53 @@ decision (a low quantile, say).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from models._kernel.stats import TestResult
+
 Array = npt.NDArray[np.float64]
 DRAWS = 4000
+
+
+def value_at_risk(losses: npt.ArrayLike, level: float) -> Array:
+    """The smallest loss that at least the share `level` of equally likely scenarios does not exceed, along the first axis."""
+    ordered, _ = _sorted(losses, level)
+    n = ordered.shape[0]
+    return np.asarray(ordered[min(int(np.ceil(np.round(level * n, 9))), n) - 1], dtype=np.float64)
+
+
+def expected_shortfall(losses: npt.ArrayLike, level: float) -> Array:
+    """Mean of the worst share 1 - `level` of equally likely scenarios along the first axis (Acerbi & Tasche 2002).
+
+    A scenario that the level cuts in two counts with the part beyond it, so that the measure is coherent for any number of scenarios.
+    """
+    ordered, n = _sorted(losses, level)
+    tail = n * (1 - level)
+    weight = np.clip(tail - np.arange(n)[::-1], 0.0, 1.0)
+    return np.asarray(np.tensordot(weight, ordered, axes=(0, 0)) / tail, dtype=np.float64)
+
+
+def z2_statistic(losses: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike, level: float) -> float:
+    """Z2 = 1 - sum(loss x [loss > VaR] / ES) / (n (1 - level)) (Acerbi & Szekely 2014, eq. 6).
+
+    Zero is expected of the right tail; below zero the shortfall is underestimated (too many exceedances or too large ones), -1 means
+    twice the losses foretold.
+
+    Args:
+        losses: realised losses, shape (n,).
+        var: value at risk at `level`, same shape.
+        es: expected shortfall at `level`, same shape; above zero and not below `var`.
+        level: 0.99 for the worst 1 %.
+
+    Raises:
+        ValueError: rows of different length, missing values, a level outside (0, 1), or a shortfall that is not above zero and VaR.
+    """
+    x, v, e = _aligned(losses, var, es, level)
+    return 1.0 - float(np.sum(np.where(x > v, x / e, 0.0))) / (x.size * (1.0 - level))
 
 
 def acerbi_szekely_z2(
@@ -27,10 +67,9 @@ def acerbi_szekely_z2(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Second test of Acerbi & Szekely (2014, eq. 6): Z2 = 1 - sum(loss x [loss > VaR] / ES) / (n (1 - level)).
+    """Second test of Acerbi & Szekely (2014) on `z2_statistic`, where forecasts are VaR and ES alone.
 
-    Zero is expected of the right tail; below zero the shortfall is underestimated (too many exceedances or too large ones), -1 means
-    twice the losses foretold. The law of Z2 under the null is simulated: exceedances come with probability 1 - level, independently,
+    The law under the null is simulated: exceedances come with probability 1 - level, independently,
     and their excess over VaR has the mean ES - VaR and a generalised Pareto law. Exceedances that come in clusters make the test
     reject more often than it says.
 
@@ -52,7 +91,7 @@ def acerbi_szekely_z2(
     """
     loss, v, e = _aligned(outcome, var, es, level)
     tail, n = 1.0 - level, loss.size
-    z2 = 1.0 - float(np.sum(np.where(loss > v, loss / e, 0.0))) / (n * tail)
+    z2 = z2_statistic(loss, v, e, level)
     xi = np.broadcast_to(np.asarray(shape, dtype=np.float64), (n,))
     if np.any(xi >= 1):
         raise ValueError(f"shape reaches {float(xi.max())}; a shortfall exists only below 1")
@@ -71,6 +110,31 @@ def acerbi_szekely_z2(
     return z2, float(min(1.0, 2 * min(lower, (np.sum(drawn >= z2) + 1) / (draws + 1))))
 
 
+def z2_test(
+    losses: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike, level: float, *, draw: Callable[[np.random.Generator], Array], seed: int
+) -> TestResult:
+    """Two-sided test of Z2 where the forecasts can be drawn from: its law is simulated from them, without a law of the excesses.
+
+    Args:
+        losses: realised losses, shape (n,).
+        var: value at risk, shape (n,).
+        es: expected shortfall, shape (n,).
+        level: of both.
+        draw: from a generator, losses of one history drawn from the forecast distributions, shape (n,).
+        seed: seed of 2,000 histories.
+
+    Returns:
+        Z2, its p-value, and the 2.5 % and 97.5 % points of Z2 under the forecasts.
+    """
+    observed = z2_statistic(losses, var, es, level)
+    rng = np.random.default_rng(seed)
+    law = np.array([z2_statistic(draw(rng), var, es, level) for _ in range(2000)])
+    below, above = (np.sum(law <= observed) + 1) / (law.size + 1), (np.sum(law >= observed) + 1) / (law.size + 1)
+    low, high = np.quantile(law, [0.025, 0.975])
+    detail = (("low", float(low)), ("high", float(high)))
+    return TestResult("acerbi_szekely_z2", observed, float(min(1.0, 2 * min(below, above))), np.asarray(losses).size, detail)
+
+
 def fz0_losses(outcome: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike, level: float) -> Array:
     """Joint loss of VaR and ES of every row: FZ0 of Patton, Ziegel & Chen (2019, eq. 6), for losses; smaller is better.
 
@@ -85,6 +149,15 @@ def fz0_losses(outcome: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike, le
     """
     loss, v, e = _aligned(outcome, var, es, level)
     return np.asarray(np.maximum(loss - v, 0.0) / ((1.0 - level) * e) + v / e + np.log(e) - 1.0, dtype=np.float64)
+
+
+def _sorted(losses: npt.ArrayLike, level: float) -> tuple[Array, int]:
+    values = np.sort(np.asarray(losses, dtype=np.float64), axis=0)
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; it must lie strictly between 0 and 1")
+    if values.shape[0] == 0 or not np.all(np.isfinite(values)):
+        raise ValueError("losses are empty or not finite; a tail needs scenarios")
+    return values, int(values.shape[0])
 
 
 def _aligned(outcome: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike, level: float) -> tuple[Array, Array, Array]:

@@ -23,7 +23,7 @@ from models._kernel.scenarios import (
     quantile_at,
     seed_of,
 )
-from models._kernel.tail import expected_shortfall, value_at_risk
+from models._kernel.shortfall import expected_shortfall, value_at_risk
 from models._kernel.tenors import AHEAD, EPOCH, extend, periods, tenor_values
 from models.curve_dist.panel import Panel
 from models.curve_dist.series import Answer, usable_at

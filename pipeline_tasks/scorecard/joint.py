@@ -26,8 +26,8 @@ from models._kernel.scenarios import (
     seed_of,
     variogram_score,
 )
+from models._kernel.shortfall import expected_shortfall, value_at_risk
 from models._kernel.spec import ModelSpec
-from models._kernel.tail import expected_shortfall, value_at_risk
 from models._kernel.tenors import EPOCH, Extension, extend, periods, tenor_values
 from pipeline_tasks.scorecard.panel import KEY, aligned
 

@@ -40,7 +40,7 @@ def _score(panel: Panel, baseline: Comparator | None, *, name: str, seed: int) -
 
 def _z2(panel: Panel, baseline: Comparator | None, *, side: str, seed: int) -> Measure:
     """Acerbi-Szekely Z2 of the day mean against the band that the forecasts' own scenarios give it."""
-    from models._kernel.tail import z2_test
+    from models._kernel.shortfall import z2_test
 
     del baseline
     joint = _joint(panel)

@@ -12,7 +12,7 @@ import pytest
 
 from models._kernel.frames import companion
 from models._kernel.registry import spec_of
-from models._kernel.tail import expected_shortfall, value_at_risk
+from models._kernel.shortfall import expected_shortfall, value_at_risk
 from models.curve_dist.tables import RISK_LEVELS, SCENARIOS, TENOR_LEVELS, TENOR_RISK, TENOR_SCENARIOS, level_name
 from pipeline_tasks.contracts import LINEAGE
 from pipeline_tasks.reports.export import export_table
