@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache, partial
 
 import polars as pl
@@ -91,9 +91,9 @@ def night_of(name: str) -> list[Figure]:
     began = time.process_time()
     with one_blas_thread():
         fit = seconds(lambda: model.fit(Features(rows, rows.clear()), cutoff=gate(LAST), seed=7), runs=1)
-    as_of = day["as_of"].max()
+    as_of: datetime = day["as_of"].max()  # type: ignore[assignment]
     answer = seconds(partial(model.predict, Features(rows, day), as_of=as_of), runs=1)
-    scored = with_outcomes(spec, model.predict(Features(rows, day), as_of=as_of).frame, day)  # type: ignore[arg-type]
+    scored = with_outcomes(spec, model.predict(Features(rows, day), as_of=as_of).frame, day)
     score = seconds(partial(day_metrics, spec, scored), runs=1)
     processor = time.process_time() - began
     total = fit + answer + score

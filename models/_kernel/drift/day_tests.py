@@ -63,7 +63,7 @@ def fit_day_tests(season: Array, *, budget: float, seed: int) -> DayTests:
     centre, width = season.mean(axis=0), season.std(axis=0) + 1e-9
     u = (season - centre) / width
     pairs = np.stack([u.ravel(), np.square(u).ravel()], axis=1)
-    precision = np.linalg.inv(np.cov(pairs.T) + 1e-9 * np.eye(2))
+    precision = np.asarray(np.linalg.inv(np.cov(pairs.T) + 1e-9 * np.eye(2)), dtype=np.float64)
     made = DayTests(bins, bins.counts.sum(axis=0), centre, width, pairs.mean(axis=0), precision, {})
     found = made.statistics(season)
     limits = {n: calibrate({n: found[n]}, {}, least=0.0, budget=budget, seed=seed)[n] for n in TESTS}
