@@ -91,11 +91,7 @@ def night_of(name: str) -> list[Figure]:
     began = time.process_time()
     with one_blas_thread():
         fit = seconds(lambda: model.fit(Features(rows, rows.clear()), cutoff=gate(LAST), seed=7), runs=1)
-<<<<<<< HEAD
-    as_of: datetime = day["as_of"].max()  # type: ignore[assignment] - an instant, as the column holds no other
-=======
     as_of: datetime = day["as_of"].max()  # type: ignore[assignment]
->>>>>>> part-e
     answer = seconds(partial(model.predict, Features(rows, day), as_of=as_of), runs=1)
     scored = with_outcomes(spec, model.predict(Features(rows, day), as_of=as_of).frame, day)
     score = seconds(partial(day_metrics, spec, scored), runs=1)
