@@ -161,7 +161,8 @@ def _decision(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
 
 def _costs(spec: ModelSpec, rows: pl.DataFrame) -> tuple[Array, Array, Array]:
     """Cost of the published positions, of none, and the energy they are told per."""
-    rule, positions = settlement_of(spec, params_of(spec.name)), positions_of(rows, spec)
+    rule = settlement_of(spec, params_of(spec.name) if spec.decision else {})
+    positions = positions_of(rows, spec)
     return rule.cost(rows, positions), rule.cost(rows, np.zeros_like(positions)), rule.volume(rows)
 
 

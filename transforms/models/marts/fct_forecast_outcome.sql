@@ -4,7 +4,8 @@
 {{ config(query_settings={'join_use_nulls': 1}) }}
 
 {%- set levels = ['01', '05', '10', '25', '50', '75', '90', '95', '99'] %}
-{#- Curated views of published distributions: those with a mean and the quantiles shown here. #}
+{#- Curated views of published distributions: those with a mean and the quantiles shown here, one row per interval and decision (a companion
+    table has a longer key). #}
 {%- set find_views %}
     select table
     from system.columns
@@ -12,6 +13,10 @@
         database = 'curated'
         and startsWith(table, 'v_')
         and name in ('mean_ccy_per_mwh', 'q01_ccy_per_mwh', 'q50_ccy_per_mwh', 'q99_ccy_per_mwh')
+        and substring(table, 3) in (
+            select name from system.tables
+            where database = 'curated' and sorting_key = 'market, hub, product, delivery_ts, as_of'
+        )
     group by table
     having count() = 4
     order by table
