@@ -93,7 +93,8 @@ def proven(result):
 def test_objective_flows_and_prices_equal_pypower(name, tight):
     network = load_pypower_case(name)
     if tight:
-        network = congested(network, squeeze=0.99 if name == "case300" else 0.93)
+        # at 0.93 the interior point of the peer stops short of its tolerance on case118, on some processors
+        network = congested(network, squeeze={"case118": 0.94, "case300": 0.99}.get(name, 0.93))
     theirs, ours = pypower(name, network), proven(DcOpf(network).solve(OpfCase()))
     assert theirs["success"]
     assert ours.binding.excess_mw.sum() == ours.unserved_mw.sum() == 0
