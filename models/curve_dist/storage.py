@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models._kernel.artifacts import load_arrays, load_booster, load_json, save_arrays, save_booster, save_json, seal, verify_artifact
+from models._kernel.artifacts import (
+    ArtifactError,
+    load_arrays,
+    load_booster,
+    load_json,
+    save_arrays,
+    save_booster,
+    save_json,
+    seal,
+    verify_artifact,
+)
 from models.curve_dist.boosting import NAMES, Boosters
 from models.curve_dist.design import Inputs
 from models.curve_dist.distribution import Calibrator
@@ -49,10 +59,12 @@ def read(directory: Path) -> tuple[dict[tuple[str, ...], Series], Params, int, d
     """Read what `write` wrote.
 
     Raises:
-        ArtifactError: the artifact is incomplete, altered or belongs to another model.
+        ArtifactError: the artifact is incomplete, altered, belongs to another model or is of an earlier form.
     """
     verify_artifact(directory, model=MODEL)
     head = load_json(directory, "model")
+    if "copula" not in head:
+        raise ArtifactError(f"{directory}: this curve_dist was trained before it drew joint scenarios; train a new version (desk train)")
     params = Params.of(head["params"])
     trained = {tuple(part["key"]): _series(directory, number, part, params) for number, part in enumerate(head["series"])}
     return trained, params, int(head["slots"]), datetime.fromisoformat(head["cutoff"]), str(head["copula"])
