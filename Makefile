@@ -31,7 +31,7 @@ $(TOOLS)/bin/uv:
 
 .venv/.synced: pyproject.toml uv.lock | $(if $(findstring $(TOOLS),$(UV)),$(TOOLS)/bin/uv)
 	@echo "powerdesk: installing the locked environment into .venv"
-	@$(UV) sync --frozen --quiet --compile-bytecode
+	@$(UV) sync --frozen --quiet
 	@.venv/bin/python -c 'import ctypes.util, sys; sys.exit(0 if ctypes.util.find_library("gomp") else "the system library libgomp is missing (LightGBM needs it): Debian: apt-get install libgomp1")'
 	@touch $@
 

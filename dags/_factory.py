@@ -10,7 +10,7 @@ from airflow.sdk import Asset, Param
 
 from config.markets import MarketSelection, load_markets
 from dags._notify import FailureNotifier
-from models._kernel.registry import PROFILES, specs
+from models._kernel.registry import PROFILES, spec_of, specs
 from models._kernel.spec import Cadence, ModelSpec
 from pipeline_tasks.steps.schedules import load_schedules
 
@@ -31,6 +31,11 @@ def curated_asset(model: str) -> Asset:
 def models_in(cadence: Cadence) -> tuple[ModelSpec, ...]:
     """Specs of the models that take part in a cadence; a new folder below models/ appears by itself."""
     return tuple(s for s in specs() if cadence in s.cadences)
+
+
+def effort(model: str) -> int:
+    """Priority of a model's forecast: models that publish more tables take longest, and go first."""
+    return len(spec_of(model).beside)
 
 
 def pool(name: str) -> str:

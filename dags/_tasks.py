@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from dags._factory import FEATURES, RAW, REPORT, curated_asset, pool
+from dags._factory import FEATURES, RAW, REPORT, curated_asset, effort, pool
 from pipeline_tasks.steps.context import RunContext
 
 P = ParamSpec("P")
@@ -117,7 +117,7 @@ def without_champion(models: list[str]) -> list[str]:
     return find(run_context(), models)
 
 
-@task(pool=pool("training"), map_index_template="{{ model }}", max_active_tis_per_dagrun=1)
+@task(pool=pool("training"), map_index_template="{{ model }}")
 @permanent
 def bootstrap(model: str) -> Result:
     """First champion of a fresh install: trained some delivery days before the run, promoted under its own audit action."""
@@ -130,7 +130,7 @@ def bootstrap(model: str) -> Result:
 def infer(model: str) -> Any:
     """Task that forecasts with the champion of a model."""
 
-    @task(task_id="infer", trigger_rule=TriggerRule.NONE_FAILED)
+    @task(task_id="infer", trigger_rule=TriggerRule.NONE_FAILED, priority_weight=effort(model))
     @permanent
     def _infer() -> Result:
         from pipeline_tasks.steps.flow import infer_step
@@ -174,7 +174,7 @@ def shadow(models: list[str]) -> Result:
     return shadow_step(run_context(), models)
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE, pool=pool("warehouse_write"))
+@task(trigger_rule=TriggerRule.ALL_DONE)
 @permanent
 def watch(models: list[str]) -> Result:
     """Parity of what was served, schema versions, verdicts on champions and challengers."""

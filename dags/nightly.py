@@ -5,7 +5,7 @@
 from airflow.sdk import TaskGroup, dag
 
 from dags import _tasks as tasks
-from dags._factory import cron, dag_options, models_in, run_params
+from dags._factory import cron, dag_options, effort, models_in, run_params
 from models._kernel.spec import Cadence
 
 DOC = """
@@ -26,7 +26,7 @@ NIGHTLY = models_in(Cadence.NIGHTLY)
 @dag(schedule=cron("nightly"), **dag_options("nightly", doc=DOC, tags=("nightly",), params=run_params()))
 def nightly() -> None:
     """Build the DAG from the registry."""
-    names = [spec.name for spec in NIGHTLY]
+    names = sorted((spec.name for spec in NIGHTLY), key=lambda name: (-effort(name), name))
     loaded, raw, built = tasks.ingest(), tasks.validate.override(task_id="validate_raw")("raw"), tasks.transform()
     checked = tasks.validate.override(task_id="validate_features")("features")
     missing = tasks.without_champion(names)

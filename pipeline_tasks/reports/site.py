@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import polars as pl
+from altair.utils.schemapi import debug_mode
 
 from config.settings import get_settings
 from pipeline_tasks.reports.collect import SiteData, collect
@@ -53,7 +54,10 @@ def build_site(*, run_id: str, market: str, delivery_date: date) -> Path:
         site = collect(warehouse, run_id=run_id, market=market, delivery_date=delivery_date)
     folder = site_folder(run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    render(site, folder)
+    with debug_mode(
+        False
+    ):  # Altair's check of every chart against the Vega-Lite schema takes a third of the time; tests of the charts run it
+        render(site, folder)
     _write_root_index()
     return folder / "index.html"
 

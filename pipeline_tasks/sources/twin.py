@@ -1,4 +1,4 @@
-"""The `twin` source: the simulated market as contract rows, generated once and kept, month by month.
+"""The `twin` source: the simulated market as contract rows, generated once and kept; bulky parts month by month, the others year by year.
 
 Objects are named `part/first..last@digest`: the days that they hold and the SHA-256 of their rows. An object that was loaded and is still
 whole in the warehouse need not be read again (`unread`).
@@ -88,7 +88,7 @@ class TwinSource:
         return OBJECTS
 
     def batches(self, selection: MarketSelection, *, until: datetime, objects: frozenset[str] | None = None) -> Iterator[RawBatch]:
-        """Rows of the simulated market whose delivery day starts before `until`, and reports published before it; a month at a time.
+        """Rows of the simulated market whose delivery day starts before `until`, and reports published before it.
 
         Raises:
             SourceError: the market is not the twin's, an object is unknown, or `until` is outside the profile's horizon.
@@ -113,11 +113,17 @@ class TwinSource:
         parts = [p for p in PARTS if objects is None or p.name in objects]
         loaded = [Loaded.of(name) for name in held]
         month: list[date] = []
+        year: list[date] = []
         for day in self._made(last, store):
             month.append(day)
-            if day == last or (day + timedelta(days=1)).day == 1:
-                yield from self._month(store, parts, month, until, loaded)
+            year.append(day)
+            after = day + timedelta(days=1)
+            if day == last or after.day == 1:
+                yield from self._span(store, [p for p in parts if p.bulky], month, until, loaded)
                 month = []
+            if day == last or after.year > day.year:
+                yield from self._span(store, [p for p in parts if not p.bulky], year, until, loaded)
+                year = []
 
     def _made(self, last: date, store: DayStore) -> Iterator[date]:
         total = self._profile.day(last) + 1
@@ -128,7 +134,7 @@ class TwinSource:
                 log.info("generated", source=self.name, profile=self._profile.name, days=count, of=total)
             yield day
 
-    def _month(
+    def _span(
         self, store: DayStore, parts: Sequence[Part], days: Sequence[date], until: datetime, loaded: Sequence[Loaded]
     ) -> Iterator[RawBatch]:
         for part in parts:

@@ -10,17 +10,22 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline_tasks.steps.journal import emit
+from pipeline_tasks.steps.lanes import open_lanes
 
 
 def main(arguments: list[str]) -> int:
-    """Run one DAG with `dag.test()`; exit code 0 when it succeeded."""
+    """Run one DAG with `dag.test()` on the configured executor (`lanes.LaneExecutor`); exit code 0 when it succeeded."""
     name, conf, logical = arguments
     began = time.perf_counter()
+    from airflow.utils.state import DagRunState
+
+    dag = importlib.import_module(f"dags.{name}").dag
+    open_lanes()
+    opened = time.perf_counter()
     ensure_database()
     ready = time.perf_counter()
-    dag = importlib.import_module(f"dags.{name}").dag
-    run = dag.test(logical_date=datetime.fromisoformat(logical), run_conf=json.loads(conf))
-    emit({"event": "dag", "state": str(run.state.value), "database_s": ready - began, "seconds": time.perf_counter() - began})
+    run = dag.test(logical_date=datetime.fromisoformat(logical), run_conf=json.loads(conf), use_executor=True)
+    emit({"event": "dag", "state": DagRunState(run.state).value, "database_s": ready - opened, "seconds": time.perf_counter() - began})
     return 0 if run.state == "success" else 1
 
 

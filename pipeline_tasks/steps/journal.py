@@ -52,11 +52,14 @@ def execute(step: str, ctx: RunContext, work: Work) -> dict[str, Any]:
 
 
 def emit(event: dict[str, Any]) -> None:
-    """Append one event to the file that `DESK_EVENTS_FILE` names (progress of `desk run`); nothing without it."""
+    """Append one event to the file that `DESK_EVENTS_FILE` names (progress of `desk run`); nothing without it.
+
+    Each event is one write, so those of processes that work at the same time never mix.
+    """
     target = os.environ.get(EVENTS_ENV)
     if target:
-        with Path(target).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(event, default=str) + "\n")
+        with Path(target).open("ab", buffering=0) as stream:
+            stream.write(json.dumps(event, default=str).encode() + b"\n")
 
 
 def record(ctx: RunContext, step: str, status: str, detail: dict[str, Any], seconds: float) -> None:

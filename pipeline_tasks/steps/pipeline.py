@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import REPO_ROOT, Settings, get_settings
-from pipeline_tasks.stack.environment import base_environment, in_process_home
+from pipeline_tasks.stack.environment import POOLS_ENV, base_environment, in_process_home
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.journal import EVENTS_ENV
 
@@ -165,6 +165,9 @@ def _fresh(folder: Path, name: str) -> Path:
 def _spawn(settings: Settings, home: Path, arguments: list[str], events: Path, stream: Any) -> subprocess.Popen[bytes]:
     environment = {
         **base_environment(settings, home),
+        "AIRFLOW__CORE__EXECUTOR": "pipeline_tasks.steps.lanes.LaneExecutor",
+        POOLS_ENV: "1",  # the executor keeps to the slots of the pools
+        "OMP_WAIT_POLICY": "passive",  # threads of one lane that wait leave the cores to the other
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "no-plugins"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         EVENTS_ENV: str(events),

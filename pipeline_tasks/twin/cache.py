@@ -28,17 +28,19 @@ def frame_sha(frame: pl.DataFrame) -> str:
     digest = hashlib.sha256(f"{frame.height}".encode())
     for name in sorted(frame.columns):
         series = frame.get_column(name)
+        gaps = series.null_count() > 0
         digest.update(f"\x1e{name}\x1f{series.dtype}\x1f".encode())
-        digest.update(np.packbits(series.is_null().to_numpy()).tobytes())
+        digest.update(np.packbits(series.is_null().to_numpy()).tobytes() if gaps else bytes(-(-frame.height // 8)))
         if series.dtype == pl.String:
-            values = series.unique(maintain_order=True).drop_nulls()
-            digest.update("\x1f".join(values.to_list()).encode())
-            codes = series.cast(pl.Enum(values)).to_physical()
-            digest.update(codes.fill_null(0).to_numpy().astype(np.int64).tobytes())
+            encoded = series.to_arrow().dictionary_encode()
+            digest.update("\x1f".join(encoded.dictionary.to_pylist()).encode())
+            codes = encoded.indices.fill_null(0) if gaps else encoded.indices
+            digest.update(codes.to_numpy().astype(np.int64).tobytes())
         elif series.dtype.is_float():
-            digest.update((series.fill_null(0.0).to_numpy() + 0.0).tobytes())
+            digest.update(((series.fill_null(0.0) if gaps else series).to_numpy() + 0.0).tobytes())
         else:
-            digest.update(series.to_physical().cast(pl.Int64).fill_null(0).to_numpy().tobytes())
+            whole = series.to_physical().cast(pl.Int64)
+            digest.update((whole.fill_null(0) if gaps else whole).to_numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -110,7 +112,7 @@ class DayStore:
     def read(self, part: str, days: Iterable[date]) -> pl.DataFrame | None:
         """Rows of a part over days, in their order; None where none of them has the part."""
         files = [f for d in days if (f := self.day(d) / f"{part}.parquet").is_file()]
-        return pl.concat([pl.read_parquet(f) for f in files]) if files else None
+        return pl.read_parquet(files) if files else None
 
     def write_commitment(self, delivery: date, commitment: DayCommitment, state: FleetState) -> None:
         """Keep what a day was committed to and what it hands on."""

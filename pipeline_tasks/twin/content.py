@@ -33,10 +33,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of what is generated, and the table it is loaded into."""
+    """A part of what is generated, and the table it is loaded into.
+
+    Attributes:
+        name: its name.
+        table: where its rows go.
+        bulky: it has so many rows that it is loaded month by month; others go year by year, because every load costs some queries.
+    """
 
     name: str
     table: Table
+    bulky: bool = False
 
     @property
     def is_truth(self) -> bool:
@@ -53,21 +60,21 @@ PARTS: tuple[Part, ...] = (
     Part("quantities_hubs", QUANTITIES),
     Part("quantities_gas", QUANTITIES),
     Part("commodities", COMMODITIES),
-    Part("units", UNITS),
+    Part("units", UNITS, bulky=True),
     Part("outages", OUTAGES),
     Part("voyages", VOYAGES),
-    Part("offers", OFFERS),
+    Part("offers", OFFERS, bulky=True),
     Part("constraints", CONSTRAINTS),
     Part("grid_buses", GRID_BUSES),
     Part("grid_branches", GRID_BRANCHES),
     Part("grid_units", GRID_UNITS),
-    Part("nodal_prices_da", NODAL_PRICES),
-    Part("nodal_prices_rt", NODAL_PRICES),
+    Part("nodal_prices_da", NODAL_PRICES, bulky=True),
+    Part("nodal_prices_rt", NODAL_PRICES, bulky=True),
     Part("garbled_prices", PRICES),
     Part("garbled_quantities", QUANTITIES),
     Part("truth_ptdf", PTDF),
     Part("truth_shadow_prices", SHADOW_PRICES),
-    Part("truth_unit_costs", UNIT_COSTS),
+    Part("truth_unit_costs", UNIT_COSTS, bulky=True),
     Part("truth_lng_effect", LNG_EFFECT),
     Part("truth_regimes", REGIMES),
     Part("truth_price_samples", PRICE_SAMPLES),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from joblib.externals.loky import ProcessPoolExecutor
 
+from pipeline_tasks.processes import end_with_the_parent
 from pipeline_tasks.twin.cache import DayStore
 from pipeline_tasks.twin.identity import profile_digest
 from pipeline_tasks.twin.profiles import TwinProfile
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline_tasks.twin.simulation import Simulation
 
 CHAIN_DAYS = 5  # days committed before they are handed over
-WATCH_S = 0.5  # how often a process looks whether its parent lives
+ONE_THREAD = {"POLARS_MAX_THREADS": "1"}  # frames of a day are small, and every core has a process already
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,6 @@ def _simulation(work: Work) -> Simulation:
     return Simulation(work.profile, work.last)
 
 
-def _end_with_the_parent(parent: int) -> None:
-    """A process whose parent was killed ends too; without this it would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 class Crew:
     """Makes missing days with several processes.
 
@@ -112,7 +101,8 @@ class Crew:
             Exception: what a process raised; days that were finished stay.
         """
         # loky starts processes without running the parent's main script again: that of an orchestrator must not run in them
-        self._slots = [ProcessPoolExecutor(1, initializer=_end_with_the_parent, initargs=(os.getpid(),)) for _ in range(self._count)]
+        parent = (os.getpid(),)
+        self._slots = [ProcessPoolExecutor(1, initializer=end_with_the_parent, initargs=parent, env=ONE_THREAD) for _ in range(self._count)]
         self._idle = set(range(self._count))
         try:
             self._assign()

@@ -57,11 +57,13 @@ def row_shas(frame: pl.DataFrame, columns: Sequence[str] | None = None) -> pl.Se
     if not frame.height:
         return pl.Series("row_sha", [], dtype=pl.String)
     texts = pl.DataFrame([exact_text(frame.get_column(n)) for n in names])
-    line = texts.select(
-        pl.concat_str([pl.lit(f"{n}=") + pl.col(n) for n in names], separator=SEPARATOR, ignore_nulls=True).alias("line"),
-    ).get_column("line")
+    pieces: list[pl.Expr] = []  # every value behind its separator; the first one of a line is cut off
+    for name in names:
+        title = pl.lit(f"{SEPARATOR}{name}=")
+        pieces += [(title + pl.col(name)).fill_null("")] if texts.get_column(name).null_count() else [title, pl.col(name)]
+    line = texts.select(pl.concat_str(pieces).str.slice(1).cast(pl.Binary).alias("line")).get_column("line")
     sha256 = hashlib.sha256
-    return pl.Series("row_sha", [sha256(text.encode()).hexdigest() for text in line.to_list()], dtype=pl.String)
+    return pl.Series("row_sha", [sha256(text).hexdigest() for text in line.to_list()], dtype=pl.String)
 
 
 def combined_sha(shas: Iterable[str]) -> str:

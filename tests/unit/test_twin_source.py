@@ -34,12 +34,14 @@ def parts(batches: list[RawBatch]) -> dict[str, pl.DataFrame]:
     return {n: pl.concat([b.frame for b in batches if b.source_object.split("/")[0] == n]) for n in names}
 
 
-def test_every_month_of_every_part_is_a_batch_that_names_its_days(batches: list[RawBatch], parts: dict[str, pl.DataFrame]) -> None:
+def test_every_part_comes_by_month_or_year_in_batches_that_name_their_days(batches: list[RawBatch], parts: dict[str, pl.DataFrame]) -> None:
     assert set(parts) <= set(OBJECTS)
     assert {"prices_da", "prices_rt", "nodal_prices_da", "constraints", "units", "offers", "outages", "voyages", "truth_ptdf"} <= set(parts)
+    bulky = [Loaded.of(b.source_object).first for b in batches if b.source_object.startswith("units/")]
+    assert bulky == [date(2025, 11, 24), date(2025, 12, 1), date(2026, 1, 1)]
     prices = [Loaded.of(b.source_object) for b in batches if b.source_object.startswith("prices_da/")]
-    assert [o.first for o in prices] == [date(2025, 11, 24), date(2025, 12, 1), date(2026, 1, 1)]
-    assert [o.last for o in prices] == [date(2025, 11, 30), date(2025, 12, 31), PROFILE.date_of(62)]
+    assert [o.first for o in prices] == [date(2025, 11, 24), date(2026, 1, 1)]
+    assert [o.last for o in prices] == [date(2025, 12, 31), PROFILE.date_of(62)]
     assert len({b.source_object for b in batches}) == len(batches)
 
 
