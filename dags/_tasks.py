@@ -18,6 +18,7 @@ from pipeline_tasks.steps.context import RunContext
 P = ParamSpec("P")
 R = TypeVar("R")
 Result = dict[str, Any]
+FIRST = 100  # what is published one at a time goes before forecasts, or it would be left for the end
 
 
 def permanent(function: Callable[P, R]) -> Callable[P, R]:
@@ -130,7 +131,7 @@ def bootstrap(model: str) -> Result:
 def infer(model: str) -> Any:
     """Task that forecasts with the champion of a model."""
 
-    @task(task_id="infer", trigger_rule=TriggerRule.NONE_FAILED, priority_weight=effort(model))
+    @task(task_id="infer", trigger_rule=TriggerRule.NONE_FAILED, priority_weight=effort(model), weight_rule="absolute")
     @permanent
     def _infer() -> Result:
         from pipeline_tasks.steps.flow import infer_step
@@ -144,7 +145,7 @@ def publish(model: str, staged: Any) -> Any:
     """Task that publishes what `infer` staged."""
     asset = curated_asset(model)
 
-    @task(task_id="publish", outlets=[asset], pool=pool("warehouse_write"))
+    @task(task_id="publish", outlets=[asset], pool=pool("warehouse_write"), priority_weight=FIRST, weight_rule="absolute")
     @permanent
     def _publish(staged: Result) -> Result:
         from pipeline_tasks.steps.flow import publish_step
