@@ -30,6 +30,7 @@ def to_svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart | alt.HConcatCha
             titleColor="#3c4043",
             labelFontSize=12,
             titleFontSize=12,
+            labelLimit=280,
         )
         .configure_legend(orient="top", labelFontSize=12, title=None)
         .to_dict()
@@ -57,7 +58,7 @@ def fan_chart(
     frame = _local(forecasts, zone)
     low, high = band_columns(quantiles, 0.05, 0.95)
     inner_low, inner_high = band_columns(quantiles, 0.25, 0.75)
-    x = alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, tickCount=8))
+    x = alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, labelFlush=False, tickCount=8))
     base = alt.Chart(frame).properties(width=WIDTH, height=HEIGHT)
     layers: list[alt.Chart] = [
         base.mark_area(color=SKY, opacity=0.35).encode(x=x, y=alt.Y(f"{low}:Q", title=unit), y2=f"{high}:Q", detail="delivery_date:N"),
@@ -88,7 +89,7 @@ def probability_chart(forecasts: pl.DataFrame, point: str, *, zone: ZoneInfo) ->
         alt.Chart(frame)
         .mark_bar(color=RED, opacity=0.8)
         .encode(
-            x=alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, tickCount=8)),
+            x=alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, labelFlush=False, tickCount=8)),
             y=alt.Y(f"{point}:Q", title="probability", axis=alt.Axis(format="%")),
         )
         .properties(width=WIDTH, height=220)
@@ -103,7 +104,7 @@ def position_chart(forecasts: pl.DataFrame, position: str, *, zone: ZoneInfo, un
         alt.Chart(frame)
         .mark_bar(color=GREEN, opacity=0.8)
         .encode(
-            x=alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, tickCount=8)),
+            x=alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, labelFlush=False, tickCount=8)),
             y=alt.Y(f"{position}:Q", title=unit),
         )
         .properties(width=WIDTH, height=180)

@@ -102,7 +102,7 @@ limit 1 by table_name
 
 VERDICTS = """
 select
-  model, question, champion_version, rival, days, champion_loss, rival_loss, e_value, threshold, power, inputs_equal_share, verdict, reason
+  model, question, verdict, champion_version, rival, days, champion_loss, rival_loss, e_value, threshold, power, inputs_equal_share, reason
 from ops.shadow_verdicts
 where run_id = {run_id:String}
 order by model, question, at_ts desc

@@ -117,7 +117,7 @@ def test_first_night_publishes_the_decisions_made_by_then(first: dict[str, Any])
             f"select delivery_date, horizon_min, count() as n, max(as_of) as last from curated.v_{model} group by 1, 2 order by 1, 2"
         )
         by_day = {d: n for d, h, n, _ in rows.iter_rows() if h == 60}
-        whole = {date(2026, 6, 1) + timedelta(days=k): 24 for k in range(days - 1)}  # hours; from the 14th on five minutes
+        whole = {date(2026, 6, 14) - timedelta(days=k): 24 for k in range(1, days)}  # hours; from the 14th on five minutes
         assert by_day == whole | {date(2026, 6, 14): 12 * 12 + 12 + 1}  # to 12:00 local, a decision each for deliveries to 13:00
         assert rows["last"].max() == gate
         drivers = _query(f"select min(delivery_ts) as first, countIf(as_of > delivery_ts) as bad from curated.v_{model}_drivers").row(0)
