@@ -54,9 +54,8 @@ def build_site(*, run_id: str, market: str, delivery_date: date) -> Path:
         site = collect(warehouse, run_id=run_id, market=market, delivery_date=delivery_date)
     folder = site_folder(run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    with debug_mode(
-        False
-    ):  # Altair's check of every chart against the Vega-Lite schema takes a third of the time; tests of the charts run it
+    # Altair's check of every chart against the Vega-Lite schema takes a third of the time; tests of the charts run it
+    with debug_mode(False):
         render(site, folder)
     _write_root_index()
     return folder / "index.html"

@@ -85,7 +85,7 @@ def test_a_lane_that_dies_fails_its_task_alone(executor: Any) -> None:
 
 
 def test_with_no_lane_left_the_rest_fails_instead_of_waiting(executor: Any) -> None:
-    states = _run(executor.it, *(_task("dies", "default_pool") for _ in range(1)), _task("x", WRITE))
+    states = _run(executor.it, _task("dies", "default_pool"), _task("x", WRITE))
     assert states["dies"] == "failed"
     executor.it._lanes[0].pipe.send_bytes(b"dies")
     executor.it._lanes[0].process.join()
