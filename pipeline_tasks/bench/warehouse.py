@@ -100,8 +100,7 @@ def prepared(layers: tuple[Any, ...] = ("staging", "intermediate", "features")) 
     with connect() as warehouse:
         migrate(warehouse)
     ingest(RunContext(source="twin", market="twin", delivery_date=TWIN_DATE, dag="bench"))
-    for layer in layers:
-        transform(layer, market="twin", run_id="bench")
+    transform(*layers, market="twin", run_id="bench")
 
 
 def features() -> list[Figure]:

@@ -150,9 +150,8 @@ class WarehouseSource:
             )
         except (FileNotFoundError, SourceError) as error:
             raise DataAbsentError(f"{name}: {error}") from error
-        for layer in ("staging", "intermediate", "features"):
-            say(f"{name}: transform {layer}")
-            transform(layer, market=name, run_id=f"scorecard:{name}")
+        say(f"{name}: transform")
+        transform("staging", "intermediate", "features", market=name, run_id=f"scorecard:{name}")
         mark.parent.mkdir(parents=True, exist_ok=True)
         done = {"state": state, "at": datetime.now(UTC).isoformat(), "rows_read": counts.get("rows_read")}
         mark.write_text(json.dumps(done), encoding="utf-8")

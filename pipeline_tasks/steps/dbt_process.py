@@ -51,11 +51,15 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         yield
 
 
-def _environment(wh: Warehouse, target: Path) -> dict[str, str]:
-    """The environment of the dbt process; the password lives there only, under a name that dbt masks in its logs."""
+def _environment(wh: Warehouse, target: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the dbt process; the password lives there only, under a name that dbt masks in its logs.
+
+    What to build is there too, not on the command line: dbt parses the whole project again whenever a variable given there changes.
+    """
     end = wh.endpoint
     return {
         **os.environ,
+        **{f"DESK_DBT_{name.upper()}": value for name, value in variables.items()},
         "DESK_DBT_HOST": end.host,
         "DESK_DBT_PORT": str(end.port),
         "DESK_DBT_USER": end.user,
@@ -87,7 +91,7 @@ def run_dbt(wh: Warehouse, command: Sequence[str], *, variables: Mapping[str, st
     Args:
         wh: whose endpoint dbt uses.
         command: dbt arguments (`build --select staging`).
-        variables: project variables.
+        variables: project variables; those not named have the project's defaults.
 
     Returns:
         The nodes' results, in the order dbt finished them, failed ones included.
@@ -99,13 +103,13 @@ def run_dbt(wh: Warehouse, command: Sequence[str], *, variables: Mapping[str, st
     target = folder / "target"
     results = target / "run_results.json"
     paths = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
-    arguments = [*command, *paths, "--vars", json.dumps(dict(variables or {}), sort_keys=True)]
+    arguments = [*command, *paths]
     with _one_at_a_time(folder):
         results.unlink(missing_ok=True)
         done = subprocess.run(  # noqa: S603 - our interpreter, arguments from validated values
             [sys.executable, "-m", "dbt.cli.main", *arguments],
             cwd=PROJECT_DIR,
-            env=_environment(wh, target),
+            env=_environment(wh, target, variables or {}),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,

@@ -41,9 +41,7 @@ def transform_step(ctx: RunContext) -> Result:
     market = ctx.selection.market.key
 
     def work() -> Result:
-        return {
-            layer: _call("transform", "transform", layer, market=market, end_date=ctx.delivery_date, run_id=ctx.run_id) for layer in LAYERS
-        }
+        return dict(_call("transform", "transform", *LAYERS, market=market, end_date=ctx.delivery_date, run_id=ctx.run_id))
 
     return execute("transform", ctx, work)
 

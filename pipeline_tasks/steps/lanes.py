@@ -5,6 +5,7 @@ Airflow's LocalExecutor needs a running API server; here every lane serves its o
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import multiprocessing
 import os
@@ -120,6 +121,7 @@ _OPEN: list[Lane] = []
 
 def open_lanes() -> None:
     """Fork the lanes; a process forked after the metadata database was opened would find SQLite's locks as its parent held them."""
+    _build_api()
     context = multiprocessing.get_context("fork")
     for _ in range(min(len(os.sched_getaffinity(0)), MOST_LANES)):
         here, there = multiprocessing.Pipe()
@@ -127,6 +129,20 @@ def open_lanes() -> None:
         process.start()
         there.close()
         _OPEN.append(Lane(process, here))
+
+
+def _build_api() -> None:
+    """Build the API that lanes serve themselves, once for all of them: it takes seconds."""
+    from airflow.sdk.execution_time.supervisor import in_process_api_server
+    from httpx import AsyncClient
+    from sqlalchemy.orm import configure_mappers
+
+    async def first_request() -> None:  # routes are made then
+        async with AsyncClient(transport=in_process_api_server().atransport, base_url="http://lane") as client:
+            (await client.get("/health")).raise_for_status()
+
+    asyncio.run(first_request())
+    configure_mappers()
 
 
 def _answer(pipe: Connection) -> TaskInstanceState | None:

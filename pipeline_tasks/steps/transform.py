@@ -1,4 +1,4 @@
-"""Transform: one `dbt build` per layer, for one market and the years that need it, with every result kept."""
+"""Transform: one `dbt build` for one market and the years that need it, with every result kept."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ from pipeline_tasks.warehouse import Warehouse, connect
 
 Layer = Literal["staging", "intermediate", "features", "marts"]
 LAYERS: tuple[Layer, ...] = ("staging", "intermediate", "features", "marts")
+DATED = ("intermediate", "features")  # layers that rebuild from a date on
 
 __all__ = ["LAYERS", "Layer", "TransformFailed", "transform"]
 
 
 def transform(
-    layer: Layer,
-    *,
+    *layers: Layer,
     market: str | None = None,
     start_date: date | None = None,
     end_date: date | None = None,
     run_id: str = "adhoc",
     force: bool = False,
 ) -> dict[str, Any]:
-    """Build one layer with dbt.
+    """Build layers with one dbt command.
 
     Staging is views. Intermediate rebuilds the market's partitions. Features rebuild whole years of the market (months of intraday
     decisions): those that raw rows loaded since the last build can change and those from `start_date` on, up to `end_date`'s; all of
-    them after a change of settings or of the dbt project. Layers must be built in order.
+    them after a change of settings or of the dbt project. Layers must be built in order, together or one after the other.
 
     Args:
-        layer: what to build.
+        layers: what to build.
         market: market or selection key (`epf_de`, `ercot_hb_north` builds all of `ercot`); None builds every market with
             raw prices, wholly.
         start_date: first delivery date to rebuild in any case.
@@ -57,36 +57,38 @@ def transform(
         force: build intermediate and features wholly even though nothing changed.
 
     Returns:
-        `layer`, `market`, `nodes` (number by status), `from_date` and `to_date` of what was built, `skipped` (nothing had changed),
-        `seconds`.
+        `layers` that were built, `market`, `nodes` (number by status), `from_date` and `to_date` of what was built, `skipped` (nothing had
+        changed), `seconds`.
 
     Raises:
-        ValueError: the layer is not known.
+        ValueError: a layer is not known.
         KeyError: the market is not known.
         TransformFailed: a dbt node failed; the results are kept before it is raised.
     """
-    if layer not in LAYERS:
-        raise ValueError(f"layer {layer!r} is not known; use one of {', '.join(LAYERS)}")
+    for layer in layers:
+        if layer not in LAYERS:
+            raise ValueError(f"layer {layer!r} is not known; use some of {', '.join(LAYERS)}")
     began = time.monotonic()
     with connect() as wh:
         if market is None:
-            return _transform_all(wh, layer, end_date, run_id, began)
-        return _transform_market(wh, layer, resolve_market(market).market, (start_date, end_date), run_id=run_id, force=force, began=began)
+            return _transform_all(wh, layers, end_date, run_id, began)
+        return _transform_market(wh, layers, resolve_market(market).market, (start_date, end_date), run_id=run_id, force=force, began=began)
 
 
-def _transform_all(wh: Warehouse, layer: Layer, end_date: date | None, run_id: str, began: float) -> dict[str, Any]:
+def _transform_all(wh: Warehouse, layers: Sequence[Layer], end_date: date | None, run_id: str, began: float) -> dict[str, Any]:
     known = set(wh.query("select distinct market from raw.prices")["market"].to_list())
     for market in load_markets().values():
         if market.key in known:
             load_market_days(wh, market)
-    drop_drifted(wh, layer)
-    nodes = _build(wh, layer, {"end_date": _text(end_date)}, run_id)
-    return _summary(layer, None, nodes, began, from_date=None, to_date=end_date)
+    for layer in layers:
+        drop_drifted(wh, layer)
+    nodes = _build(wh, layers, {"end_date": _text(end_date)}, run_id)
+    return _summary(layers, None, nodes, began, from_date=None, to_date=end_date)
 
 
 def _transform_market(
     wh: Warehouse,
-    layer: Layer,
+    layers: Sequence[Layer],
     market: Market,
     dates: tuple[date | None, date | None],
     *,
@@ -95,22 +97,37 @@ def _transform_market(
     began: float,
 ) -> dict[str, Any]:
     load_market_days(wh, market)
-    absent = drop_drifted(wh, layer)
-    last, now = last_build(wh, layer, market.key), _state(wh, layer, market.key, dates[1])
-    start = EVERYTHING if force or absent or last is None else _start(wh, market.key, layer, dates, last, now)
-    if start is None:
-        return {**_summary(layer, market.key, [], began, from_date=None, to_date=now.to_date), "skipped": True}
-    variables = {"market": market.key, "end_date": _text(now.to_date), "start_date": "" if start == EVERYTHING else _text(start)}
-    nodes = _build(wh, layer, variables, run_id)
-    if layer == "features":
+    plan = _plan(wh, layers, market.key, dates, force=force)
+    to_date = max((build.to_date for build, _ in plan.values()), default=dates[1])
+    due = {layer: start for layer, (_, start) in plan.items() if start is not None}
+    if not due:
+        return {**_summary([], market.key, [], began, from_date=None, to_date=to_date), "skipped": True}
+    start = min((due[layer] for layer in due if layer in DATED), default=EVERYTHING)
+    variables = {"market": market.key, "end_date": _text(to_date), "start_date": "" if start == EVERYTHING else _text(start)}
+    nodes = _build(wh, list(due), variables, run_id)
+    if "features" in due:
         drop_stale_partitions(wh, market.key)
-    record_build(wh, layer, market.key, now, start)
-    return _summary(layer, market.key, nodes, began, from_date=start, to_date=now.to_date)
+    for layer in due:
+        record_build(wh, layer, market.key, plan[layer][0], start)
+    return _summary(list(due), market.key, nodes, began, from_date=start, to_date=to_date)
 
 
-def _state(wh: Warehouse, layer: Layer, market: str, end_date: date | None) -> Build:
-    """What a build would be made from now: features see the raw rows that the intermediate layer saw."""
-    below = last_build(wh, "intermediate", market) if layer in {"features", "marts"} else None
+def _plan(
+    wh: Warehouse, layers: Sequence[Layer], market: str, dates: tuple[date | None, date | None], *, force: bool
+) -> dict[Layer, tuple[Build, date | None]]:
+    """Per layer what it would be made from now, and the first delivery date to rebuild, None for nothing to do."""
+    plan: dict[Layer, tuple[Build, date | None]] = {}
+    for layer in layers:
+        absent, last = drop_drifted(wh, layer), last_build(wh, layer, market)
+        below = plan["intermediate"][0] if "intermediate" in plan else last_build(wh, "intermediate", market)
+        now = _state(wh, layer, market, dates[1], below)
+        plan[layer] = now, EVERYTHING if force or absent or last is None else _start(wh, market, layer, dates, last, now)
+    return plan
+
+
+def _state(wh: Warehouse, layer: Layer, market: str, end_date: date | None, intermediate: Build | None) -> Build:
+    """What a build would be made from now: features see the raw rows that the intermediate layer sees."""
+    below = intermediate if layer in {"features", "marts"} else None
     raw = below.raw if below else raw_state(wh, market)
     reach = [d for d in (end_date, _last_priced_date(wh, market), below.to_date if below else None) if d]
     return Build(fingerprint(wh, market), max(reach, default=EVERYTHING), raw)
@@ -132,8 +149,9 @@ def _start(wh: Warehouse, market: str, layer: Layer, dates: tuple[date | None, d
     return min(found) if found else None
 
 
-def _build(wh: Warehouse, layer: Layer, variables: dict[str, str], run_id: str) -> list[NodeResult]:
-    nodes = run_dbt(wh, ["build", "--select", f"path:models/{layer}", "--exclude-resource-type", "unit_test"], variables=variables)
+def _build(wh: Warehouse, layers: Sequence[Layer], variables: dict[str, str], run_id: str) -> list[NodeResult]:
+    paths = [f"path:models/{layer}" for layer in layers]
+    nodes = run_dbt(wh, ["build", "--select", *paths, "--exclude-resource-type", "unit_test"], variables=variables)
     _keep(wh, nodes, run_id)
     raise_on_failure(nodes)
     return nodes
@@ -160,11 +178,11 @@ def _keep(wh: Warehouse, nodes: Sequence[NodeResult], run_id: str) -> None:
 
 
 def _summary(
-    layer: Layer, market: str | None, nodes: Sequence[NodeResult], began: float, *, from_date: date | None, to_date: date | None
+    layers: Sequence[Layer], market: str | None, nodes: Sequence[NodeResult], began: float, *, from_date: date | None, to_date: date | None
 ) -> dict[str, Any]:
     statuses = sorted({n.status for n in nodes})
     return {
-        "layer": layer,
+        "layers": list(layers),
         "market": market,
         "nodes": {s: sum(n.status == s for n in nodes) for s in statuses},
         "from_date": _text(from_date),

@@ -67,8 +67,7 @@ def answers(warehouse: Warehouse, data_dir: Path) -> Iterator[Answers]:
 
 
 def _build(*, force: bool = False) -> None:
-    for layer in ("staging", "intermediate", "features"):
-        transform(layer, market=MARKET, end_date=LAST, run_id="leak_real", force=force)
+    transform("staging", "intermediate", "features", market=MARKET, end_date=LAST, run_id="leak_real", force=force)
 
 
 def _poison(warehouse: Warehouse, table: Table, gate: datetime) -> int:

@@ -1,13 +1,20 @@
+{% macro asked(name) -%}
+    {#- What is being built: market, start_date, end_date. The transform step says it in the environment (by hand: --vars), and it is read when
+        models are compiled, not when they are parsed: an input that changes would have dbt parse the whole project again. -#}
+    {{ return(env_var('DESK_DBT_' ~ name | upper, var(name)) if execute else '') }}
+{%- endmacro %}
+
+
 {% macro of_market(column='market') -%}
     {#- Condition that keeps the rows of the market being built, all rows when none was asked for. -#}
-    {%- if var('market', '') -%} {{ column }} = '{{ var("market") }}' {%- else -%} 1 {%- endif -%}
+    {%- if asked('market') -%} {{ column }} = '{{ asked('market') }}' {%- else -%} 1 {%- endif -%}
 {%- endmacro %}
 
 
 {% macro first_rebuilt_date(partition='Year') -%}
     {#- First day of the year (or Month) of start_date: partitions are replaced whole. -#}
-    {%- if var('start_date', '') -%}
-        toStartOf{{ partition }}(toDate32('{{ var("start_date") }}'))
+    {%- if asked('start_date') -%}
+        toStartOf{{ partition }}(toDate32('{{ asked('start_date') }}'))
     {%- else -%}
         toDate32('1990-01-01')
     {%- endif -%}
@@ -16,8 +23,8 @@
 
 {% macro last_rebuilt_date(partition='Year') -%}
     {#- Last day of the year (or Month) of end_date when a window was asked for, else no bound. -#}
-    {%- if var('start_date', '') and var('end_date', '') -%}
-        addDays(add{{ partition }}s(toStartOf{{ partition }}(toDate32('{{ var("end_date") }}')), 1), -1)
+    {%- if asked('start_date') and asked('end_date') -%}
+        addDays(add{{ partition }}s(toStartOf{{ partition }}(toDate32('{{ asked('end_date') }}')), 1), -1)
     {%- else -%}
         toDate32('2299-12-31')
     {%- endif -%}
@@ -33,7 +40,7 @@
 
 {% macro calendar_end_date() -%}
     {#- The calendar reaches at least this delivery date, also while its prices are unknown. -#}
-    {%- if var('end_date', '') -%} toDate32('{{ var("end_date") }}') {%- else -%} toDate32('1990-01-01') {%- endif -%}
+    {%- if asked('end_date') -%} toDate32('{{ asked('end_date') }}') {%- else -%} toDate32('1990-01-01') {%- endif -%}
 {%- endmacro %}
 
 

@@ -27,6 +27,8 @@ from models._kernel.grid.active_set_types import (
     Problem,
     Shift,
     compiled,
+    inner,
+    largest,
 )
 from models._kernel.grid.network import Floats
 
@@ -42,7 +44,7 @@ def empty_point(n_columns: int, n_rows: int) -> Point:
     return Point(np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_rows), np.zeros(n_rows))
 
 
-@compiled
+@inner
 def solve_true(problem: Problem, columns: Marks, rows: Marks, cost: Floats, basis: Basis, out: Point) -> None:
     """The point of a working set for the true data."""
     at = np.zeros(len(columns))
@@ -54,7 +56,7 @@ def solve_true(problem: Problem, columns: Marks, rows: Marks, cost: Floats, basi
     solve_system(problem, basis, columns, rows, Data(cost, at, target, np.zeros(len(rows))), out)
 
 
-@compiled
+@inner
 def shift_to_optimal(  # noqa: C901 - one rule over all constraints, kept in one pass
     problem: Problem, columns: Marks, rows: Marks, point: Point, tolerances: tuple[float, float]
 ) -> tuple[Shift, bool]:
@@ -86,7 +88,7 @@ def shift_to_optimal(  # noqa: C901 - one rule over all constraints, kept in one
     return shift, moved
 
 
-@compiled
+@inner
 def _direction(problem: Problem, basis: Basis, columns: Marks, rows: Marks, shift: Shift, out: Point) -> None:
     at, target = np.zeros(len(columns)), np.zeros(len(rows))
     for j in range(len(columns)):
@@ -99,7 +101,7 @@ def _direction(problem: Problem, basis: Basis, columns: Marks, rows: Marks, shif
     solve_system(problem, basis, columns, rows, Data(shift.cost, at, target, shift.idle), out)
 
 
-@compiled
+@inner
 def _advance(point: Point, step: float, direction: Point) -> None:
     for j in range(len(point.x)):
         point.x[j] += step * direction.x[j]
@@ -109,7 +111,7 @@ def _advance(point: Point, step: float, direction: Point) -> None:
         point.a[i] += step * direction.a[i]
 
 
-@compiled
+@inner
 def _probe(problem: Problem, basis: Basis, columns: Marks, rows: Marks, event: tuple[int, int, int], out: Point) -> float:
     """Response to a unit move of one constraint: how much the system yields along it (0: the change would make it singular)."""
     kind, index, side = event
@@ -134,7 +136,7 @@ def _probe(problem: Problem, basis: Basis, columns: Marks, rows: Marks, event: t
     return float(out.y[index] * sign)
 
 
-@compiled
+@inner
 def _mark(columns: Marks, rows: Marks, event: tuple[int, int, int]) -> None:
     kind, index, side = event
     if kind == COLUMN_OUT:
@@ -147,18 +149,18 @@ def _mark(columns: Marks, rows: Marks, event: tuple[int, int, int]) -> None:
         rows[index] = IDLE
 
 
-@compiled
+@inner
 def _noise(problem: Problem, basis: Basis, event: tuple[int, int, int], probe: Point) -> float:
     """Responses up to this cannot be told from zero: rounding scales with what the free columns yield per unit of price."""
     if event[0] == COLUMN_IN or event[0] == ROW_OUT:
-        return float(CURVATURE * (1.0 + np.abs(probe.y).max()))
+        return CURVATURE * (1.0 + largest(probe.y))
     softest = 1.0
     for f in range(basis.n_linear, len(basis.free)):
         softest = max(softest, 0.5 / problem.quad[basis.free[f]])
-    return float(RESPONSE * softest + CURVATURE * np.abs(probe.x).max())
+    return RESPONSE * softest + CURVATURE * largest(probe.x)
 
 
-@compiled
+@inner
 def _exchange(
     problem: Problem,
     basis: Basis,
@@ -197,7 +199,7 @@ def _exchange(
     return True
 
 
-@compiled
+@inner
 def _walk(problem: Problem, columns: Marks, rows: Marks, bounds: tuple[Point, Shift, Basis], limit: int) -> int:
     """Walks the shift off; pivots done, or a negative reason."""
     point, shift, basis = bounds
@@ -225,7 +227,7 @@ def _walk(problem: Problem, columns: Marks, rows: Marks, bounds: tuple[Point, Sh
             return STALLED
 
 
-@compiled
+@inner
 def _free_one(problem: Problem, columns: Marks, row: int) -> bool:
     """Frees the first column that can move an equality; False when all that could are free already."""
     for j in range(len(problem.element)):
@@ -237,7 +239,7 @@ def _free_one(problem: Problem, columns: Marks, row: int) -> bool:
     return False
 
 
-@compiled
+@inner
 def _regular(problem: Problem, columns: Marks, rows: Marks) -> Basis:
     """The factorised working set; constraints and columns on which it is singular are taken out first."""
     basis = factorise(problem, columns, rows)
@@ -257,7 +259,7 @@ def _regular(problem: Problem, columns: Marks, rows: Marks) -> Basis:
     return basis
 
 
-@compiled
+@inner
 def _tidy(problem: Problem, columns: Marks, rows: Marks) -> None:
     """Nothing stands at a bound that is not there (any more), and equalities are always active."""
     for j in range(len(columns)):
@@ -276,7 +278,7 @@ def _tidy(problem: Problem, columns: Marks, rows: Marks) -> None:
             rows[i] = IDLE
 
 
-@compiled
+@inner
 def _finite(point: Point) -> bool:
     for values in (point.x, point.d, point.y, point.a):
         for value in values:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models._kernel.grid.active_set_types import FREE, IDLE, Basis, Data, Marks, Point, Problem, compiled
+from models._kernel.grid.active_set_types import FREE, IDLE, Basis, Data, Marks, Point, Problem, compiled, inner
 from models._kernel.grid.network import Floats, Ints
 
 SMALLEST_PIVOT = 1e-10
@@ -52,14 +52,11 @@ def reduced_costs(problem: Problem, cost: Floats, x: Floats, y: Floats, out: Flo
         out[j] = total
 
 
-@compiled
+@inner
 def factorise(problem: Problem, columns: Marks, rows: Marks) -> Basis:
     """The optimality system of a working set; element order is by position, so that equal sets give equal bits."""
-    active = np.flatnonzero(rows != IDLE)
-    free = np.flatnonzero(columns == FREE)
-    smooth = problem.quad[free] > 0.0
-    n_linear = int(len(free) - smooth.sum())
-    order = np.concatenate((free[~smooth], free[smooth]))
+    active = _active_rows(rows)
+    order, n_linear = _free_columns(problem, columns)
     matrix = _submatrix(problem, active, order, len(rows))
     n_active = len(active)
     size = n_active + n_linear
@@ -80,11 +77,45 @@ def factorise(problem: Problem, columns: Marks, rows: Marks) -> Basis:
     return Basis(active, order, n_linear, matrix, system, pivots, _lu(system, pivots))
 
 
-@compiled
+@inner
+def _active_rows(rows: Marks) -> Ints:
+    found, n = np.empty(len(rows), dtype=np.int64), 0
+    for i in range(len(rows)):
+        if rows[i] != IDLE:
+            found[n] = i
+            n += 1
+    return found[:n]
+
+
+@inner
+def _free_columns(problem: Problem, columns: Marks) -> tuple[Ints, int]:
+    """Free columns, those without quadratic cost first, and how many these are."""
+    found, n, n_linear = np.empty(len(columns), dtype=np.int64), 0, 0
+    for smooth in range(2):
+        for j in range(len(columns)):
+            if columns[j] == FREE and (problem.quad[j] > 0.0) == (smooth == 1):
+                found[n] = j
+                n += 1
+        if smooth == 0:
+            n_linear = n
+    return found[:n], n_linear
+
+
+@inner
+def _places(active: Ints, n_rows: int) -> Ints:
+    """Position of each row among the active ones, -1 for others."""
+    place = np.empty(n_rows, dtype=np.int64)
+    for i in range(n_rows):
+        place[i] = -1
+    for r in range(len(active)):
+        place[active[r]] = r
+    return place
+
+
+@inner
 def _submatrix(problem: Problem, active: Ints, free: Ints, n_rows: int) -> Floats:
     n_core, n_static = len(problem.element), n_rows - problem.coupling.shape[0]
-    place = np.full(n_rows, -1)
-    place[active] = np.arange(len(active))
+    place = _places(active, n_rows)
     matrix = np.zeros((len(active), len(free)))
     for f in range(len(free)):
         j = free[f]
@@ -103,7 +134,7 @@ def _submatrix(problem: Problem, active: Ints, free: Ints, n_rows: int) -> Float
     return matrix
 
 
-@compiled
+@inner
 def _lu(a: Floats, pivots: Ints) -> int:
     """LU in place with row exchanges; -1, or the position of a vanishing pivot."""
     size = a.shape[0]
@@ -127,7 +158,7 @@ def _lu(a: Floats, pivots: Ints) -> int:
     return -1
 
 
-@compiled
+@inner
 def _lu_solve(a: Floats, pivots: Ints, b: Floats) -> None:
     size = a.shape[0]
     for k in range(size):
@@ -142,7 +173,7 @@ def _lu_solve(a: Floats, pivots: Ints, b: Floats) -> None:
         b[i] /= a[i, i]
 
 
-@compiled
+@inner
 def solve_system(problem: Problem, basis: Basis, columns: Marks, rows: Marks, data: Data, out: Point) -> None:  # noqa: C901 - one pass over the reduced system
     """The point that meets the working set's equations: linear in `data`, so also the direction for changes of the data."""
     n_active, n_linear = len(basis.rows), basis.n_linear

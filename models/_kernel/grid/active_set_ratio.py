@@ -8,7 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from models._kernel.grid.active_set_types import AT_LOWER, AT_UPPER, EQUALITY, FREE, IDLE, ON_LOWER, Marks, Point, Problem, Shift, compiled
+from models._kernel.grid.active_set_types import (
+    AT_LOWER,
+    AT_UPPER,
+    EQUALITY,
+    FREE,
+    IDLE,
+    ON_LOWER,
+    Marks,
+    Point,
+    Problem,
+    Shift,
+    inner,
+    largest,
+)
 
 Event = tuple[int, int, int]
 State = tuple[Point, Shift, float, float]
@@ -18,7 +31,7 @@ SLOWEST_MW, SLOWEST_PRICE, SLOWEST_PIVOT = 1e-10, 1e-11, 1e-8
 HAIR_MW, HAIR_PRICE = 1e-9, 1e-9
 
 
-@compiled
+@inner
 def _column_room(problem: Problem, state: State, rates: Point, at: tuple[int, int]) -> tuple[float, float]:
     """Room of a column to one bound and its speed towards it, both measured against the moving bound."""
     point, shift, rest, pace = state
@@ -28,7 +41,7 @@ def _column_room(problem: Problem, state: State, rates: Point, at: tuple[int, in
     return problem.upper[j] - rest * shift.upper[j] - point.x[j], rates.x[j] - pace * shift.upper[j]
 
 
-@compiled
+@inner
 def _row_room(problem: Problem, state: State, rates: Point, at: tuple[int, int]) -> tuple[float, float]:
     """Room of an idle row to one limit and its speed towards it."""
     point, shift, rest, pace = state
@@ -38,7 +51,7 @@ def _row_room(problem: Problem, state: State, rates: Point, at: tuple[int, int])
     return problem.row_upper[i] - rest * shift.row_upper[i] - point.a[i], rates.a[i] - pace * shift.row_upper[i]
 
 
-@compiled
+@inner
 def _sign_room(columns: Marks, point: Point, rates: Point, j: int) -> tuple[float, float]:
     """Distance of a reduced cost from its wrong sign, and the speed towards it."""
     if columns[j] == AT_LOWER:
@@ -46,7 +59,7 @@ def _sign_room(columns: Marks, point: Point, rates: Point, j: int) -> tuple[floa
     return -point.d[j], rates.d[j]
 
 
-@compiled
+@inner
 def _multiplier_room(rows: Marks, state: State, rates: Point, i: int) -> tuple[float, float]:
     """Distance of a row's multiplier from its wrong sign, and the speed towards it."""
     point, shift, rest, pace = state
@@ -55,7 +68,7 @@ def _multiplier_room(rows: Marks, state: State, rates: Point, i: int) -> tuple[f
     return -point.y[i] - rest * shift.idle[i], rates.y[i] - pace * shift.idle[i]
 
 
-@compiled
+@inner
 def _scan_primal(  # noqa: C901 - both passes share one loop
     problem: Problem,
     marks: tuple[Marks, Marks],
@@ -89,7 +102,7 @@ def _scan_primal(  # noqa: C901 - both passes share one loop
     return event, best, speed
 
 
-@compiled
+@inner
 def _scan_dual(  # noqa: C901 - both passes share one loop
     problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point, rule: tuple[float, float]
 ) -> tuple[Event, float, float]:
@@ -117,10 +130,10 @@ def _scan_dual(  # noqa: C901 - both passes share one loop
     return event, best, speed
 
 
-@compiled
+@inner
 def first_event(problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point) -> tuple[Event, float]:
     """The first constraint met while the data move: kind, position, side; and the step to it."""
-    floor_mw, floor_price = SLOWEST_MW * (1.0 + np.abs(rates.a).max()), SLOWEST_PRICE * (1.0 + np.abs(rates.y).max())
+    floor_mw, floor_price = SLOWEST_MW * (1.0 + largest(rates.a)), SLOWEST_PRICE * (1.0 + largest(rates.y))
     _, most_primal, _ = _scan_primal(problem, marks, state, rates, (np.inf, floor_mw, -1, -1))
     _, most_dual, _ = _scan_dual(problem, marks, state, rates, (np.inf, floor_price))
     most = min(most_primal, most_dual)
@@ -134,7 +147,7 @@ def first_event(problem: Problem, marks: tuple[Marks, Marks], state: State, rate
     return primal, step
 
 
-@compiled
+@inner
 def blocking_dual(problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point) -> tuple[Event, float]:
     """The column to free or row to leave when prices move and the dispatch and the data stand still."""
     most = _scan_dual(problem, marks, state, rates, (np.inf, SLOWEST_PIVOT))[1]
@@ -144,7 +157,7 @@ def blocking_dual(problem: Problem, marks: tuple[Marks, Marks], state: State, ra
     return event, step
 
 
-@compiled
+@inner
 def blocking_primal(
     problem: Problem, marks: tuple[Marks, Marks], state: State, rates: Point, moving: tuple[int, int]
 ) -> tuple[Event, float]:

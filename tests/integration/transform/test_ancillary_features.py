@@ -36,8 +36,7 @@ def history(raw_rows: Callable[[str], Any]) -> Any:
 
 
 def _build(*, force: bool = False) -> None:
-    for layer in ("staging", "intermediate", "features"):
-        transform(layer, market="t_reserve", end_date=LAST, run_id="reserve", force=force)
+    transform("staging", "intermediate", "features", market="t_reserve", end_date=LAST, run_id="reserve", force=force)
 
 
 def test_rows_are_of_every_product_at_the_hubs_named_since_reserves_are_quoted(history: Any, features: Callable[..., pl.DataFrame]) -> None:

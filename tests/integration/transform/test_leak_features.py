@@ -38,8 +38,7 @@ def history(raw_rows: Callable[[str], Any]) -> Any:
 
 
 def _build(*, force: bool = False) -> None:
-    for layer in ("staging", "intermediate", "features"):
-        transform(layer, market="t_leak", end_date=LAST, run_id="leak", force=force)
+    transform("staging", "intermediate", "features", market="t_leak", end_date=LAST, run_id="leak", force=force)
 
 
 def _known(frame: pl.DataFrame) -> pl.DataFrame:

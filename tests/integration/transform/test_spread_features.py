@@ -36,8 +36,7 @@ def history(raw_rows: Callable[[str], Any]) -> Any:
 
 
 def _build(*, force: bool = False) -> None:
-    for layer in ("staging", "intermediate", "features"):
-        transform(layer, market="t_spread", end_date=LAST, run_id="spread", force=force)
+    transform("staging", "intermediate", "features", market="t_spread", end_date=LAST, run_id="spread", force=force)
 
 
 def _known(frame: pl.DataFrame) -> pl.DataFrame:

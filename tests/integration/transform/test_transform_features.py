@@ -40,8 +40,7 @@ def berlin(raw_rows: Callable[[str], Any], features: Callable[[str], pl.DataFram
     known = [(s, rows.market.gate(date(2024, 10, 15)) - timedelta(hours=1), 1000.0 + s.minute) for s in quarters]
     rows.quantities("wind", "forecast", known[:-1], minutes=15)  # the last quarter of the day is missing
     rows.gas([(utc(2024, 10, d), utc(2024, 10, d, 18), 30.0 + d) for d in (1, 2, 3)])
-    for layer in ("staging", "intermediate", "features"):
-        transform(layer, market="t_berlin", end_date=date(2024, 11, 7), run_id="test")
+    transform("staging", "intermediate", "features", market="t_berlin", end_date=date(2024, 11, 7), run_id="test")
     return features("t_berlin")
 
 
@@ -51,8 +50,7 @@ def york(raw_rows: Callable[[str], Any], features: Callable[[str], pl.DataFrame]
     rows = raw_rows("t_york")
     starts = rows.starts(date(2024, 3, 8), date(2024, 3, 13), 15) + rows.starts(date(2024, 11, 1), date(2024, 11, 6), 15)
     rows.prices([(s, s + timedelta(minutes=20), price_at(s)) for s in starts])
-    for layer in ("staging", "intermediate", "features"):
-        transform(layer, market="t_york", run_id="test")
+    transform("staging", "intermediate", "features", market="t_york", run_id="test")
     return features("t_york")
 
 

@@ -67,8 +67,7 @@ def published(raw_rows: Callable[[str], Any], warehouse: Warehouse) -> dict[str,
 
 
 def _build(*, force: bool = False, start: date | None = None) -> None:
-    for layer in ("staging", "intermediate", "features"):
-        transform(layer, market="t_quarter", start_date=start, end_date=LAST, run_id="intraday", force=force)
+    transform("staging", "intermediate", "features", market="t_quarter", start_date=start, end_date=LAST, run_id="intraday", force=force)
 
 
 def _read(warehouse: Warehouse) -> pl.DataFrame:

@@ -18,36 +18,36 @@ from pipeline_tasks.warehouse import Warehouse
 
 
 @pytest.fixture(scope="module")
-def built(raw_rows: Callable[[str], Any]) -> dict[str, dict[str, Any]]:
+def built(raw_rows: Callable[[str], Any]) -> dict[str, Any]:
     """All layers of a market with prices from December to January."""
     rows = raw_rows("t_berlin")
     rows.wh.command("alter table raw.prices delete where market = 't_berlin' settings mutations_sync = 2")
     starts = rows.starts(date(2024, 12, 20), date(2025, 1, 10), 60)
     rows.prices([(s, rows.market.gate(rows.local_date(s)) + timedelta(minutes=45), 10.0) for s in starts])
-    return {layer: transform(layer, market="t_berlin", run_id="step", force=True) for layer in LAYERS}
+    return transform(*LAYERS, market="t_berlin", run_id="step", force=True)
 
 
-def test_results_are_kept(built: dict[str, dict[str, Any]], warehouse: Warehouse) -> None:
-    assert all(not result["skipped"] for result in built.values())
+def test_results_are_kept(built: dict[str, Any], warehouse: Warehouse) -> None:
+    assert not built["skipped"]
+    assert built["layers"] == list(LAYERS)
     kept = dict(warehouse.query("select unique_id, status from ops.dbt_results where run_id = 'step'").iter_rows())
     assert kept["model.powerdesk.ftr_day_ahead"] == "success"
     assert set(kept.values()) <= {"success", "pass"}
-    assert len(kept) == sum(sum(result["nodes"].values()) for result in built.values())
+    assert len(kept) == sum(built["nodes"].values())
 
 
 def test_unchanged_layers_are_skipped_and_new_rows_rebuild_their_years(
-    built: dict[str, dict[str, Any]], warehouse: Warehouse, raw_rows: Callable[[str], Any]
+    built: dict[str, Any], warehouse: Warehouse, raw_rows: Callable[[str], Any]
 ) -> None:
-    assert transform("intermediate", market="t_berlin")["skipped"]
-    assert transform("features", market="t_berlin")["skipped"]
+    assert transform("staging", "intermediate", "features", market="t_berlin")["skipped"]
     rows = raw_rows("t_berlin")
     starts = rows.starts(date(2025, 1, 11), date(2025, 1, 12), 60)
     later = dbt_now(warehouse)
     rows.prices([(s, rows.market.gate(rows.local_date(s)) + timedelta(minutes=45), 11.0) for s in starts], ingested=later)
     before = _modified(warehouse)
-    transform("intermediate", market="t_berlin")
-    result = transform("features", market="t_berlin")
+    result = transform("staging", "intermediate", "features", market="t_berlin")
     after = _modified(warehouse)
+    assert result["layers"] == ["intermediate", "features"]
     assert result["from_date"] >= "2025-01-08"
     assert [year for year in after if after[year] != before.get(year)] == ["2025"]
     assert warehouse.scalar("select max(delivery_date) from features.ftr_day_ahead where market = 't_berlin'") == date(2025, 1, 12)
@@ -67,7 +67,7 @@ def _modified(warehouse: Warehouse) -> dict[str, Any]:
 
 
 def test_failure_names_node_reason_and_compiled_sql(
-    built: dict[str, dict[str, Any]], warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: dict[str, Any], warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = tmp_path / "transforms"
     shutil.copytree(dbt_process.PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
@@ -81,13 +81,13 @@ def test_failure_names_node_reason_and_compiled_sql(
     assert kept["model.powerdesk.stg_units"] == "error"
 
 
-def test_dbt_unit_tests_pass(built: dict[str, dict[str, Any]], warehouse: Warehouse) -> None:
+def test_dbt_unit_tests_pass(built: dict[str, Any], warehouse: Warehouse) -> None:
     results = run_dbt(warehouse, ["test", "--select", "test_type:unit"])
     assert len(results) >= 3
     assert {r.status for r in results} == {"pass"}, [r.message for r in results]
 
 
-def test_password_is_nowhere_on_disk(built: dict[str, dict[str, Any]], warehouse: Warehouse) -> None:
+def test_password_is_nowhere_on_disk(built: dict[str, Any], warehouse: Warehouse) -> None:
     files = [p for p in (get_settings().home / "dbt").rglob("*") if p.is_file()]
     assert files
     secret = warehouse.endpoint.password.encode()
@@ -95,7 +95,7 @@ def test_password_is_nowhere_on_disk(built: dict[str, dict[str, Any]], warehouse
     assert [p for p in files if secret in p.read_bytes()] == []
 
 
-def test_marts_answer_an_analyst(built: dict[str, dict[str, Any]], analyst: Warehouse) -> None:
+def test_marts_answer_an_analyst(built: dict[str, Any], analyst: Warehouse) -> None:
     hubs = analyst.scalar("select hub_count from marts.dim_market where market = 't_berlin'")
     assert hubs == 1
     assert analyst.scalar("select count() from marts.fct_forecast_outcome where market = 't_berlin'") == 0
