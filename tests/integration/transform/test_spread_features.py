@@ -11,7 +11,6 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline_tasks.steps.transform import transform
-from pipeline_tasks.warehouse import Warehouse
 
 FIRST, LAST = date(2024, 9, 20), date(2024, 11, 3)
 DECISION = date(2024, 10, 29)
@@ -35,8 +34,8 @@ def history(raw_rows: Callable[[str], Any]) -> Any:
     return rows
 
 
-def _build(*, force: bool = False) -> None:
-    transform("staging", "intermediate", "features", market="t_spread", end_date=LAST, run_id="spread", force=force)
+def _build() -> None:
+    transform("staging", "intermediate", "features", market="t_spread", end_date=LAST, run_id="spread")
 
 
 def _known(frame: pl.DataFrame) -> pl.DataFrame:
@@ -76,7 +75,7 @@ def test_load_deviations_are_against_the_forecast_and_known_at_a_gate(history: A
     assert later["load_deviation_abs_28d_share"].to_list() == pytest.approx([0.02] * later.height)
 
 
-def test_poison_after_the_gate_changes_nothing(history: Any, features: Callable[..., pl.DataFrame], warehouse: Warehouse) -> None:
+def test_poison_after_the_gate_changes_nothing(history: Any, features: Callable[..., pl.DataFrame]) -> None:
     before = features("t_spread", "ftr_spread")
     gate = history.market.gate(DECISION)
     just_after = gate + timedelta(milliseconds=1)
@@ -91,16 +90,3 @@ def test_poison_after_the_gate_changes_nothing(history: Any, features: Callable[
     assert_frame_equal(after.join(first.select("delivery_ts"), on="delivery_ts", how="semi").select(first.columns), first)
     seen = after.filter(pl.col("delivery_date") == DECISION + timedelta(days=1))
     assert seen["price_lag_1d_ccy_per_mwh"].max() > 1_000  # the poison was there to be found
-
-
-def test_without_the_future_the_past_is_the_same(history: Any, features: Callable[..., pl.DataFrame], warehouse: Warehouse) -> None:
-    before, gate = features("t_spread", "ftr_spread"), history.market.gate(DECISION)
-    for table in ("raw.prices", "raw.quantities"):
-        warehouse.command(
-            f"alter table {table} delete where market = 't_spread' and known_ts > {{gate:DateTime64(3, 'UTC')}} settings mutations_sync = 2",
-            {"gate": gate},
-        )
-    _build(force=True)
-    after = features("t_spread", "ftr_spread")
-    assert_frame_equal(_known(after), _known(before), check_exact=True)
-    assert after.filter(pl.col("price_known_ts") > gate).height == 0
