@@ -93,7 +93,8 @@ def market(warehouse: Warehouse) -> Iterator[Warehouse]:
 
     def clear() -> None:
         for table in ("raw.prices", "raw.quantities", *(t.full_name for t in FEATURE_TABLES)):
-            warehouse.command(f"delete from {table} where market = '{MARKET}'")
+            if warehouse.scalar(f"select count() from {table} where market = '{MARKET}'"):  # a delete takes long even of nothing
+                warehouse.command(f"delete from {table} where market = '{MARKET}'")
 
     clear()
     yield warehouse
