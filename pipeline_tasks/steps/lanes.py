@@ -11,6 +11,7 @@ import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -82,16 +83,22 @@ class LaneExecutor(BaseExecutor):  # type: ignore[misc]  # Airflow has no types 
     def end(self) -> None:
         """Let the lanes end."""
         for lane in self._lanes:
-            lane.pipe.send_bytes(END)
+            with suppress(OSError):  # it is dead already
+                lane.pipe.send_bytes(END)
             lane.process.join()
 
     def _assign(self) -> None:
-        for lane in self._lanes:
+        for lane in list(self._lanes):
             task = None if lane.task else self._next()
-            if task is not None:
+            if task is None:
+                continue
+            try:
+                lane.pipe.send_bytes(task.ti.model_dump_json().encode())
+            except OSError:  # it died while it had nothing to do; the task waits for another
+                self._lanes.remove(lane)
+            else:
                 lane.task = task
                 self._pending.remove(task)
-                lane.pipe.send_bytes(task.ti.model_dump_json().encode())
 
     def _next(self) -> ExecuteTask | None:
         """Of the tasks whose pool has a free slot the one of highest priority; of mapped ones the first, of others the longest waiting."""

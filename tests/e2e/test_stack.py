@@ -84,9 +84,10 @@ def test_forms_refuse_unknown_markets_and_viewers_cannot_run(call: Call) -> None
     assert call("viewer", "POST", "/api/v2/dags/nightly/dagRuns", {"conf": {}, "logical_date": None})[0] == 403
 
 
+@pytest.mark.timeout(1800)  # every task is a process of its own, and a run that the browser test started goes first
 def test_nightly_runs_under_the_scheduler(call: Call) -> None:
     run = _trigger(call, "trader", "nightly", {"source": "twin", "market": MARKET, "delivery_date": "2026-06-15"})
-    _until(lambda: _state(call, "nightly", run) in {"success", "failed"}, 600)
+    _until(lambda: _state(call, "nightly", run) in {"success", "failed"}, 1700)
     tasks = call("admin", "GET", f"/api/v2/dags/nightly/dagRuns/{run}/taskInstances")[1]["task_instances"]
     assert _state(call, "nightly", run) == "success", [(t["task_id"], t["state"]) for t in tasks]
     events = call("admin", "GET", f"/api/v2/assets/events?source_dag_id=nightly&source_run_id={quote(run, safe='')}")[1]["asset_events"]

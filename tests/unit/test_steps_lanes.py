@@ -84,12 +84,21 @@ def test_a_lane_that_dies_fails_its_task_alone(executor: Any) -> None:
     assert states == {"dies": "failed", "lives": "success", "later": "success"}
 
 
+def test_a_lane_that_died_idle_gets_no_task(executor: Any) -> None:
+    idle = executor.it._lanes[0]
+    idle.process.kill()
+    idle.process.join()
+    states = _run(executor.it, _task("first", WRITE), _task("second", "default_pool"))
+    assert states == {"first": "success", "second": "success"}
+    assert idle not in executor.it._lanes
+    assert executor.failed == []
+
+
 def test_with_no_lane_left_the_rest_fails_instead_of_waiting(executor: Any) -> None:
     states = _run(executor.it, _task("dies", "default_pool"), _task("x", WRITE))
     assert states["dies"] == "failed"
-    executor.it._lanes[0].pipe.send_bytes(b"dies")
+    executor.it._lanes[0].process.kill()
     executor.it._lanes[0].process.join()
-    executor.it._lanes.clear()
     assert _run(executor.it, _task("y", WRITE)) == {"y": "failed"}
 
 
