@@ -42,9 +42,10 @@ setup: .venv/.synced ## Install everything (uv through pip when uv is missing)
 run: setup ## Run the nightly pipeline end to end (MARKET=, SOURCE=, DATE=)
 	@$(DESK) run nightly --source $(SOURCE) --market $(MARKET) --date $(DATE)
 
+# One worker more than two cores: workers wait for servers and child processes a fifth of their time.
 .PHONY: test
 test: setup ## Run the tests (fast subset of the fault tests)
-	@$(PYTEST) -n 2 --dist loadfile -m "not slow" tests
+	@$(PYTEST) -n 3 --dist loadfile -m "not slow" tests
 
 .PHONY: test-all
 test-all: setup ## Run all tests, the slow fault and browser tests too

@@ -1,9 +1,33 @@
-"""Bench of the report: the site of a run with published forecasts of every model."""
+"""Benches of single steps: the gates over the simulated market, and the site of a run with published forecasts of every model."""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Literal
+
 from pipeline_tasks.bench.core import Figure, scratch_home, seconds
 from pipeline_tasks.bench.warehouse import TWIN_DATE, prepared
+
+
+def gates() -> list[Figure]:
+    """Rows per second that the gates check: all raw and all feature rows of the simulated market, results written and data docs apart.
+
+    The first gate of a process, which imports Great Expectations, stands by itself.
+    """
+    from pipeline_tasks.steps.validate import validate
+
+    def check(layer: Literal["raw", "features"]) -> float:
+        answer = validate(layer, market="twin", run_id=f"bench:{layer}", end_date=TWIN_DATE)
+        return float(sum(answer["rows_checked"].values()))
+
+    with scratch_home():
+        prepared()
+        figures = [Figure("raw, the first gate of a process", "gate_seconds", seconds(lambda: check("raw"), runs=1), "s")]
+        for layer in ("raw", "features"):
+            rows, taken = check(layer), seconds(partial(check, layer), runs=3)
+            figures.append(Figure(f"{layer}, {int(rows):,} rows", "gate", rows / taken, "rows/s", runs=3))
+            figures.append(Figure(f"{layer}, {int(rows):,} rows", "gate_seconds", taken, "s", runs=3))
+    return figures
 
 
 def report() -> list[Figure]:

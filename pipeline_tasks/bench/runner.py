@@ -13,13 +13,14 @@ from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb
 from pipeline_tasks.bench.grid import grid
 from pipeline_tasks.bench.models import inference, models, training
 from pipeline_tasks.bench.pglib_uc import unit_commitment, unit_commitment_proofs
-from pipeline_tasks.bench.pipeline import report
+from pipeline_tasks.bench.pipeline import gates, report
 from pipeline_tasks.bench.warehouse import asof_read, features, load
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "load": load,
     "asof_read": asof_read,
     "features": features,
+    "gates": gates,
     "training": training,
     "inference": inference,
     "models": models,

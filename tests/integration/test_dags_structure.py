@@ -19,15 +19,13 @@ from pipeline_tasks.stack.environment import base_environment
 
 NAMES = sorted(p.stem for p in (REPO_ROOT / "dags").glob("*.py") if not p.stem.startswith("_"))
 DESCRIBE = """
-import importlib, json, sys, time
+import importlib, json, sys
 import airflow.sdk, airflow.providers.standard.operators.hitl
 found = {}
 for name in sys.argv[1:]:
-    began = time.perf_counter()
     dag = importlib.import_module(f"dags.{name}").dag
-    seconds = time.perf_counter() - began
     found[name] = {
-        "seconds": seconds, "dag_id": dag.dag_id, "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
+        "dag_id": dag.dag_id, "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
         "doc": dag.doc_md, "tags": sorted(dag.tags), "timeout": dag.dagrun_timeout.total_seconds(),
         "params": {k: dag.params.get_param(k).schema for k in dag.params},
         "heavy": sorted(m for m in ("mlflow", "great_expectations", "lightgbm", "dbt", "statsmodels", "optuna") if m in sys.modules),
@@ -62,7 +60,6 @@ def test_dag_file_is_thin(name: str) -> None:
 def test_dag_obeys_the_rules(dags: dict[str, Any], name: str) -> None:
     dag = dags[name]
     assert dag["dag_id"] == name
-    assert dag["seconds"] < 1.0
     assert dag["catchup"] is False
     assert dag["max_active_runs"] == 1
     assert dag["timeout"] > 0

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from pathlib import Path
-from time import perf_counter
 
 import polars as pl
 import pytest
@@ -32,14 +31,9 @@ def _part(batches: list[RawBatch], part: str) -> pl.DataFrame:
     return next(b.frame for b in batches if b.source_object.endswith(f"#{part}"))
 
 
-@pytest.mark.parametrize(
-    ("market", "seconds"),
-    [("epf_np", 2), ("epf_pjm", 2), ("epf_de", 2), ("ercot_hb_north", 3), ("nyiso_capitl", 10), ("be", 3), ("aemo_vic1", 5)],
-)
-def test_a_market_is_read_quickly_and_all_that_is_read_is_delivered(data_dir: Path, market: str, seconds: float) -> None:
-    start = perf_counter()
+@pytest.mark.parametrize("market", ["epf_np", "epf_pjm", "epf_de", "ercot_hb_north", "nyiso_capitl", "be", "aemo_vic1"])
+def test_all_that_is_read_of_a_market_is_delivered(data_dir: Path, market: str) -> None:
     batches = _read(data_dir, market)
-    assert perf_counter() - start < 3 * seconds  # the target on idle cores, three times over for a busy machine
     good = [b for b in batches if not b.refused]
     assert good
     for batch in good:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,15 +58,12 @@ def _champion(warehouse: Warehouse, number: str, action: str = "promotion") -> d
     return datetime.now(UTC)
 
 
-def test_history_is_exact_and_rollback_takes_seconds(warehouse: Warehouse, home: Path, tmp_path: Path) -> None:
+def test_history_is_exact_and_rollback_brings_the_one_before(warehouse: Warehouse, home: Path, tmp_path: Path) -> None:
     for number in (1, 2, 3):
         _register(tmp_path / f"a{number}", number)
     start = datetime.now(UTC)
     times = [_champion(warehouse, str(n)) for n in (1, 2, 3)]
-    began = time.perf_counter()
     back = tracking.rollback(warehouse, model=MODEL, market=MARKET, actor="trader", reason="prices went wild")
-    seconds = time.perf_counter() - began
-    assert seconds < 60
     assert back.version == "2"
     assert tracking.champion(MODEL, MARKET) == back
 
