@@ -6,7 +6,6 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-import scoringrules
 from scipy import stats
 
 from models._kernel import reconcile, scenarios, shortfall, tenors
@@ -23,6 +22,8 @@ def _past(days=300, rho=0.8, dims=6, seed=1):
 
 
 def test_scores_are_those_of_scoringrules():
+    import scoringrules  # compiles for seconds: only where it is used
+
     rng = np.random.default_rng(2)
     samples, outcome = rng.standard_normal((80, 7)), rng.standard_normal(7)
     assert scenarios.energy_score(samples, outcome) == pytest.approx(scoringrules.es_ensemble(outcome, samples), rel=1e-9)

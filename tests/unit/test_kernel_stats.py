@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from arch.bootstrap import StationaryBootstrap
 from scipy import stats as sps
 
 from models._kernel import bootstrap, stats
@@ -188,6 +187,8 @@ def test_stationary_indices_have_the_right_blocks():
 
 
 def test_bootstrap_agrees_with_arch():
+    from arch.bootstrap import StationaryBootstrap
+
     a, b = _losses(300)
     ours = stats.mean_difference_ci(a, b, mean_block=10, draws=4000, seed=1)
     theirs = StationaryBootstrap(10, a - b, seed=2).conf_int(np.mean, 4000, method="percentile").ravel()
@@ -198,6 +199,8 @@ def test_bootstrap_agrees_with_arch():
 
 
 def test_ratio_interval_agrees_with_arch():
+    from arch.bootstrap import StationaryBootstrap
+
     a, b = _losses(300)
     b = np.abs(b) + 1
     ours = stats.ratio_ci(a, b, mean_block=10, draws=4000, seed=1)

@@ -205,13 +205,13 @@ def test_stylised_facts_bring_a_page_that_every_page_links(tmp_path: Path) -> No
 def test_the_navigation_groups_many_models_marks_here_and_what_is_degraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline_tasks.reports.pages.report_hook", lambda _name: None)
     base = _site(degraded=True)
-    more = [replace(base.models[0], spec=replace(base.models[0].spec, name=f"model_{n}", label=f"Model {n}")) for n in range(25)]
+    more = [replace(base.models[0], spec=replace(base.models[0].spec, name=f"model_{n}", label=f"Model {n}")) for n in range(9)]
     render(replace(base, models=[*base.models, *more]), tmp_path)
     html = (tmp_path / "model_7.html").read_text(encoding="utf-8")
     rail = html.split('<nav class="rail"')[1].split("</nav>")[0]
     assert re.findall(r"<h2>(.*?)</h2>", rail) == ["This run", "Price forecasts", "Evidence"]
     links = re.findall(r'<a href="([a-z_0-9]+\.html)"', rail)
-    assert len(links) == len(set(links)) == 26 + 5
+    assert len(links) == len(set(links)) == 10 + 5
     assert all((tmp_path / link).is_file() for link in links)
     assert re.findall(r'<a href="(\S+)" class="here" aria-current="page"', rail) == ["model_7.html"]
     marked = [row for row in rail.split("<li>") if "DEGRADED" in row]
