@@ -124,11 +124,13 @@ def error_by_hour(errors: pl.DataFrame, *, unit: str) -> str:
 
 def driver_bars(drivers: pl.DataFrame, *, unit: str) -> str:
     """Mean contribution of the strongest features (columns feature, contribution)."""
+    longest = max(drivers["feature"].str.len_chars().to_list(), default=0)
+    room = min(280.0, 7.4 * longest)  # the browser's font is wider than the one the SVG was laid out with: names would be cut
     chart = (
         alt.Chart(drivers)
         .mark_bar()
         .encode(
-            y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=280)),
+            y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=280, minExtent=room)),
             x=alt.X("contribution:Q", title=f"mean contribution, {unit}"),
             color=alt.condition("datum.contribution >= 0", alt.value(RED), alt.value(BLUE)),
         )

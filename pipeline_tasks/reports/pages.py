@@ -76,7 +76,7 @@ def _decision_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
         position = pl.col(column)
         summary = today.group_by("hub", maintain_order=True).agg(
             pl.col("status").min(),
-            position=pl.lit(column.replace("_", " ")),
+            position=pl.lit(_position_name(column, spec.decision.unit)),
             **{"mean position": position.mean().round(5), "lowest": position.min().round(4), "highest": position.max().round(4)},
             unit=pl.lit(spec.decision.unit),
             intervals=pl.len(),
@@ -159,7 +159,7 @@ def _hub(site: SiteData, model: ModelData, hub: str, product: str, unit: str) ->
     if spec.decision:
         for column in spec.decision.position_columns:
             svg = charts.position_chart(recent, column, zone=zone, unit=spec.decision.unit)
-            figures.append({"title": f"Position by interval: {column.replace('_', ' ')}", "svg": svg, "caption": ""})
+            figures.append({"title": f"Position by interval: {_position_name(column, spec.decision.unit)}", "svg": svg, "caption": ""})
     told = model.drivers.filter(pl.col("hub") == hub)
     drivers = _top_drivers(told.filter(pl.col("product") == product) if spec.every_product else told)
     if drivers.height:
@@ -176,6 +176,11 @@ def _hub(site: SiteData, model: ModelData, hub: str, product: str, unit: str) ->
     )
     shown = ["local", *(c.name for c in spec.output)]
     return {"name": f"{hub} {product}" if spec.every_product else hub, "figures": figures, "hours": today.select(shown).to_dicts()}
+
+
+def _position_name(column: str, unit: str) -> str:
+    """A position's name without the unit, which stands beside it: `battery_mw` in MW is the battery."""
+    return column.removesuffix(f"_{unit.lower()}").replace("_", " ")
 
 
 _FAN_KEY = (

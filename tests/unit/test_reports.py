@@ -16,8 +16,10 @@ from models._kernel.spec import Decision, Kind, ModelSpec
 from pipeline_tasks.contracts import FEATURE_TABLES
 from pipeline_tasks.contracts.columns import number
 from pipeline_tasks.contracts.ops import CHECK_RESULTS, LOADS, MODEL_METRICS, SCORECARD, STYLISED_FACTS, TRAINING_RUNS
+from pipeline_tasks.reports import charts
 from pipeline_tasks.reports.collect import ModelData, SiteData, WatchData
 from pipeline_tasks.reports.navigation import RUN, Link, group_of, grouped
+from pipeline_tasks.reports.pages import _position_name
 from pipeline_tasks.reports.site import render
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -224,3 +226,19 @@ def test_the_navigation_groups_many_models_marks_here_and_what_is_degraded(tmp_p
 def test_every_kind_of_model_has_a_group(kind: Kind, group: str) -> None:
     links = [Link("index.html", "Overview", RUN), Link("m.html", "M", group_of(kind))]
     assert [name for name, _ in grouped(links)] == [RUN, group]
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "name"),
+    [("battery_mw", "MW", "battery"), ("hedge_share", "share of scheduled load", "hedge share"), ("mw_offered", "MW", "mw offered")],
+)
+def test_a_position_is_named_without_the_unit_that_stands_beside_it(column: str, unit: str, name: str) -> None:
+    assert _position_name(column, unit) == name
+
+
+def test_names_of_drivers_have_room() -> None:
+    def plot_begins(name: str) -> float:
+        svg = charts.driver_bars(pl.DataFrame({"feature": [name], "contribution": [1.0]}), unit="EUR/MWh")
+        return charts.WIDTH - max(float(w) for w in re.findall(r"h(\d+(?:\.\d+)?)v", svg))
+
+    assert plot_begins("price_hour_mean_28d_ccy_per_mwh") - plot_begins("x") > 6.5 * 30
