@@ -61,10 +61,12 @@ def transform(
         changed), `seconds`.
 
     Raises:
-        ValueError: a layer is not known.
+        ValueError: a layer is not known, or none is named.
         KeyError: the market is not known.
         TransformFailed: a dbt node failed; the results are kept before it is raised.
     """
+    if not layers:
+        raise ValueError(f"no layer is named; use some of {', '.join(LAYERS)}")
     for layer in layers:
         if layer not in LAYERS:
             raise ValueError(f"layer {layer!r} is not known; use some of {', '.join(LAYERS)}")

@@ -15,7 +15,7 @@ import pytest
 
 from config.markets import resolve_market
 from pipeline_tasks.catalog import table_named
-from pipeline_tasks.contracts import FEATURE_TABLES, TS_DTYPE
+from pipeline_tasks.contracts import FEATURE_TABLES, TS_DTYPE, Table
 from pipeline_tasks.contracts.raw import PRICES, QUANTITIES
 from pipeline_tasks.steps.validate import GateBlocked, build_data_docs, validate
 from pipeline_tasks.warehouse import Warehouse
@@ -24,7 +24,7 @@ from pipeline_tasks.warehouse.ddl import create_table_sql
 MARKET, HUB = "epf_fr", "FR"
 LAST = date(2031, 3, 31)  # no real data set reaches this far: nothing else writes to this market
 LOADS = itertools.count()  # each load differs, or the exactly-once window would drop it as a repetition
-FEATURES = table_named("features.ftr_day_ahead")
+FEATURES, ANCILLARY = table_named("features.ftr_day_ahead"), table_named("features.ftr_ancillary")
 
 
 def hours(days: int) -> pl.Series:
@@ -189,13 +189,13 @@ def test_a_missing_forecast_degrades(market: Warehouse) -> None:
     assert "system load: 1 share of the day missing" in str(answer["reason"])
 
 
-def features(days: int = 60, hub: str = HUB) -> pl.DataFrame:
+def features(days: int = 60, hub: str = HUB, table: Table = FEATURES, product: str = "da") -> pl.DataFrame:
     ts = hours(days)
-    known = {c.name: c for c in FEATURES.columns}
+    known = {c.name: c for c in table.columns}
     local = ts.dt.convert_time_zone("Etc/GMT-1")
     gate_ts = (local.dt.truncate("1d") - timedelta(hours=12, minutes=30)).dt.convert_time_zone("UTC").cast(TS_DTYPE)
     values = {
-        "market": pl.lit(MARKET), "hub": pl.lit(hub), "product": pl.lit("da"), "delivery_ts": pl.lit(ts), "delivery_date": pl.lit(local.dt.date()),
+        "market": pl.lit(MARKET), "hub": pl.lit(hub), "product": pl.lit(product), "delivery_ts": pl.lit(ts), "delivery_date": pl.lit(local.dt.date()),
         "local_hour": pl.lit(local.dt.hour().cast(pl.Int64)), "resolution_min": pl.lit(60, dtype=pl.Int64), "as_of": pl.lit(gate_ts),
         "currency": pl.lit("EUR"), "price_lag_7d_ccy_per_mwh": pl.lit(40.0), "day_of_week": pl.lit(local.dt.weekday().cast(pl.Int64)),
         "month": pl.lit(local.dt.month().cast(pl.Int64)), "day_of_year": pl.lit(local.dt.ordinal_day().cast(pl.Int64)),
@@ -205,7 +205,7 @@ def features(days: int = 60, hub: str = HUB) -> pl.DataFrame:
     for name, column in known.items():
         default = None if column.nullable else {pl.Int64(): 0, pl.Boolean(): False, pl.String(): ""}.get(column.type.polars, 0.0)
         base = base.with_columns(values.get(name, pl.lit(default, dtype=column.type.polars)).alias(name))
-    return base.select(FEATURES.column_names)
+    return base.select(table.column_names)
 
 
 def test_features_gate(market: Warehouse) -> None:
@@ -230,6 +230,22 @@ def test_features_gate_blocks(market: Warehouse, spoil, rule: str) -> None:
     market.insert(FEATURES, spoil(features()))
     with pytest.raises(GateBlocked, match=rule):
         gate(f"ftr-{rule}", "features")
+
+
+def test_a_reserve_product_without_its_lags_degrades_and_one_without_known_ts_blocks(market: Warehouse) -> None:
+    market.insert(PRICES, prices())
+    market.insert(FEATURES, features())
+    rows = pl.concat([features(table=ANCILLARY, product=product) for product in ("da", "regup")])
+    today = (pl.col("delivery_date") == LAST) & (pl.col("product") == "regup")
+    market.insert(ANCILLARY, rows.with_columns(price_lag_7d_ccy_per_mwh=pl.when(~today).then("price_lag_7d_ccy_per_mwh")))
+    answer = gate("reserve", "features")
+    assert answer["status"] == "DEGRADED"
+    assert "price_lags_present" in str(answer["reason"])
+    assert f"{HUB} regup: 1 share of the day missing" in str(answer["reason"])
+    assert f"{HUB} da:" not in str(answer["reason"])
+    market.insert(ANCILLARY, rows.filter(today).with_columns(price_ccy_per_mwh=pl.lit(1.0)))
+    with pytest.raises(GateBlocked, match=r"(?s)features.ftr_ancillary.price_known_ts: target_has_known_ts failed for 24 of 24"):
+        gate("reserve-early", "features")
 
 
 def test_data_docs_work_without_a_network(market: Warehouse) -> None:

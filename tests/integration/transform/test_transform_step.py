@@ -108,3 +108,8 @@ def test_marts_answer_an_analyst(built: dict[str, Any], analyst: Warehouse) -> N
 def test_unknown_layer_is_refused() -> None:
     with pytest.raises(ValueError, match="layer 'mart' is not known"):
         transform("mart")  # type: ignore[arg-type]
+
+
+def test_no_layer_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no layer is named; use some of staging"):
+        transform()
