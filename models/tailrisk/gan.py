@@ -7,6 +7,7 @@ It is trained inside the fold and thrown away after sampling; nothing of it reac
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,21 @@ def _trained(real: Any, steps: int, seed: int) -> Any:
     """The generator after `steps` alternating steps of both networks."""
     import equinox as eqx
     import jax
-    import jax.numpy as jnp
-
-    optax: Any = importlib.import_module("optax")  # ships no types
 
     keys = jax.random.split(jax.random.PRNGKey(seed), 3)
     generator = eqx.nn.MLP(NOISE, real.shape[1], WIDTH, 2, jax.nn.leaky_relu, key=keys[0])
     critic = eqx.nn.MLP(real.shape[1], 1, WIDTH, 2, jax.nn.leaky_relu, key=keys[1])
+    return _trainer()((generator, critic), real, jax.random.split(keys[2], steps))[0]
+
+
+@cache
+def _trainer() -> Any:
+    """Both networks after one step for every key; compiled once for equal shapes of the rows and keys."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    optax: Any = importlib.import_module("optax")  # ships no types
     optimiser = optax.adam(RATE, b1=0.5)
 
     def critic_loss(net: Any, made: Any, batch: Any) -> Any:
@@ -66,8 +75,7 @@ def _trained(real: Any, steps: int, seed: int) -> Any:
     slope: Any = eqx.filter_grad  # untyped
     critic_slope, generator_slope = slope(critic_loss), slope(generator_loss)
 
-    @eqx.filter_jit
-    def step(nets: Any, states: Any, key: Any) -> Any:
+    def step(nets: Any, states: Any, real: Any, key: Any) -> Any:
         (g, c), (g_state, c_state) = nets, states
         pick, first, second = jax.random.split(key, 3)
         batch = real[jax.random.randint(pick, (BATCH,), 0, real.shape[0])]
@@ -77,8 +85,15 @@ def _trained(real: Any, steps: int, seed: int) -> Any:
         moves, g_state = optimiser.update(generator_slope(g, c, jax.random.normal(second, (BATCH, NOISE))), g_state)
         return (eqx.apply_updates(g, moves), c), (g_state, c_state)
 
-    nets = (generator, critic)
-    states = tuple(optimiser.init(eqx.filter(net, eqx.is_array)) for net in nets)
-    for key in jax.random.split(keys[2], steps):
-        nets, states = step(nets, states, key)
-    return nets[0]
+    def train(nets: Any, real: Any, keys: Any) -> Any:
+        numbers, shape = eqx.partition(nets, eqx.is_array)
+        states = tuple(optimiser.init(net) for net in numbers)
+
+        def one(carry: Any, key: Any) -> Any:
+            after, states = step(eqx.combine(carry[0], shape), carry[1], real, key)
+            return (eqx.filter(after, eqx.is_array), states), None
+
+        (numbers, _), _ = jax.lax.scan(one, (numbers, states), keys)
+        return eqx.combine(numbers, shape)
+
+    return eqx.filter_jit(train)
