@@ -59,9 +59,23 @@ def outcomes_known(rows: pl.DataFrame, instant: datetime | pl.Expr | None) -> pl
 
 def learnable(history: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """Rows to learn from, in key order: decided and known by the cutoff, with a finite target."""
+    return decided(history, cutoff).filter(is_learnable(cutoff))
+
+
+def decided(history: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+    """Rows decided by the instant, in key order, outcome known or not.
+
+    What a row says about its whole day must be read from these: where prices become known hour by hour (real time), the rows that can
+    be learned from are a part of the newest day, and the day would look different an hour later.
+    """
+    return in_key_order(history.filter(pl.col("as_of") <= instant))
+
+
+def is_learnable(cutoff: datetime) -> pl.Expr:
+    """Whether a decided row has a finite target that was known by the cutoff."""
     price = pl.col("price_ccy_per_mwh")
-    known = pl.col("price_known_ts").is_not_null() & (pl.col("price_known_ts") <= cutoff) & (pl.col("as_of") <= cutoff)
-    return in_key_order(history.filter(known & price.is_not_null() & price.is_finite()))
+    known = pl.col("price_known_ts").is_not_null() & (pl.col("price_known_ts") <= cutoff)
+    return known & price.is_not_null() & price.is_finite()
 
 
 def companion(table: Table, frame: pl.DataFrame) -> pl.DataFrame:

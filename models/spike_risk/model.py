@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models._kernel.frames import ANSWER, KEY, learnable, require
+from models._kernel.frames import ANSWER, KEY, decided, is_learnable, learnable, require
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.spec import ModelSpec
 from models._kernel.spike_features import reasons, with_levels
@@ -73,10 +73,10 @@ class SpikeRisk:
         if data.target.is_empty():
             return Prediction(_empty())
         require(data.target, ASKED, model=SPEC.name, part="target")
-        known = learnable(data.history, as_of)
-        rows = self._levelled(data.target, known)
+        past = decided(data.history, as_of)
+        rows = self._levelled(data.target, past.filter(is_learnable(as_of)))
         probability = sigmoid(self._log_odds(rows))
-        alarm = self._alert_levels(rows, known, cutoff)
+        alarm = self._alert_levels(rows, past, (cutoff, as_of))
         frame = rows.with_columns(
             pl.Series("spike_probability", probability),
             pl.col("threshold").alias("spike_threshold_ccy_per_mwh"),
@@ -144,19 +144,21 @@ class SpikeRisk:
     def _log_odds(self, rows: pl.DataFrame) -> Array:
         return self._ready()[0].scores(rows, self._model())[2]
 
-    def _alert_levels(self, rows: pl.DataFrame, known: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    def _alert_levels(self, rows: pl.DataFrame, past: pl.DataFrame, span: tuple[datetime, datetime]) -> pl.DataFrame:
         """Alert threshold of every asked as_of, from the hub's own recent probabilities (`alerts.alert_levels`).
 
         Recent are the out-of-fold probabilities of training and, since its cutoff, the model's own on rows decided and settled
-        before: none of them was made by a booster that had seen the row's outcome.
+        before: none of them was made by a booster that had seen the row's outcome. Each is the answer given then, from the whole day.
         """
+        cutoff, as_of = span
         fitted, p = self._ready()[0], self.params
         asks = rows.select(LEVEL_KEY).unique().sort(LEVEL_KEY)
-        since = known.filter(pl.col("as_of") > cutoff).sort(KEY)
+        since = past.filter(pl.col("as_of") > cutoff)
         pool = fitted.pool.with_columns(pl.col("as_of").alias("price_known_ts"))
         if not since.is_empty():
-            levelled = self._levelled(since, known)
-            made = levelled.select(*LEVEL_KEY, "price_known_ts").with_columns(pl.Series("probability", sigmoid(self._log_odds(levelled))))
+            levelled = self._levelled(since, past.filter(is_learnable(as_of)))
+            answered = levelled.with_columns(pl.Series("probability", sigmoid(self._log_odds(levelled))))
+            made = answered.filter(is_learnable(as_of)).select(*LEVEL_KEY, "price_known_ts", "probability")
             pool = pl.concat([pool, made.select(pool.columns).cast(pool.schema)])
         parts = []
         for part in asks.partition_by(*SERIES, maintain_order=True):

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import polars as pl
 
 from models._kernel.chained_level import hours_of, matrix
-from models._kernel.frames import KEY, answer, in_key_order, learnable, require
+from models._kernel.frames import KEY, answer, decided, in_key_order, is_learnable, learnable, require
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.spec import ModelSpec
-from models._kernel.spike_features import level_design, reasons, with_levels
+from models._kernel.spike_features import DAY, level_design, reasons, with_levels
 from models._kernel.spike_levels import or_last
 from models.tailrisk import storage
 from models.tailrisk.alarm import hysteresis
@@ -72,9 +72,10 @@ class TailRisk:
         target = in_key_order(data.target)
         if target.is_empty():
             return answer(SPEC, target, {c.name: [] for c in SPEC.output}, [])
-        known = learnable(data.history, as_of) if data.history.width else data.history
+        history = decided(data.history, as_of) if data.history.width else data.history
+        known = history.filter(is_learnable(as_of)) if history.width else history
         frame = or_last(self._levels(target, known), fitted.levels)
-        past = self._past(known)
+        past = self._past(history, as_of)
         rows = self._rows(frame)[1].moved(self._drifts(frame, past))
         raw = fitted.law.exceedance(rows.covariates, rows.errors(rows.compressed(frame["threshold"].to_numpy())))
         alarms = np.tile(np.asarray(fitted.alarm), (len(frame), 1))
@@ -140,14 +141,19 @@ class TailRisk:
         parts = parts_of(frame, level, fitted.names)
         return parts, parts.rows(frame, fitted.widths.predict(parts.inputs), self.params)
 
-    def _past(self, known: pl.DataFrame) -> dict[Series, Past]:
-        """What each series knows: rows of training, and since its cutoff, answered by the law as it is."""
+    def _past(self, history: pl.DataFrame, as_of: datetime) -> dict[Series, Past]:
+        """What each series knows: rows of training, and since its cutoff, answered by the law as it is, each from its whole day."""
         fitted, past = self._ready(), dict(self._ready().past)
-        since = known.filter(pl.col("price_known_ts") > fitted.cutoff) if known.width else known
-        if since.is_empty():
+        if history.is_empty():
             return past
-        since = or_last(self._levels(since, known), fitted.levels)
-        rows = self._rows(since)[1]
+        known = history.filter(is_learnable(as_of))
+        settled = (is_learnable(as_of) & (pl.col("price_known_ts") > fitted.cutoff)).fill_null(value=False)
+        days = history.with_columns(settled.alias("settled")).filter(pl.col("settled").any().over(DAY))
+        if days.is_empty():
+            return past
+        days = or_last(self._levels(days, known), fitted.levels)
+        mask = days["settled"].to_numpy()
+        rows, since = self._rows(days)[1].part(mask), days.filter("settled")
         z = rows.compressed(since["price_ccy_per_mwh"].to_numpy())
         error, keys = rows.errors(z), np.array(series_of(since)).reshape(-1, 3)
         for series, before in past.items():
