@@ -20,10 +20,11 @@ def alert_levels(pool: pl.DataFrame, asks: list[datetime], params: Params, *, fa
     The threshold is the (1 - share) quantile of the probabilities of the `alert_window_days` before. The share starts at the budget
     and moves by alert_rate * (budget - realised share) after every decision, the recursion of adaptive conformal inference
     (Gibbs & Candès 2021) with alerts for errors: whatever regime comes, the long-run share of alerts returns to the budget. A
-    negative share means that the budget is overdrawn: no alert until it has recovered.
+    negative share means that the budget is overdrawn: no alert until it has recovered. Whether a spike came plays no part: a decision
+    counts from when it was made, with all its intervals, however late their prices become known.
 
     Args:
-        pool: one hub's probabilities: as_of, price_known_ts, probability; none made by a model that had seen the outcome.
+        pool: one hub's probabilities: as_of, probability; none made by a model that had seen the outcome.
         asks: decision times asked for, any order.
         params: alert_budget, alert_window_days, alert_rate.
         fallback: threshold where fewer than 14 days of probabilities are there.
@@ -31,16 +32,15 @@ def alert_levels(pool: pl.DataFrame, asks: list[datetime], params: Params, *, fa
     Returns:
         Thresholds in the order of `asks`, within [0, 1].
     """
-    ordered = pool.sort("as_of", "price_known_ts")
-    probabilities = ordered["probability"].to_numpy()
-    decided, settled = (ordered[c].dt.epoch("ms").to_numpy() for c in ("as_of", "price_known_ts"))
+    ordered = pool.sort("as_of", maintain_order=True)
+    probabilities, decided = ordered["probability"].to_numpy(), ordered["as_of"].dt.epoch("ms").to_numpy()
     window = int(timedelta(days=params.alert_window_days).total_seconds() * 1000)
     begins = np.unique(decided)
     shares = _shares(probabilities, decided, begins, window, params)
     levels = []
     for ask in asks:
         at = int(ask.timestamp() * 1000)
-        usable = (decided < at) & (decided >= at - window) & (settled <= at)
+        usable = (decided < at) & (decided >= at - window)
         if usable.sum() < MIN_POOL:
             levels.append(fallback)
             continue

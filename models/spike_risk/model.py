@@ -147,18 +147,17 @@ class SpikeRisk:
     def _alert_levels(self, rows: pl.DataFrame, past: pl.DataFrame, span: tuple[datetime, datetime]) -> pl.DataFrame:
         """Alert threshold of every asked as_of, from the hub's own recent probabilities (`alerts.alert_levels`).
 
-        Recent are the out-of-fold probabilities of training and, since its cutoff, the model's own on rows decided and settled
-        before: none of them was made by a booster that had seen the row's outcome. Each is the answer given then, from the whole day.
+        Recent are the out-of-fold probabilities of training and, since its cutoff, the model's own on rows decided before: none of
+        them was made by a booster that had seen the row's outcome. Each is the answer given then, from the whole day.
         """
         cutoff, as_of = span
         fitted, p = self._ready()[0], self.params
         asks = rows.select(LEVEL_KEY).unique().sort(LEVEL_KEY)
         since = past.filter(pl.col("as_of") > cutoff)
-        pool = fitted.pool.with_columns(pl.col("as_of").alias("price_known_ts"))
+        pool = fitted.pool
         if not since.is_empty():
             levelled = self._levelled(since, past.filter(is_learnable(as_of)))
-            answered = levelled.with_columns(pl.Series("probability", sigmoid(self._log_odds(levelled))))
-            made = answered.filter(is_learnable(as_of)).select(*LEVEL_KEY, "price_known_ts", "probability")
+            made = levelled.select(LEVEL_KEY).with_columns(pl.Series("probability", sigmoid(self._log_odds(levelled))))
             pool = pl.concat([pool, made.select(pool.columns).cast(pool.schema)])
         parts = []
         for part in asks.partition_by(*SERIES, maintain_order=True):

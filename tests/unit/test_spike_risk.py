@@ -117,7 +117,6 @@ def test_alerts_return_to_their_budget_whatever_the_regime(drift):
     pool = pl.DataFrame(
         {
             "as_of": pl.Series(decided, dtype=utc),
-            "price_known_ts": pl.Series([d + timedelta(hours=1) for d in decided], dtype=utc),
             "probability": probability,
         }
     )
