@@ -44,8 +44,7 @@ def alert_levels(pool: pl.DataFrame, asks: list[datetime], params: Params, *, fa
         if usable.sum() < MIN_POOL:
             levels.append(fallback)
             continue
-        past = int(np.searchsorted(begins, decided[usable].max(), side="right"))
-        levels.append(_threshold(probabilities[usable], float(shares[past])))
+        levels.append(_threshold(probabilities[usable], float(shares[np.searchsorted(begins, at)])))
     return np.asarray(levels, dtype=np.float64)
 
 

@@ -74,9 +74,10 @@ class SpikeRisk:
             return Prediction(_empty())
         require(data.target, ASKED, model=SPEC.name, part="target")
         past = decided(data.history, as_of)
-        rows = self._levelled(data.target, past.filter(is_learnable(as_of)))
+        known = past.filter(is_learnable(as_of))
+        rows = self._levelled(data.target, known)
         probability = sigmoid(self._log_odds(rows))
-        alarm = self._alert_levels(rows, past, (cutoff, as_of))
+        alarm = self._alert_levels(rows, past.filter(pl.col("as_of") > cutoff), known)
         frame = rows.with_columns(
             pl.Series("spike_probability", probability),
             pl.col("threshold").alias("spike_threshold_ccy_per_mwh"),
@@ -144,19 +145,17 @@ class SpikeRisk:
     def _log_odds(self, rows: pl.DataFrame) -> Array:
         return self._ready()[0].scores(rows, self._model())[2]
 
-    def _alert_levels(self, rows: pl.DataFrame, past: pl.DataFrame, span: tuple[datetime, datetime]) -> pl.DataFrame:
+    def _alert_levels(self, rows: pl.DataFrame, since: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
         """Alert threshold of every asked as_of, from the hub's own recent probabilities (`alerts.alert_levels`).
 
-        Recent are the out-of-fold probabilities of training and, since its cutoff, the model's own on rows decided before: none of
+        Recent are the out-of-fold probabilities of training and the model's own on rows decided `since` its cutoff: none of
         them was made by a booster that had seen the row's outcome. Each is the answer given then, from the whole day.
         """
-        cutoff, as_of = span
         fitted, p = self._ready()[0], self.params
         asks = rows.select(LEVEL_KEY).unique().sort(LEVEL_KEY)
-        since = past.filter(pl.col("as_of") > cutoff)
         pool = fitted.pool
         if not since.is_empty():
-            levelled = self._levelled(since, past.filter(is_learnable(as_of)))
+            levelled = self._levelled(since, known)
             made = levelled.select(LEVEL_KEY).with_columns(pl.Series("probability", sigmoid(self._log_odds(levelled))))
             pool = pl.concat([pool, made.select(pool.columns).cast(pool.schema)])
         parts = []

@@ -75,7 +75,7 @@ class TailRisk:
         history = decided(data.history, as_of) if data.history.width else data.history
         known = history.filter(is_learnable(as_of)) if history.width else history
         frame = or_last(self._levels(target, known), fitted.levels)
-        past = self._past(history, as_of)
+        past = self._past(history, known, as_of)
         rows = self._rows(frame)[1].moved(self._drifts(frame, past))
         raw = fitted.law.exceedance(rows.covariates, rows.errors(rows.compressed(frame["threshold"].to_numpy())))
         alarms = np.tile(np.asarray(fitted.alarm), (len(frame), 1))
@@ -141,12 +141,11 @@ class TailRisk:
         parts = parts_of(frame, level, fitted.names)
         return parts, parts.rows(frame, fitted.widths.predict(parts.inputs), self.params)
 
-    def _past(self, history: pl.DataFrame, as_of: datetime) -> dict[Series, Past]:
+    def _past(self, history: pl.DataFrame, known: pl.DataFrame, as_of: datetime) -> dict[Series, Past]:
         """What each series knows: rows of training, and since its cutoff, answered by the law as it is, each from its whole day."""
         fitted, past = self._ready(), dict(self._ready().past)
         if history.is_empty():
             return past
-        known = history.filter(is_learnable(as_of))
         settled = (is_learnable(as_of) & (pl.col("price_known_ts") > fitted.cutoff)).fill_null(value=False)
         days = history.with_columns(settled.alias("settled")).filter(pl.col("settled").any().over(DAY))
         if days.is_empty():
