@@ -39,7 +39,7 @@ def evaluate(suite: Mapping[str, Any], frame: pl.DataFrame, *, seen: Mapping[str
     definition = context.data_sources.add_pandas("frames").add_dataframe_asset(suite["name"]).add_batch_definition_whole_dataframe("all")
     batch = definition.get_batch({"dataframe": frame.to_pandas()})
     wanted = gx.ExpectationSuite(name=suite["name"], expectations=_numbered(suite))
-    result = batch.validate(wanted, result_format={"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES}).to_json_dict()
+    result = batch.validate(wanted, result_format={"result_format": "BASIC", "partial_unexpected_count": EXAMPLES}).to_json_dict()
     table = str(suite["meta"]["table"])
     ordered = sorted(result["results"], key=lambda r: int(r["expectation_config"]["meta"]["position"]))
     return [_outcome(table, r, frame.height, seen) for r in ordered], result

@@ -23,7 +23,8 @@ def stack_home(settings: Settings) -> Path:
 def base_environment(settings: Settings, home: Path) -> dict[str, str]:
     """Environment of any Airflow process: paths, our settings passed on, no examples, no phoning home, quiet logs."""
     path = os.pathsep.join(p for p in (str(REPO_ROOT), os.environ.get("PYTHONPATH", "")) if p)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "VIRTUAL_ENV")) and k != "PYTHONDONTWRITEBYTECODE"}
+    foreign = ("AIRFLOW", "VIRTUAL_ENV", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     return {
         **kept,
         "PYTHONPATH": path,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import REPO_ROOT, get_settings
+from pipeline_tasks.prepared import Prepared
 from pipeline_tasks.warehouse import Warehouse
 
 PROJECT_DIR = REPO_ROOT / "transforms"
 TIMEOUT_S = 1800
+DBT = Prepared("dbt.cli.main:cli", preload=("dbt.adapters.clickhouse",))
 FAILED = frozenset({"error", "fail", "runtime error"})
 
 
@@ -106,17 +106,9 @@ def run_dbt(wh: Warehouse, command: Sequence[str], *, variables: Mapping[str, st
     arguments = [*command, *paths]
     with _one_at_a_time(folder):
         results.unlink(missing_ok=True)
-        done = subprocess.run(  # noqa: S603 - our interpreter, arguments from validated values
-            [sys.executable, "-m", "dbt.cli.main", *arguments],
-            cwd=PROJECT_DIR,
-            env=_environment(wh, target, variables or {}),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        done = DBT.run(arguments, environment=_environment(wh, target, variables or {}), cwd=PROJECT_DIR, timeout_s=TIMEOUT_S)
         if not results.is_file():
-            tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+            tail = "\n".join(done.output.strip().splitlines()[-15:])
             raise TransformFailed(f"dbt {' '.join(command)} ended with {done.returncode} and without results:\n{tail}")
         entries = json.loads(results.read_text(encoding="utf-8"))["results"]
         return [_node(entry, target) for entry in entries]

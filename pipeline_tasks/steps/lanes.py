@@ -128,7 +128,6 @@ _OPEN: list[Lane] = []
 
 def open_lanes() -> None:
     """Fork the lanes; a process forked after the metadata database was opened would find SQLite's locks as its parent held them."""
-    _build_api()
     context = multiprocessing.get_context("fork")
     for _ in range(min(len(os.sched_getaffinity(0)), MOST_LANES)):
         here, there = multiprocessing.Pipe()
@@ -138,7 +137,7 @@ def open_lanes() -> None:
         _OPEN.append(Lane(process, here))
 
 
-def _build_api() -> None:
+def build_api() -> None:
     """Build the API that lanes serve themselves, once for all of them: it takes seconds."""
     from airflow.sdk.execution_time.supervisor import in_process_api_server
     from httpx import AsyncClient

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from config.settings import REPO_ROOT, Settings, get_settings
+from pipeline_tasks.prepared import Prepared, Run
 from pipeline_tasks.stack.environment import POOLS_ENV, base_environment, in_process_home
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.journal import EVENTS_ENV
@@ -103,9 +103,10 @@ def execute_dag(name: str, conf: Mapping[str, Any], *, logical: str, label: str,
     with one_at_a_time(home / ".lock", say):
         log, events = _fresh(home / "logs", f"{name}.log"), _fresh(home, "events.jsonl")
         say(f"{label}: starting Airflow in-process")
-        with log.open("w") as stream:
-            child = _spawn(settings, home, [name, json.dumps(conf), logical], events, stream)
-            seen = _watch(child, events, label, say)
+        environment = _environment(settings, home, events)
+        airflow = _airflow(frozenset(environment.items()))
+        with airflow.start([name, json.dumps(conf), logical], environment=environment, cwd=REPO_ROOT, output=log) as run:
+            seen = _watch(run, events, label, say)
     state = next((e["state"] for e in reversed(seen) if e["event"] == "dag"), "failed")
     state = state if any(e["event"] == "end" for e in seen) else "failed"  # a run in which nothing ran is no success
     return {"state": state, "events": seen, "seconds": time.perf_counter() - began, "log": str(log)}
@@ -162,8 +163,8 @@ def _fresh(folder: Path, name: str) -> Path:
     return path
 
 
-def _spawn(settings: Settings, home: Path, arguments: list[str], events: Path, stream: Any) -> subprocess.Popen[bytes]:
-    environment = {
+def _environment(settings: Settings, home: Path, events: Path) -> dict[str, str]:
+    return {
         **base_environment(settings, home),
         "AIRFLOW__CORE__EXECUTOR": "pipeline_tasks.steps.lanes.LaneExecutor",
         POOLS_ENV: "1",  # the executor keeps to the slots of the pools
@@ -172,29 +173,28 @@ def _spawn(settings: Settings, home: Path, arguments: list[str], events: Path, s
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         EVENTS_ENV: str(events),
     }
-    command = [sys.executable, "-m", "pipeline_tasks.steps.inprocess", *arguments]
-    return subprocess.Popen(command, env=environment, cwd=REPO_ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)  # noqa: S603 - our own interpreter
 
 
-def _watch(child: subprocess.Popen[bytes], events: Path, label: str, say: Say) -> list[Event]:
-    """Follow the child's events until it ends; a run that is interrupted takes the child with it."""
+@lru_cache(maxsize=1)
+def _airflow(environment: frozenset[tuple[str, str]]) -> Prepared:
+    """Airflow, imported once for all runs in this environment; with another one the process of this one ends."""
+    inprocess = "pipeline_tasks.steps.inprocess"
+    return Prepared(f"{inprocess}:main", preload=(f"{inprocess}:prepare",), environment=dict(environment))
+
+
+def _watch(run: Run, events: Path, label: str, say: Say) -> list[Event]:
+    """Follow a run's events until it ends."""
     seen: list[Event] = []
     pending = ""
-    try:
-        with events.open(encoding="utf-8") as stream:
-            while True:
-                over = child.poll() is not None
-                *lines, pending = (pending + stream.read()).split("\n")
-                for event in map(json.loads, lines):
-                    seen.append(event)
-                    _tell(event, label, say)
-                if over:
-                    return seen
-                time.sleep(POLL_S)
-    finally:
-        if child.poll() is None:
-            child.terminate()
-            child.wait(timeout=30)
+    with events.open(encoding="utf-8") as stream:
+        while True:
+            over = run.wait(POLL_S) is not None
+            *lines, pending = (pending + stream.read()).split("\n")
+            for event in map(json.loads, lines):
+                seen.append(event)
+                _tell(event, label, say)
+            if over:
+                return seen
 
 
 def _tell(event: Event, label: str, say: Say) -> None:

@@ -30,7 +30,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     folder = tmp_path_factory.mktemp("night")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("DESK_HOME", str(folder)), ("DESK_PROFILE", "test"), ("DESK_CODE_SHA", "test")):
+        ours = {"DESK_HOME": str(folder), "DESK_PROFILE": "test", "DESK_CODE_SHA": "test", "DESK_DATA_DIR": str(folder / "absent")}
+        for name, value in ours.items():
             patch.setenv(name, value)
         get_settings.cache_clear()
         yield folder
@@ -211,14 +212,8 @@ def test_upkeep_finds_the_chain_intact(first: dict[str, Any]) -> None:
     assert [e["step"] for e in ended(run)] == ["verify_audit", "back_up_registry", "optimise", "data_docs"]
 
 
-def test_a_night_without_data_fails_at_once_and_says_why(first: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DESK_DATA_DIR", str(tmp_path / "absent"))
-    get_settings.cache_clear()
-    try:
-        run = run_nightly(source="files", market="epf_de", delivery_date=date(2017, 6, 15))
-    finally:
-        monkeypatch.undo()
-        get_settings.cache_clear()
+def test_a_night_without_data_fails_at_once_and_says_why(first: dict[str, Any]) -> None:
+    run = run_nightly(source="files", market="epf_de", delivery_date=date(2017, 6, 15))
     assert run["status"] == "FAILED"
     assert run["status_reason"].startswith("ingest:"), run["status_reason"]
     assert {s["step"] for s in run["steps"]}.isdisjoint({"transform", "infer:curve_dist"})
