@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,3 +46,11 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real market data not found at {folder}; set DESK_DATA_DIR to run this test")
     return folder
+
+
+@pytest.fixture(scope="session")
+def scoringrules() -> Any:
+    """The library of scoring rules that ours are compared with, on NumPy: where it finds numba it compiles everything it has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "numba", None)
+        return importlib.import_module("scoringrules")

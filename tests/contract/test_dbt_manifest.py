@@ -42,6 +42,12 @@ def test_models_and_contracts_are_the_same_tables(manifest: dict[str, Any]) -> N
     assert set(BUILT) - found == set(), "write their models below transforms/models"
 
 
+def test_nothing_references_truth(manifest: dict[str, Any]) -> None:
+    nodes = [*manifest["nodes"].values(), *manifest["sources"].values()]
+    assert nodes
+    assert [n["unique_id"] for n in nodes if n.get("schema") == "truth"] == []
+
+
 def test_contracts_are_enforced_with_the_declared_columns(manifest: dict[str, Any]) -> None:
     for name, node in models(manifest).items():
         assert node["contract"]["enforced"], name

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from config.settings import REPO_ROOT, get_settings
 from pipeline_tasks.twin.content import hashes
 from pipeline_tasks.twin.generate import store_of
@@ -40,6 +42,7 @@ def _group(leader: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_killed_generation_goes_on_where_it_stopped(tmp_path: Path) -> None:
     settings = get_settings().model_copy(update={"twin_cache": tmp_path})
     store, running = store_of(PROFILE, settings), _start(tmp_path)

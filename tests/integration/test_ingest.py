@@ -90,7 +90,7 @@ def test_another_twin_than_the_one_in_the_warehouse_is_refused_before_anything_i
     shifted = profile.model_copy(update={"start_date": date(2026, 1, 20)})
     for twin, ctx in ((other, TWIN.on(date(2025, 12, 2))), (shifted, TWIN.on(date(2026, 1, 28)))):  # few days of either are simulated
         with pytest.raises(SourceError, match="take a fresh state folder"):
-            step.ingest(ctx, source=TwinSource(twin), objects=frozenset({"commodities", "garbled_prices"}))
+            step.ingest(ctx, source=TwinSource(twin, processes=1), objects=frozenset({"commodities", "garbled_prices"}))
 
 
 def test_refused_rows_reach_quarantine_with_what_the_file_said(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -126,23 +124,6 @@ def test_no_dbt_model_suite_or_model_names_truth() -> None:
     places += [p for p in (REPO_ROOT / "models").rglob("*.py") if p.name != "yardstick.py"]
     assert places
     assert [str(p) for p in places if word.search(p.read_text(encoding="utf-8"))] == []
-
-
-def test_the_dbt_manifest_references_no_truth(tmp_path: Path) -> None:
-    import os
-    import subprocess
-    import sys
-
-    project = REPO_ROOT / "transforms"
-    places = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(tmp_path), "--log-path", str(tmp_path)]
-    env = {**os.environ, "DESK_DBT_HOST": "127.0.0.1", "DESK_DBT_PORT": "1", "DESK_DBT_USER": "nobody"}
-    call = [str(Path(sys.executable).parent / "dbt"), "parse", *places]
-    done = subprocess.run(call, capture_output=True, text=True, env=env, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:]
-    manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
-    nodes = [*manifest["nodes"].values(), *manifest["sources"].values()]
-    assert nodes
-    assert [n["unique_id"] for n in nodes if n.get("schema") == "truth"] == []
 
 
 def test_features_training_and_prediction_connect_as_the_pipeline() -> None:

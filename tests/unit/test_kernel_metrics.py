@@ -39,8 +39,7 @@ def test_pinball_matches_sklearn_level_by_level():
     assert metrics.pinball(Y, LADDER, LEVELS) == pytest.approx(losses.mean())
 
 
-def test_crps_from_a_fine_ladder_is_the_normal_law_s():
-    import scoringrules  # compiles for seconds: only where it is used
+def test_crps_from_a_fine_ladder_is_the_normal_law_s(scoringrules):
     from scipy import stats
 
     levels = np.arange(1, 1000) / 1000
@@ -58,9 +57,7 @@ def test_crps_on_an_equidistant_ladder_is_twice_the_mean_pinball():
     )
 
 
-def test_interval_score_and_coverage():
-    import scoringrules  # compiles for seconds: only where it is used
-
+def test_interval_score_and_coverage(scoringrules):
     low, high = LADDER[:, 0], LADDER[:, -1]
     assert metrics.winkler(Y, low, high, alpha=0.1) == pytest.approx(scoringrules.interval_score(Y, low, high, 0.1).mean())
     assert metrics.coverage([1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 1.0, 5.0], [1.0, 3.0, 2.0, 6.0]) == 0.5

@@ -21,9 +21,7 @@ def _past(days=300, rho=0.8, dims=6, seed=1):
     return Past(np.arange(days), rng.multivariate_normal(np.zeros(dims), covariance, days))
 
 
-def test_scores_are_those_of_scoringrules():
-    import scoringrules  # compiles for seconds: only where it is used
-
+def test_scores_are_those_of_scoringrules(scoringrules):
     rng = np.random.default_rng(2)
     samples, outcome = rng.standard_normal((80, 7)), rng.standard_normal(7)
     assert scenarios.energy_score(samples, outcome) == pytest.approx(scoringrules.es_ensemble(outcome, samples), rel=1e-9)
