@@ -6,19 +6,20 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any
 
 from config.settings import REPO_ROOT
+from pipeline_tasks.processes import end_with_the_parent
 
 PATIENCE_S = 30  # what a run has to end in once it was told to
 
@@ -34,12 +35,12 @@ class Ended:
 class Prepared:
     """A program whose runs are forks of one process that has imported it; nothing that a run leaves behind in memory reaches the next.
 
-    The process starts with the first run and ends with the one that started it (a process forked from that one starts its own); so does a
-    run under way. Runs of one object take turns.
+    The process (the server) starts with the first run, or with `begin`. It serves the process that started it and those forked from that
+    one afterwards, and ends with the last of them; a run ends with the process that asked for it. Runs may overlap.
     """
 
     def __init__(self, entry: str, *, preload: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
-        """Nothing starts before the first run.
+        """Nothing starts yet.
 
         Args:
             entry: the program's function, `package.module:function`; called with a list of arguments, its result is the exit status.
@@ -49,9 +50,30 @@ class Prepared:
         """
         self._words = [entry, *preload]
         self._environment = environment
-        self._turn = threading.Lock()
-        self._server: subprocess.Popen[str] | None = None
-        self._owner = 0
+        self._address = ""
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def begin(self, log: Path | None = None) -> None:
+        """Start the server, if there is none, and do not wait for its import.
+
+        Args:
+            log: file that what the import says is appended to; the caller's error stream by default.
+        """
+        probe = _connection(self._address)
+        if probe:
+            probe.close()
+            return
+        folder = tempfile.mkdtemp(prefix="desk-")  # only this user may enter it
+        self._address = str(Path(folder) / "socket")
+        with socket.socket(socket.AF_UNIX) as listener, (log or Path(os.devnull)).open("a") as said:
+            listener.bind(self._address)
+            listener.listen(16)
+            words = [sys.executable, "-m", "pipeline_tasks.prepared", str(listener.fileno()), *self._words]
+            out = said if log else None
+            self._server = subprocess.Popen(  # noqa: S603 - our own module; its standard input ends with this object and its copies
+                words, stdin=subprocess.PIPE, stdout=out or 2, stderr=out, pass_fds=[listener.fileno()], cwd=REPO_ROOT,
+                env=self._environment, process_group=0,
+            )  # fmt: skip
 
     def run(self, arguments: Sequence[str], *, environment: Mapping[str, str], cwd: Path, timeout_s: float) -> Ended:
         """Run the program and wait for its end.
@@ -73,113 +95,131 @@ class Prepared:
             return Ended(code, output.read())
 
     def start(self, arguments: Sequence[str], *, environment: Mapping[str, str], cwd: Path, output: Path) -> Run:
-        """Start a run that appends what it writes to `output`; leaving the returned context ends it."""
-        self._turn.acquire()
-        try:
-            server = self._started(output)
-            order = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd), "output": str(output)}
-            with suppress(OSError):  # it died just now; the run's status says so
-                _pipe(server.stdin).write(json.dumps(order) + "\n")
-                _pipe(server.stdin).flush()
-        except BaseException:
-            self._turn.release()
-            raise
-        return Run(server, self._turn.release)
+        """Start a run that appends what it writes to `output`; leaving the returned context ends it.
 
-    def stop(self) -> None:
-        """End the process and the run it is at; nothing where this one has started none."""
-        server, self._server = self._server, None
-        if server is not None and self._owner == os.getpid():
-            _end(server, signal.SIGKILL)
-
-    def _started(self, log: Path) -> subprocess.Popen[str]:
-        """The process; what its import says goes to the log of the run that starts it."""
-        if self._server is None or self._owner != os.getpid() or self._server.poll() is not None:
-            command = [sys.executable, "-m", "pipeline_tasks.prepared", *self._words]
-            pipe = subprocess.PIPE
-            with log.open("a") as errors:
-                self._server = subprocess.Popen(  # noqa: S603 - our own module
-                    command, stdin=pipe, stdout=pipe, stderr=errors, cwd=REPO_ROOT, env=self._environment, text=True, process_group=0
-                )
-            self._owner = os.getpid()
-            weakref.finalize(self, _end_own, self._server, self._owner)
-        return self._server
+        Raises:
+            ConnectionError: the server ended as soon as it was started.
+        """
+        self.begin(output)
+        connection = _connection(self._address)
+        if connection is None:
+            raise ConnectionError(f"the process that runs {self._words[0]} ended at once; see {output}")
+        order = {"arguments": list(arguments), "environment": dict(environment), "cwd": str(cwd), "output": str(output)}
+        with suppress(OSError):  # the server died just now; the run's status says so
+            connection.sendall(json.dumps(order).encode() + b"\n")
+        return Run(connection)
 
 
 @dataclass(slots=True)
 class Run:
     """A run under way; a context that ends it."""
 
-    _server: subprocess.Popen[str]
-    _release: Callable[[], None]
+    _connection: socket.socket
     _code: int | None = field(default=None, init=False)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Run:  # noqa: PYI034 - a dataclass, not to be subclassed
         """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the run where it has not ended, and what it started in its process group."""
-        try:
+        """End the run where it has not ended: SIGTERM to it and to what it started, SIGKILL when that does not do."""
+        with self._connection:
             if self.wait(0) is None:
-                _end(self._server, signal.SIGTERM)
-        finally:
-            self._release()
+                with suppress(OSError):
+                    self._connection.shutdown(socket.SHUT_WR)
+                self.wait(PATIENCE_S + 5)
 
     def wait(self, timeout_s: float) -> int | None:
         """Exit status, negative for the signal that ended the run; None while it lives, `timeout_s` from now."""
-        if self._code is None and select.select([_pipe(self._server.stdout)], [], [], timeout_s)[0]:
-            self._code = int(_pipe(self._server.stdout).readline() or -signal.SIGKILL)  # no answer: its parent died, and it with it
+        if self._code is None and select.select([self._connection], [], [], timeout_s)[0]:
+            answer = b""
+            with suppress(ConnectionResetError):
+                answer = self._connection.recv(64)
+            self._code = int(answer or -signal.SIGKILL)  # no answer: the server died
         return self._code
 
 
-def _pipe(end: IO[str] | None) -> IO[str]:
-    if end is None:
-        raise ValueError("a process without pipes")
-    return end
+def _connection(address: str) -> socket.socket | None:
+    """A connection to a server, None where none listens."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        return None
+    return connection
 
 
-def _end_own(server: subprocess.Popen[str], owner: int) -> None:
-    """End a server in the process that started it; one forked from that has it too."""
-    if owner == os.getpid():
-        _end(server, signal.SIGKILL)
-
-
-def _end(server: subprocess.Popen[str], how: signal.Signals) -> None:
-    """End a server and its run, at last by SIGKILL."""
-    if server.poll() is None:
-        for signum in (how, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(server.pid, signum)
-            with suppress(subprocess.TimeoutExpired):
-                server.wait(PATIENCE_S)
-                break
-    for pipe in (server.stdin, server.stdout):
-        with suppress(OSError):
-            _pipe(pipe).close()
-
-
-def serve(words: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
-    """Import the program, then run it once for every order read, until there is nobody to give orders."""
+def serve(listener: socket.socket, words: Sequence[str]) -> None:
+    """Import the program, then run it for whoever asks, until nobody is left who could: then standard input ends."""
     program, *_ = [_loaded(word) for word in words]
     for other in words[1:]:
         if ":" in other:
             _loaded(other)()
-    for line in iter(orders.readline, ""):
-        _flush()  # or the run would write it again
-        ends, over = os.pipe()  # the run holds `over` open while it lives
-        child = os.fork()
-        if not child:
-            os.close(ends)
-            _become(program, json.loads(line))
-        os.close(over)
-        select.select([ends, orders], [], [])
-        if not select.select([ends], [], [], 0)[0]:  # whoever gave the order is gone
-            os.kill(child, signal.SIGKILL)
-        os.close(ends)
-        _, status = os.waitpid(child, 0)
-        answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        answers.flush()
+    runs: list[_Served] = []
+    while True:
+        ready = select.select([listener, 0, *(end for r in runs for end in (r.over, r.connection))], [], [])[0]
+        if 0 in ready:
+            for run in runs:
+                run.end(signal.SIGKILL)
+            return
+        for run in [r for r in runs if r.over in ready or r.connection in ready]:
+            if run.over not in ready:  # whoever asked for it is gone, or has had enough
+                run.end(signal.SIGTERM)
+            run.answer()
+            runs.remove(run)
+        if listener in ready:
+            connection, _ = listener.accept()
+            order = connection.makefile("rb").readline()
+            if order:
+                runs.append(_forked(program, json.loads(order), connection, listener, runs))
+
+
+@dataclass(slots=True, eq=False)
+class _Served:
+    """A run of the server: its process, the end of a pipe that it holds open while it lives, and who asked."""
+
+    process: int
+    over: int
+    connection: socket.socket
+
+    def end(self, how: signal.Signals) -> None:
+        """Signal the run and what it started; SIGKILL when it outlives the first signal."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process, how)
+            if not select.select([self.over], [], [], PATIENCE_S)[0]:
+                os.killpg(self.process, signal.SIGKILL)
+
+    def answer(self) -> None:
+        """Reap the run and tell its status."""
+        _, status = os.waitpid(self.process, 0)
+        with self.connection, suppress(OSError):
+            self.connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        os.close(self.over)
+
+
+def _forked(
+    program: Callable[[Sequence[str]], object],
+    order: Mapping[str, Any],
+    connection: socket.socket,
+    listener: socket.socket,
+    others: Sequence[_Served],
+) -> _Served:
+    """Start a run."""
+    over, held = os.pipe()
+    _flush()  # or the run would write it again
+    server = os.getpid()
+    process = os.fork()
+    if not process:
+        os.setpgid(0, 0)
+        for end in (connection, listener, *(r.connection for r in others)):
+            end.close()
+        end_with_the_parent(server)
+        _become(program, order)
+    os.close(held)
+    with suppress(OSError):  # it did so itself
+        os.setpgid(process, process)
+    return _Served(process, over, connection)
 
 
 def _loaded(word: str) -> Any:
@@ -216,7 +256,9 @@ def _flush() -> None:
 
 
 if __name__ == "__main__":
-    with os.fdopen(os.dup(1), "w") as its_answers:  # not where the import may write to
-        os.dup2(2, 1)
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # both streams stay in order of writing
-        serve(sys.argv[1:], sys.stdin, its_answers)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # both streams stay in order of writing
+    with socket.socket(fileno=int(sys.argv[1])) as its_listener:
+        try:
+            serve(its_listener, sys.argv[2:])
+        finally:
+            shutil.rmtree(Path(its_listener.getsockname()).parent, ignore_errors=True)

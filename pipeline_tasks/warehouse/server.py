@@ -219,6 +219,7 @@ def ensure_server(settings: Settings, role: Role = "pipeline") -> Endpoint:
 
 def _kill_hold_query(paths: ServerPaths, state: ServerState) -> None:
     import clickhouse_connect
+    from clickhouse_connect.driver.httputil import default_pool_manager
 
     client = clickhouse_connect.get_client(
         host="127.0.0.1",
@@ -233,6 +234,7 @@ def _kill_hold_query(paths: ServerPaths, state: ServerState) -> None:
         parameters={"name": hold_query_name(state.pid)},
     )
     client.close()
+    default_pool_manager().clear()  # the server waits for connections that are kept open
 
 
 def stop_server(settings: Settings) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,12 +35,10 @@ def main(arguments):
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prepared]:
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepared:
     (tmp_path / "a_program.py").write_text(PROGRAM)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    prepared = Prepared("a_program:main", preload=("json.tool",))
-    yield prepared
-    prepared.stop()
+    return Prepared("a_program:main", preload=("json.tool",))
 
 
 def test_runs_share_an_import_and_nothing_else(program: Prepared, tmp_path: Path) -> None:
@@ -68,14 +66,49 @@ def test_a_run_that_takes_too_long_is_killed_and_the_next_one_works(program: Pre
     assert program.run(["exit", "0"], environment={}, cwd=tmp_path, timeout_s=60).returncode == 0
 
 
-def test_a_server_that_died_is_replaced(program: Prepared, tmp_path: Path) -> None:
-    assert program.run(["exit", "0"], environment={}, cwd=tmp_path, timeout_s=60).returncode == 0
-    server = program._server
-    assert server is not None
-    os.kill(server.pid, signal.SIGKILL)
-    server.wait()
-    assert program.run(["exit", "0"], environment={}, cwd=tmp_path, timeout_s=60).returncode == 0
-    assert program.run(["raise", "x"], environment={}, cwd=tmp_path, timeout_s=60).returncode == 1
+def test_a_server_that_died_is_replaced_and_its_run_is_no_success(program: Prepared, tmp_path: Path) -> None:
+    server = _imported_by(program, tmp_path)
+    log = tmp_path / "log"
+    log.touch()
+    with program.start(["sleep"], environment={}, cwd=tmp_path, output=log) as run:
+        asleep = _said(log)
+        os.kill(server, signal.SIGKILL)
+        assert run.wait(30) == -signal.SIGKILL
+    assert _is_gone(asleep)
+    assert _imported_by(program, tmp_path) != server
+
+
+def test_forked_processes_share_the_server(program: Prepared, tmp_path: Path) -> None:
+    server = _imported_by(program, tmp_path)
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=lambda: answers.put(_imported_by(program, tmp_path)))
+    child.start()
+    child.join()
+    assert answers.get() == server
+
+
+def test_runs_may_overlap(program: Prepared, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    with program.start(["sleep"], environment={}, cwd=tmp_path, output=log) as run:
+        asleep = _said(log)
+        assert program.run(["exit", "4"], environment={}, cwd=tmp_path, timeout_s=60).returncode == 4
+        assert run.wait(0) is None
+    assert _is_gone(asleep)
+    assert run.wait(0) == -signal.SIGTERM
+
+
+def _imported_by(program: Prepared, folder: Path) -> int:
+    said = program.run(["say"], environment={}, cwd=folder, timeout_s=60).output.splitlines()
+    return int(json.loads(said[-2])["imported_by"])
+
+
+def _said(log: Path) -> int:
+    until = time.monotonic() + 60
+    while not log.read_text()[-2:-1].isdigit() and time.monotonic() < until:
+        time.sleep(0.05)
+    return int(log.read_text().split()[-1])
 
 
 def test_a_run_ends_when_its_caller_was_killed(program: Prepared, tmp_path: Path) -> None:
