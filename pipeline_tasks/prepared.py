@@ -65,13 +65,13 @@ class Prepared:
             return
         folder = tempfile.mkdtemp(prefix="desk-")  # only this user may enter it
         self._address = str(Path(folder) / "socket")
-        with socket.socket(socket.AF_UNIX) as listener, (log or Path(os.devnull)).open("a") as said:
+        said = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if log else os.dup(2)
+        with socket.socket(socket.AF_UNIX) as listener, os.fdopen(said, "ab") as errors:
             listener.bind(self._address)
             listener.listen(16)
             words = [sys.executable, "-m", "pipeline_tasks.prepared", str(listener.fileno()), *self._words]
-            out = said if log else None
             self._server = subprocess.Popen(  # noqa: S603 - our own module; its standard input ends with this object and its copies
-                words, stdin=subprocess.PIPE, stdout=out or 2, stderr=out, pass_fds=[listener.fileno()], cwd=REPO_ROOT,
+                words, stdin=subprocess.PIPE, stdout=errors, stderr=errors, pass_fds=[listener.fileno()], cwd=REPO_ROOT,
                 env=self._environment, process_group=0,
             )  # fmt: skip
 
@@ -171,7 +171,10 @@ def serve(listener: socket.socket, words: Sequence[str]) -> None:
         if listener in ready:
             connection, _ = listener.accept()
             order = connection.makefile("rb").readline()
-            if order:
+            gone = bool(select.select([connection], [], [], 0)[0])  # while the program was imported, or it only asked for a server
+            if gone:
+                connection.close()
+            else:
                 runs.append(_forked(program, json.loads(order), connection, listener, runs))
 
 

@@ -23,7 +23,7 @@ def stack_home(settings: Settings) -> Path:
 def base_environment(settings: Settings, home: Path) -> dict[str, str]:
     """Environment of any Airflow process: paths, our settings passed on, no examples, no phoning home, quiet logs."""
     path = os.pathsep.join(p for p in (str(REPO_ROOT), os.environ.get("PYTHONPATH", "")) if p)
-    foreign = ("AIRFLOW", "VIRTUAL_ENV", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+    foreign = ("AIRFLOW", "VIRTUAL_ENV", "PYTEST_", "PYTHONDONTWRITEBYTECODE")  # the name of a running test is no part of an environment
     kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     return {
         **kept,

@@ -78,6 +78,17 @@ def test_a_server_that_died_is_replaced_and_its_run_is_no_success(program: Prepa
     assert _imported_by(program, tmp_path) != server
 
 
+def test_a_run_nobody_waits_for_any_more_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_program.py").write_text("import time\ntime.sleep(1)\ndef main(arguments):\n    print(*arguments)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    slow, log = Prepared("slow_program:main"), tmp_path / "log"
+    log.touch()
+    with slow.start(["given up"], environment={}, cwd=tmp_path, output=log):
+        pass
+    assert slow.run(["wanted"], environment={}, cwd=tmp_path, timeout_s=60).output == "wanted\n"
+    assert log.read_text() == ""
+
+
 def test_forked_processes_share_the_server(program: Prepared, tmp_path: Path) -> None:
     server = _imported_by(program, tmp_path)
     context = multiprocessing.get_context("fork")
