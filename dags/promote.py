@@ -24,13 +24,9 @@ PARAMS = {k: v for k, v in run_params().items() if k == "market"} | {
     "reason": Param(None, type=["null", "string"], maxLength=500, description="Why it should become champion."),
 }
 BODY = """
-**{{ params.model }}** for **{{ params.market }}**: version {{ ti.xcom_pull(task_ids='request_promotion')['version'] }}
+**{{ params.model }}** of **{{ params.market }}**, asked for because: {{ params.reason or '(no reason given)' }}
 
-```json
-{{ ti.xcom_pull(task_ids='request_promotion') | tojson(indent=2) }}
-```
-
-Reason given: {{ params.reason or '(none)' }}
+{{ ti.xcom_pull(task_ids='request_promotion')['text'] }}
 """
 
 

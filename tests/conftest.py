@@ -10,10 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 os.environ.setdefault("NUMBA_CACHE_DIR", str(REPO / ".pytest_cache" / "compiled"))  # the grid kernel compiles once, not once a process
+
+
+class _ByWarehouse(LoadFileScheduling):
+    """A file's tests go to one worker, and so do all tests of a folder whose files share a warehouse."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return str(Path(file).parent) if "/transform/" in file else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByWarehouse | None:
+    """How `-n` deals tests out with `--dist loadfile`."""
+    return _ByWarehouse(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -135,5 +135,5 @@ def _coverage(evidence: GateEvidence, limit: GateLimits, numbers: dict[str, floa
 def _ceiling(name: str, value: float | None, ceiling: float, words: str, numbers: dict[str, float]) -> list[str]:
     if value is None:
         return [f"{name} was not measured"]
-    numbers[name] = value
+    numbers |= {name: value, f"{name}_limit": ceiling}
     return [] if value <= ceiling else [f"{words}: {name} {value:.4g} exceeds {ceiling:.4g}"]

@@ -11,41 +11,42 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import vl_convert as vlc
+from altair.utils import schemapi
 
 BLUE, SKY, ORANGE, GREEN, RED, GREY, BLACK = "#0072B2", "#56B4E9", "#E69F00", "#009E73", "#D55E00", "#8a8f98", "#1b1f24"
 WIDTH, HEIGHT = 860, 300
+DATE = alt.Detail("delivery_date:N")
+CONFIG: dict[str, Any] = {
+    "view": {"continuousWidth": 300, "continuousHeight": 300, "stroke": None},
+    "axis": {
+        "gridColor": "#e6e8eb",
+        "domainColor": "#9aa0a6",
+        "tickColor": "#9aa0a6",
+        "labelColor": "#3c4043",
+        "titleColor": "#3c4043",
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "labelLimit": 280,
+    },
+    "legend": {"orient": "top", "labelFontSize": 12, "title": None},
+}
+"""Look of all charts. Given as a dictionary, because each `configure_` of Altair copies the whole chart."""
 
 
 def to_svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart | alt.HConcatChart | dict[str, Any]) -> str:
-    """Render an Altair chart or a Vega-Lite dictionary to SVG that scales with the page."""
-    spec = (
-        chart
-        if isinstance(chart, dict)
-        else chart.configure_view(stroke=None)
-        .configure_axis(
-            gridColor="#e6e8eb",
-            domainColor="#9aa0a6",
-            tickColor="#9aa0a6",
-            labelColor="#3c4043",
-            titleColor="#3c4043",
-            labelFontSize=12,
-            titleFontSize=12,
-            labelLimit=280,
-        )
-        .configure_legend(orient="top", labelFontSize=12, title=None)
-        .to_dict()
-    )
+    """Render an Altair chart or a Vega-Lite dictionary to SVG that scales with the page.
+
+    Charts are checked against the Vega-Lite schema unless Altair's debug mode is off.
+    """
+    spec = chart if isinstance(chart, dict) else {**chart.to_dict(validate=schemapi.DEBUG_MODE), "config": CONFIG}
     svg: str = vlc.vegalite_to_svg(spec)
     return svg.replace("<svg ", '<svg role="img" preserveAspectRatio="xMidYMid meet" ', 1)
 
 
-def _local(frame: pl.DataFrame, zone: ZoneInfo) -> pl.DataFrame:
-    return frame.with_columns(
-        pl.col("delivery_ts")
-        .dt.convert_time_zone(zone.key)
-        .dt.replace_time_zone(None, ambiguous="earliest", non_existent="null")
-        .alias("local_ts")
-    )
+def _local(frame: pl.DataFrame, zone: ZoneInfo, *columns: str) -> pl.DataFrame:
+    """Local time `local_ts` and the named columns: a chart carries all it is given, drawn or not."""
+    local = pl.col("delivery_ts").dt.convert_time_zone(zone.key).dt.replace_time_zone(None, ambiguous="earliest", non_existent="null")
+    return frame.select(local.alias("local_ts"), *dict.fromkeys(columns))
 
 
 def fan_chart(
@@ -55,19 +56,20 @@ def fan_chart(
 
     The date that the run forecasts is the newest; the dates before it are the previous vintages with their outcome.
     """
-    frame = _local(forecasts, zone)
     low, high = band_columns(quantiles, 0.05, 0.95)
     inner_low, inner_high = band_columns(quantiles, 0.25, 0.75)
+    frame = _local(forecasts, zone, "delivery_date", low, high, inner_low, inner_high, point)
     x = alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, labelFlush=False, tickCount=8))
     base = alt.Chart(frame).properties(width=WIDTH, height=HEIGHT)
     layers: list[alt.Chart] = [
-        base.mark_area(color=SKY, opacity=0.35).encode(x=x, y=alt.Y(f"{low}:Q", title=unit), y2=f"{high}:Q", detail="delivery_date:N"),
-        base.mark_area(color=BLUE, opacity=0.35).encode(x=x, y=f"{inner_low}:Q", y2=f"{inner_high}:Q", detail="delivery_date:N"),
-        base.mark_line(color=BLUE, strokeWidth=2).encode(x=x, y=f"{point}:Q", detail="delivery_date:N"),
+        base.mark_area(color=SKY, opacity=0.35).encode(x=x, y=alt.Y(f"{low}:Q", title=unit), y2=alt.Y2(f"{high}:Q"), detail=DATE),
+        base.mark_area(color=BLUE, opacity=0.35).encode(x=x, y=alt.Y(f"{inner_low}:Q"), y2=alt.Y2(f"{inner_high}:Q"), detail=DATE),
+        base.mark_line(color=BLUE, strokeWidth=2).encode(x=x, y=alt.Y(f"{point}:Q"), detail=DATE),
     ]
-    known = _local(outcomes.filter(pl.col("price_ccy_per_mwh").is_not_null()), zone)
+    known = _local(outcomes.filter(pl.col("price_ccy_per_mwh").is_not_null()), zone, "price_ccy_per_mwh")
     if known.height:
-        layers.append(alt.Chart(known).mark_line(color=BLACK, strokeWidth=1.6, strokeDash=[4, 3]).encode(x=x, y="price_ccy_per_mwh:Q"))
+        outcome = alt.Chart(known).mark_line(color=BLACK, strokeWidth=1.6, strokeDash=[4, 3])
+        layers.append(outcome.encode(x=x, y=alt.Y("price_ccy_per_mwh:Q")))
     mark = pl.DataFrame({"local_ts": [frame.filter(pl.col("delivery_date") == day)["local_ts"].min()]})
     layers.append(alt.Chart(mark).mark_rule(color=ORANGE, strokeWidth=1.5).encode(x=x))
     return to_svg(alt.layer(*layers))
@@ -84,7 +86,7 @@ def band_columns(quantiles: dict[float, str], low: float, high: float) -> tuple[
 
 def probability_chart(forecasts: pl.DataFrame, point: str, *, zone: ZoneInfo) -> str:
     """Bars of the probability by delivery interval for one hub."""
-    frame = _local(forecasts, zone)
+    frame = _local(forecasts, zone, point)
     chart = (
         alt.Chart(frame)
         .mark_bar(color=RED, opacity=0.8)
@@ -99,7 +101,7 @@ def probability_chart(forecasts: pl.DataFrame, point: str, *, zone: ZoneInfo) ->
 
 def position_chart(forecasts: pl.DataFrame, position: str, *, zone: ZoneInfo, unit: str) -> str:
     """Steps of the position by delivery interval for one hub."""
-    frame = _local(forecasts, zone)
+    frame = _local(forecasts, zone, position)
     chart = (
         alt.Chart(frame)
         .mark_bar(color=GREEN, opacity=0.8)
@@ -117,8 +119,8 @@ def error_by_hour(errors: pl.DataFrame, *, unit: str) -> str:
     base = alt.Chart(errors).properties(width=WIDTH, height=220)
     x = alt.X("local_hour:O", title="local hour", axis=alt.Axis(labelAngle=0))
     bars = base.mark_bar(color=SKY).encode(x=x, y=alt.Y("mae:Q", title=f"mean absolute error, {unit}"))
-    line = base.mark_line(color=RED, point=alt.OverlayMarkDef(color=RED)).encode(x=x, y="bias:Q")
-    zero = alt.Chart(pl.DataFrame({"bias": [0.0]})).mark_rule(color=GREY).encode(y="bias:Q")
+    line = base.mark_line(color=RED, point=alt.OverlayMarkDef(color=RED)).encode(x=x, y=alt.Y("bias:Q"))
+    zero = alt.Chart(pl.DataFrame({"bias": [0.0]})).mark_rule(color=GREY).encode(y=alt.Y("bias:Q"))
     return to_svg(alt.layer(bars, zero, line))
 
 
@@ -151,7 +153,7 @@ def metric_lines(metrics: pl.DataFrame, *, title: str, target: float | None = No
         )
     ]
     if target is not None:
-        layers.append(alt.Chart(pl.DataFrame({"value": [target]})).mark_rule(color=GREY, strokeDash=[5, 4]).encode(y="value:Q"))
+        layers.append(alt.Chart(pl.DataFrame({"value": [target]})).mark_rule(color=GREY, strokeDash=[5, 4]).encode(y=alt.Y("value:Q")))
     return to_svg(alt.layer(*layers))
 
 

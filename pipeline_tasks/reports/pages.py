@@ -192,12 +192,12 @@ _FAN_KEY = (
 def _errors(rows: pl.DataFrame, outcome: pl.DataFrame, point: str) -> pl.DataFrame:
     joined = rows.join(outcome.drop_nulls("price_ccy_per_mwh").select("delivery_ts", "local_hour", "price_ccy_per_mwh"), on="delivery_ts")
     error = pl.col(point) - pl.col("price_ccy_per_mwh")
-    return joined.group_by("local_hour").agg(mae=error.abs().mean(), bias=error.mean(), n=pl.len()).sort("local_hour")
+    return joined.group_by("local_hour", maintain_order=True).agg(mae=error.abs().mean(), bias=error.mean(), n=pl.len()).sort("local_hour")
 
 
 def _top_drivers(drivers: pl.DataFrame) -> pl.DataFrame:
-    mean = drivers.filter(pl.col("feature") != "(base)").group_by("feature").agg(pl.col("contribution").mean())
-    return mean.sort(pl.col("contribution").abs(), descending=True).head(TOP_DRIVERS)
+    mean = drivers.filter(pl.col("feature") != "(base)").group_by("feature", maintain_order=True).agg(pl.col("contribution").mean())
+    return mean.sort(pl.col("contribution").abs(), descending=True, maintain_order=True).head(TOP_DRIVERS)
 
 
 def _metric_figures(model: ModelData, unit: str) -> list[dict[str, str]]:

@@ -160,4 +160,4 @@ where load_id in (select load_id from ops.loads where market = {{market:String}}
 group by all"""
         for table in QUARANTINE_TABLES
     ]
-    return "select * from (" + "\nunion all".join(parts) + ") order by rows desc, source_object"
+    return "select * from (" + "\nunion all".join(parts) + ") order by rows desc, table_name, source, source_object, broken_rules"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pipeline_tasks.steps.approval import approval_text
+
 
 def promote(*, model: str, market: str, version: str, requester: str, approver: str, comment: str = "") -> dict[str, Any]:
     """Make a version champion.
@@ -23,6 +25,9 @@ def promote(*, model: str, market: str, version: str, requester: str, approver: 
 
 def describe_request(*, model: str, market: str, version: str = "") -> dict[str, Any]:
     """What an approver must see: the version asked for (by default the challenger), the champion, gate, parity and shadow verdict.
+
+    Returns:
+        The evidence, and under `text` the same as Markdown.
 
     Raises:
         ValueError: there is no challenger, or it is champion already.
@@ -47,7 +52,7 @@ def describe_request(*, model: str, market: str, version: str = "") -> dict[str,
         served = check_recent(warehouse, model, market)
         shadow = latest_verdict(warehouse, model=model, market=market, question="promotion")
     evidence = rows[0] if rows else {}
-    return {
+    request = {
         "version": ref.version,
         "gate": ref.gate,
         "gate_numbers": json.loads(evidence.get("gate_json") or "{}"),
@@ -60,6 +65,7 @@ def describe_request(*, model: str, market: str, version: str = "") -> dict[str,
         if shadow and shadow["rival"] == ref.version
         else {},
     }
+    return {**request, "text": approval_text(request)}
 
 
 def answer_request(*, model: str, market: str, version: str, requester: str, approver: str, approved: bool, comment: str) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Markets and raw rows made up for the transform tests: real time zones with clock changes, prices that tell their instant."""
+"""Markets and raw rows made up for the transform tests: real time zones with clock changes, prices that tell their instant.
+
+A build of dbt takes as long for one small market as for six, so all modules share a warehouse and two builds. A module says in `publish` which
+rows its markets get, and in `poison` which absurd rows come after a decision: nothing that was known by then may change with them.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,13 @@ import pytest
 
 import config.markets as markets_module
 from config.markets import Market, load_markets
+from config.settings import get_settings
 from pipeline_tasks.contracts import TS_DTYPE, Table
 from pipeline_tasks.contracts.raw import COMMODITIES, PRICES, QUANTITIES
-from pipeline_tasks.warehouse import Warehouse
+from pipeline_tasks.steps.transform import transform
+from pipeline_tasks.warehouse import Warehouse, connect
+from pipeline_tasks.warehouse.migrate import migrate
+from pipeline_tasks.warehouse.server import stop_server
 
 MARKETS_YAML = """
 markets:
@@ -28,6 +36,15 @@ markets:
     hubs: [B]
     holidays: DE
     commodities: {gas: T_GAS}
+  t_step:
+    label: Test market of the step's own tests
+    time_zone: Europe/Berlin
+    currency: EUR
+    gate_time: "12:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [T]
+    holidays: DE
   t_york:
     label: Test market with American clock changes and quarter hours
     time_zone: America/New_York
@@ -83,7 +100,7 @@ markets:
 INGESTED = datetime(2024, 12, 31, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def test_markets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Market]]:
     """The markets above instead of the configured ones."""
     path: Path = tmp_path_factory.mktemp("markets") / "markets.yaml"
@@ -151,19 +168,65 @@ class RawRows:
         self._insert(COMMODITIES, [fixed | {"delivery_ts": d, "known_ts": k, "price_ccy_per_unit": p} for d, k, p in rows], INGESTED)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
+def warehouse(desk_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """A migrated warehouse that holds the markets above and nothing else: builds of all markets stay small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESK_HOME", str(tmp_path_factory.mktemp("transform")))
+        get_settings.cache_clear()
+        with connect() as wh:
+            migrate(wh)
+            yield wh
+        stop_server(get_settings())
+    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="package")
+def analyst(warehouse: Warehouse) -> Iterator[Warehouse]:
+    """The same server as the role `analyst`."""
+    with connect("analyst") as wh:
+        yield wh
+
+
+@pytest.fixture(scope="package")
 def raw_rows(warehouse: Warehouse, test_markets: dict[str, Market]) -> Callable[[str], RawRows]:
     """Writer of raw rows by market key."""
     return lambda key: RawRows(warehouse, test_markets[key])
 
 
-@pytest.fixture(scope="module")
-def features(warehouse: Warehouse) -> Callable[..., pl.DataFrame]:
-    """The features of a market, in key order."""
+Features = Callable[..., pl.DataFrame]
+TABLES = ("ftr_day_ahead", "ftr_intraday", "ftr_spread", "ftr_ancillary")
 
-    def read(market: str, table: str = "ftr_day_ahead") -> pl.DataFrame:
-        return warehouse.query(
-            f"select * from features.{table} where market = {{market:String}} order by hub, delivery_ts", {"market": market}
-        ).with_columns(pl.col("delivery_ts", "as_of", "price_known_ts").cast(TS_DTYPE))
 
-    return read
+def _build(request: pytest.FixtureRequest, warehouse: Warehouse, raw_rows: Callable[[str], RawRows], what: str) -> Features:
+    """Have every module write its rows, build all markets, and keep the features as they are then."""
+    ours = [i for i in request.session.items if isinstance(i, pytest.Function) and i.path.parent == Path(__file__).parent]
+    for module in dict.fromkeys(item.module for item in ours):
+        if hasattr(module, what):
+            getattr(module, what)(raw_rows)
+    transform("staging", "intermediate", "features", run_id=what)
+    kept = {table: _read(warehouse, table) for table in TABLES}
+    return lambda market, table="ftr_day_ahead": kept[table].filter(pl.col("market") == market)
+
+
+def _read(warehouse: Warehouse, table: str) -> pl.DataFrame:
+    rows = warehouse.query(f"select * from features.{table} order by market, hub, product, delivery_ts, as_of")
+    return rows.with_columns(pl.col("delivery_ts", "as_of", "price_known_ts").cast(TS_DTYPE))
+
+
+@pytest.fixture(scope="package")
+def published(request: pytest.FixtureRequest, warehouse: Warehouse, raw_rows: Callable[[str], RawRows]) -> Features:
+    """Features of what was published: `published(market, table)`, in key order."""
+    return _build(request, warehouse, raw_rows, "publish")
+
+
+@pytest.fixture(scope="package")
+def poisoned(request: pytest.FixtureRequest, published: Features, warehouse: Warehouse, raw_rows: Callable[[str], RawRows]) -> Features:
+    """Features after the absurd rows were added."""
+    return _build(request, warehouse, raw_rows, "poison")
+
+
+@pytest.fixture(scope="package")
+def features(warehouse: Warehouse) -> Callable[[str], pl.DataFrame]:
+    """A feature table of all markets as it is now, in key order."""
+    return lambda table: _read(warehouse, table)

@@ -10,17 +10,16 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline_tasks.steps.transform import transform
-from pipeline_tasks.warehouse import Warehouse
+from config.markets import Market
 
 FIRST, RESERVES_FROM, LAST = date(2024, 9, 10), date(2024, 9, 20), date(2024, 11, 3)
 DECISION, CHANGE = date(2024, 10, 29), date(2024, 10, 25)
 OUTCOMES = ["price_ccy_per_mwh", "price_known_ts"]
 LATER = datetime(2024, 12, 31, 1, tzinfo=UTC)
+Features = Callable[..., pl.DataFrame]
 
 
-@pytest.fixture(scope="module")
-def history(raw_rows: Callable[[str], Any]) -> Any:
+def publish(raw_rows: Callable[[str], Any]) -> None:
     """Energy of 40 + the day of the month at A, one more at B and C; upward reserve of the day of the month, downward half of it."""
     rows = raw_rows("t_reserve")
     hours = rows.starts(FIRST, LAST, 60)
@@ -31,16 +30,18 @@ def history(raw_rows: Callable[[str], Any]) -> Any:
         quoted = [(s, gate[d] + timedelta(minutes=50), factor * d.day) for s in hours for d in [rows.local_date(s)] if d >= RESERVES_FROM]
         rows.prices(quoted, hub="system", product=product)
         rows.prices([(s, k, 999.0) for s, k, _ in quoted], hub="elsewhere", product=product)
-    _build()
-    return rows
 
 
-def _build(*, force: bool = False) -> None:
-    transform("staging", "intermediate", "features", market="t_reserve", end_date=LAST, run_id="reserve", force=force)
+def poison(raw_rows: Callable[[str], Any]) -> None:
+    """Absurd prices that are known a millisecond after a gate."""
+    rows = raw_rows("t_reserve")
+    just_after, hours = rows.market.gate(DECISION) + timedelta(milliseconds=1), rows.starts(RESERVES_FROM, LAST, 60)
+    rows.prices([(s, just_after, 900.0) for s in hours], hub="system", product="regup", ingested=LATER)
+    rows.prices([(s, just_after, 9_000.0) for s in hours], hub="A", ingested=LATER)
 
 
-def test_rows_are_of_every_product_at_the_hubs_named_since_reserves_are_quoted(history: Any, features: Callable[..., pl.DataFrame]) -> None:
-    frame = features("t_reserve", "ftr_ancillary")
+def test_rows_are_of_every_product_at_the_hubs_named_since_reserves_are_quoted(published: Features) -> None:
+    frame = published("t_reserve", "ftr_ancillary")
     assert frame["delivery_date"].min() == RESERVES_FROM
     counts = frame.group_by("hub", "product").len().sort("hub", "product")
     assert counts["hub"].to_list() == ["A"] * 3 + ["B"] * 3
@@ -56,8 +57,8 @@ def test_rows_are_of_every_product_at_the_hubs_named_since_reserves_are_quoted(h
     assert (frame["reserve_regime"] == (frame["delivery_date"] >= CHANGE).cast(pl.Int64)).all()
 
 
-def test_lags_and_statistics_are_the_products_own(history: Any, features: Callable[..., pl.DataFrame]) -> None:
-    day = features("t_reserve", "ftr_ancillary").filter(pl.col("delivery_date") == date(2024, 10, 20), pl.col("hub") == "B")
+def test_lags_and_statistics_are_the_products_own(published: Features) -> None:
+    day = published("t_reserve", "ftr_ancillary").filter(pl.col("delivery_date") == date(2024, 10, 20), pl.col("hub") == "B")
     means = {"da": (41.0, 1.0), "regup": (0.0, 1.0), "regdn": (0.0, 0.5)}
     for product, (level, factor) in means.items():
         rows = day.filter(pl.col("product") == product)
@@ -70,13 +71,9 @@ def test_lags_and_statistics_are_the_products_own(history: Any, features: Callab
         assert rows["reserve_price_lag_1d_ccy_per_mwh"].to_list() == pytest.approx([(19 + 9.5 + 999 * 2) / 4] * 24)
 
 
-def test_poison_after_the_gate_changes_nothing(history: Any, features: Callable[..., pl.DataFrame], warehouse: Warehouse) -> None:
-    before, gate = features("t_reserve", "ftr_ancillary"), history.market.gate(DECISION)
-    just_after, hours = gate + timedelta(milliseconds=1), history.starts(RESERVES_FROM, LAST, 60)
-    history.prices([(s, just_after, 900.0) for s in hours], hub="system", product="regup", ingested=LATER)
-    history.prices([(s, just_after, 9_000.0) for s in hours], hub="A", ingested=LATER)
-    _build()
-    after = features("t_reserve", "ftr_ancillary")
+def test_poison_after_the_gate_changes_nothing(published: Features, poisoned: Features, test_markets: dict[str, Market]) -> None:
+    before, after = published("t_reserve", "ftr_ancillary"), poisoned("t_reserve", "ftr_ancillary")
+    gate = test_markets["t_reserve"].gate(DECISION)
     known = pl.col("delivery_date") <= DECISION
     assert_frame_equal(after.filter(known).drop(OUTCOMES), before.filter(known).drop(OUTCOMES), check_exact=True)
     first = before.filter(pl.col("price_known_ts") <= gate).select("hub", "product", "delivery_ts", *OUTCOMES)

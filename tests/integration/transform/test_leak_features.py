@@ -7,21 +7,19 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
-import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline_tasks.steps.transform import transform
-from pipeline_tasks.warehouse import Warehouse
+from config.markets import Market
 
 FIRST, LAST = date(2024, 9, 20), date(2024, 11, 3)
 DECISION = date(2024, 10, 29)
 TARGET = ["price_ccy_per_mwh", "price_known_ts"]
 LATER = datetime(2024, 12, 31, 1, tzinfo=UTC)
+Features = Callable[..., pl.DataFrame]
 
 
-@pytest.fixture(scope="module")
-def history(raw_rows: Callable[[str], Any]) -> Any:
-    """Six weeks over a clock change: prices of two hubs, forecasts, actuals, gas; and absurd corrections of it all, known after a gate."""
+def publish(raw_rows: Callable[[str], Any]) -> None:
+    """Six weeks over a clock change: prices of two hubs, forecasts, actuals, gas."""
     rows = raw_rows("t_leak")
     starts = rows.starts(FIRST, LAST, 60)
     gate = {d: rows.market.gate(d) for d in {rows.local_date(s) for s in starts}}
@@ -33,12 +31,11 @@ def history(raw_rows: Callable[[str], Any]) -> Any:
         rows.quantities(quantity, "actual", [(s, s + timedelta(hours=2), level + 50) for s in starts])
     days = [datetime(2024, 9, 20, tzinfo=UTC) + timedelta(days=i) for i in range(45)]
     rows.gas([(d, d + timedelta(hours=18), 30.0 + d.day) for d in days])
-    _poison(rows)
-    _build()
-    return rows
 
 
-def _poison(rows: Any) -> None:
+def poison(raw_rows: Callable[[str], Any]) -> None:
+    """Absurd corrections of it all, known a millisecond after a gate."""
+    rows = raw_rows("t_leak")
     gate = rows.market.gate(DECISION)
     starts, just_after = rows.starts(FIRST, LAST, 60), gate + timedelta(milliseconds=1)
     for hub in ("L", "M"):
@@ -50,32 +47,21 @@ def _poison(rows: Any) -> None:
     rows.gas([(gate - timedelta(hours=3), just_after, 9_000.0)])
 
 
-def _build(*, force: bool = False) -> None:
-    transform("staging", "intermediate", "features", market="t_leak", end_date=LAST, run_id="leak", force=force)
-
-
 def _known(frame: pl.DataFrame) -> pl.DataFrame:
     """Everything that was decided on up to the decision, less the target."""
     return frame.filter(pl.col("delivery_date") <= DECISION).drop(TARGET)
 
 
 def test_poison_after_the_gate_and_nothing_after_it_give_the_same_past(
-    history: Any, features: Callable[[str], pl.DataFrame], warehouse: Warehouse
+    published: Features, poisoned: Features, test_markets: dict[str, Market]
 ) -> None:
-    poisoned, gate = features("t_leak"), history.market.gate(DECISION)
-    for table in ("raw.prices", "raw.quantities", "raw.commodities"):
-        warehouse.command(
-            f"alter table {table} delete where market = 't_leak' and known_ts > {{gate:DateTime64(3, 'UTC')}} settings mutations_sync = 2",
-            {"gate": gate},
-        )
-    _build(force=True)
-    after = features("t_leak")
-    assert_frame_equal(_known(after), _known(poisoned), check_exact=True)
-    first = after.filter(pl.col("price_known_ts").is_not_null())
+    clean, bad, gate = published("t_leak"), poisoned("t_leak"), test_markets["t_leak"].gate(DECISION)
+    assert_frame_equal(_known(bad), _known(clean), check_exact=True)
+    first = clean.filter(pl.col("price_known_ts") <= gate)
     assert first.height > 0
-    assert first.filter((pl.col("price_known_ts") > gate) | (pl.col("price_known_ts") <= pl.col("as_of"))).height == 0
+    assert first.filter(pl.col("price_known_ts") <= pl.col("as_of")).height == 0
     assert_frame_equal(
-        poisoned.join(first.select("hub", "delivery_ts"), on=["hub", "delivery_ts"], how="semi").select(TARGET), first.select(TARGET)
+        bad.join(first.select("hub", "delivery_ts"), on=["hub", "delivery_ts"], how="semi").select(TARGET), first.select(TARGET)
     )
-    seen = poisoned.filter(pl.col("delivery_date") == DECISION + timedelta(days=1))
+    seen = bad.filter(pl.col("delivery_date") == DECISION + timedelta(days=1))
     assert seen["price_lag_3d_ccy_per_mwh"].unique().to_list() == [1e4]  # the poison was there to be found

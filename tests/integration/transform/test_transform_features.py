@@ -10,8 +10,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline_tasks.steps.transform import transform
-
 
 def price_at(instant: datetime) -> float:
     """A price that tells its instant: hours since 2024-01-01 plus minutes as decimals."""
@@ -22,10 +20,14 @@ def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def berlin(raw_rows: Callable[[str], Any], features: Callable[[str], pl.DataFrame]) -> pl.DataFrame:
+def publish(raw_rows: Callable[[str], Any]) -> None:
+    """The markets of both cities."""
+    _berlin(raw_rows("t_berlin"))
+    _york(raw_rows("t_york"))
+
+
+def _berlin(rows: Any) -> None:
     """Two months around the clock changes of 2024 with half a year of nothing between them."""
-    rows = raw_rows("t_berlin")
     starts = rows.starts(date(2024, 3, 1), date(2024, 4, 10), 60) + rows.starts(date(2024, 10, 1), date(2024, 11, 5), 60)
     published = [(s, rows.market.gate(rows.local_date(s)) + timedelta(minutes=45), price_at(s)) for s in starts]
     rows.prices(published)
@@ -40,18 +42,22 @@ def berlin(raw_rows: Callable[[str], Any], features: Callable[[str], pl.DataFram
     known = [(s, rows.market.gate(date(2024, 10, 15)) - timedelta(hours=1), 1000.0 + s.minute) for s in quarters]
     rows.quantities("wind", "forecast", known[:-1], minutes=15)  # the last quarter of the day is missing
     rows.gas([(utc(2024, 10, d), utc(2024, 10, d, 18), 30.0 + d) for d in (1, 2, 3)])
-    transform("staging", "intermediate", "features", market="t_berlin", end_date=date(2024, 11, 7), run_id="test")
-    return features("t_berlin")
+
+
+def _york(rows: Any) -> None:
+    """Quarter-hourly real-time prices around both clock changes, each known five minutes after the interval."""
+    starts = rows.starts(date(2024, 3, 8), date(2024, 3, 13), 15) + rows.starts(date(2024, 11, 1), date(2024, 11, 6), 15)
+    rows.prices([(s, s + timedelta(minutes=20), price_at(s)) for s in starts])
 
 
 @pytest.fixture(scope="module")
-def york(raw_rows: Callable[[str], Any], features: Callable[[str], pl.DataFrame]) -> pl.DataFrame:
-    """Quarter-hourly real-time prices around both clock changes, each known five minutes after the interval."""
-    rows = raw_rows("t_york")
-    starts = rows.starts(date(2024, 3, 8), date(2024, 3, 13), 15) + rows.starts(date(2024, 11, 1), date(2024, 11, 6), 15)
-    rows.prices([(s, s + timedelta(minutes=20), price_at(s)) for s in starts])
-    transform("staging", "intermediate", "features", market="t_york", run_id="test")
-    return features("t_york")
+def berlin(published: Callable[..., pl.DataFrame]) -> pl.DataFrame:
+    return published("t_berlin")
+
+
+@pytest.fixture(scope="module")
+def york(published: Callable[..., pl.DataFrame]) -> pl.DataFrame:
+    return published("t_york")
 
 
 def one(frame: pl.DataFrame, delivery_ts: datetime) -> dict[str, Any]:
@@ -100,14 +106,6 @@ def test_a_gap_is_a_gap(berlin: pl.DataFrame) -> None:
     assert silent.height == 144 * 24
     prices = [c for c in berlin.columns if c.startswith("price_")]
     assert silent.select(pl.col(prices).count()).row(0) == (0,) * len(prices)
-
-
-def test_rows_reach_the_requested_date(berlin: pl.DataFrame) -> None:
-    future = berlin.filter(pl.col("delivery_date") == date(2024, 11, 7))
-    assert future.height == 24
-    assert future["price_ccy_per_mwh"].null_count() == 24
-    assert future["price_lag_2d_ccy_per_mwh"].null_count() == 0
-    assert future["price_lag_1d_ccy_per_mwh"].null_count() == 24
 
 
 def test_revision_counts_only_from_the_gate_that_saw_it(berlin: pl.DataFrame) -> None:

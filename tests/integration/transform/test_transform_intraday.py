@@ -11,9 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline_tasks.contracts import TS_DTYPE
 from pipeline_tasks.steps.transform import transform
-from pipeline_tasks.warehouse import Warehouse
 
 FIRST, LAST = date(2024, 10, 24), date(2024, 11, 5)
 LATE = datetime(2024, 11, 1, 13, tzinfo=UTC)
@@ -41,16 +39,17 @@ def _known(instant: datetime, minutes: int) -> datetime:
     return instant + timedelta(minutes=minutes + 20) + (timedelta(days=1) if instant == LATE else timedelta(0))
 
 
-@pytest.fixture(scope="module")
-def published(raw_rows: Callable[[str], Any], warehouse: Warehouse) -> dict[str, list[Price]]:
-    """Two weeks around the repeated hour: quarter hours of Q with a gap of 26 hours and a late price, hours of R, day-ahead, loads."""
-    rows = raw_rows("t_quarter")
+def _prices(rows: Any) -> dict[str, list[Price]]:
+    """Two weeks around the repeated hour: quarter hours of Q with a gap of 26 hours and a late price, hours of R."""
     quarters = [s for s in rows.starts(FIRST, LAST, 15) if not GAP[0] <= s < GAP[1]]
     hours = rows.starts(FIRST, LAST, 60)
-    prices = {
-        "Q": [(s, _known(s, 15), price_at(s)) for s in quarters],
-        "R": [(s, _known(s, 60), 100 + price_at(s)) for s in hours],
-    }
+    return {"Q": [(s, _known(s, 15), price_at(s)) for s in quarters], "R": [(s, _known(s, 60), 100 + price_at(s)) for s in hours]}
+
+
+def publish(raw_rows: Callable[[str], Any]) -> None:
+    """Real-time prices, and day-ahead prices, forecasts and loads beside them."""
+    rows = raw_rows("t_quarter")
+    prices, hours = _prices(rows), rows.starts(FIRST, LAST, 60)
     rows.prices(prices["Q"], hub="Q", product="rt", minutes=15)
     rows.prices([(s, k, -1e4) for s, k, _ in prices["Q"] if s.minute == 0], hub="Q", product="rt", minutes=60)  # coarser: not used
     rows.prices(prices["R"], hub="R", product="rt", minutes=60)
@@ -58,27 +57,25 @@ def published(raw_rows: Callable[[str], Any], warehouse: Warehouse) -> dict[str,
     for hub in ("Q", "R"):
         rows.prices([(s, gate[rows.local_date(s)] + timedelta(hours=3), 50.0 + s.hour) for s in hours], hub=hub, product="da", minutes=60)
     rows.quantities("load", "forecast", [(s, gate[rows.local_date(s)], 50_000.0 + 100 * s.hour) for s in hours])
-    rows.quantities(
-        "wind", "forecast", [(s, s - timedelta(minutes=30), 9_000.0) for s in hours]
-    )  # known too late for the earliest decision
+    late = [(s, s - timedelta(minutes=30), 9_000.0) for s in hours]  # known too late for the earliest decision
+    rows.quantities("wind", "forecast", late)
     rows.quantities("load", "actual", [(s, s + timedelta(minutes=75), 49_000.0 + s.hour) for s in hours])
-    _build()
-    return prices
 
 
-def _build(*, force: bool = False, start: date | None = None) -> None:
-    transform("staging", "intermediate", "features", market="t_quarter", start_date=start, end_date=LAST, run_id="intraday", force=force)
-
-
-def _read(warehouse: Warehouse) -> pl.DataFrame:
-    return warehouse.query("select * from features.ftr_intraday where market = 't_quarter' order by hub, delivery_ts, as_of").with_columns(
-        pl.col("delivery_ts", "as_of", "price_known_ts").cast(TS_DTYPE)
-    )
+def poison(raw_rows: Callable[[str], Any]) -> None:
+    """Absurd prices, forecasts and loads that are known a millisecond after a decision."""
+    rows, just_after = raw_rows("t_quarter"), CUT + timedelta(milliseconds=1)
+    prices, hours = _prices(rows), rows.starts(FIRST, LAST, 60)
+    for hub, minutes in (("Q", 15), ("R", 60)):
+        rows.prices([(s, just_after, 1e4) for s, _, _ in prices[hub]], hub=hub, product="rt", minutes=minutes, ingested=LATER)
+        rows.prices([(s, max(just_after, k), 9e3) for s, k, _ in prices[hub]], hub=hub, product="da", minutes=60, ingested=LATER)
+    rows.quantities("load", "forecast", [(s, just_after, 1e5) for s in hours if s > just_after], ingested=LATER)
+    rows.quantities("load", "actual", [(s, max(just_after, s), 1e5) for s in hours], ingested=LATER)
 
 
 @pytest.fixture(scope="module")
-def intraday(published: dict[str, list[Price]], warehouse: Warehouse) -> pl.DataFrame:
-    return _read(warehouse)
+def intraday(published: Callable[..., pl.DataFrame]) -> pl.DataFrame:
+    return published("t_quarter", "ftr_intraday")
 
 
 def one(frame: pl.DataFrame, hub: str, delivery: datetime, horizon: int) -> dict[str, Any]:
@@ -153,10 +150,10 @@ def test_day_ahead_forecasts_and_loads(intraday: pl.DataFrame) -> None:
     assert row["load_last_change_60m_mw"] == 1.0
 
 
-def test_statistics_agree_with_a_slow_oracle(intraday: pl.DataFrame, published: dict[str, list[Price]]) -> None:
-    checked = 0
+def test_statistics_agree_with_a_slow_oracle(intraday: pl.DataFrame, raw_rows: Callable[[str], Any]) -> None:
+    checked, quarters = 0, sorted(_prices(raw_rows("t_quarter"))["Q"])
     for row in intraday.filter(pl.col("hub") == "Q").gather_every(7).iter_rows(named=True):
-        usable = [(s, p) for s, k, p in sorted(published["Q"]) if k <= row["as_of"] and s != LATE]
+        usable = [(s, p) for s, k, p in quarters if k <= row["as_of"] and s != LATE]
         usable = [] if not usable or usable[-1][0] < row["as_of"] - timedelta(days=1) else usable
         if not usable:
             assert row["price_last_ccy_per_mwh"] is None
@@ -181,24 +178,17 @@ def test_statistics_agree_with_a_slow_oracle(intraday: pl.DataFrame, published: 
     assert checked > 250
 
 
-def test_rebuilding_one_month_gives_the_same_rows(intraday: pl.DataFrame, warehouse: Warehouse) -> None:
-    result = [transform("features", market="t_quarter", start_date=date(2024, 11, 4), end_date=LAST, run_id="again")]
-    assert result[0]["from_date"] == "2024-11-04"
-    assert_frame_equal(_read(warehouse), intraday, check_exact=True)
+def test_rebuilding_one_month_gives_the_same_rows(intraday: pl.DataFrame, features: Callable[[str], pl.DataFrame]) -> None:
+    transform("staging", "intermediate", "features", market="t_quarter", end_date=LAST, run_id="whole")
+    before = features("ftr_intraday")
+    assert before.height >= intraday.height
+    again = transform("features", market="t_quarter", start_date=date(2024, 11, 4), end_date=LAST, run_id="again")
+    assert again["from_date"] == "2024-11-04"
+    assert_frame_equal(features("ftr_intraday"), before, check_exact=True)
 
 
-def test_poison_after_the_decision_changes_nothing(
-    raw_rows: Callable[[str], Any], intraday: pl.DataFrame, published: dict[str, list[Price]], warehouse: Warehouse
-) -> None:
-    rows, just_after = raw_rows("t_quarter"), CUT + timedelta(milliseconds=1)
-    for hub, minutes in (("Q", 15), ("R", 60)):
-        rows.prices([(s, just_after, 1e4) for s, _, _ in published[hub]], hub=hub, product="rt", minutes=minutes, ingested=LATER)
-        rows.prices([(s, max(just_after, k), 9e3) for s, k, _ in published[hub]], hub=hub, product="da", minutes=60, ingested=LATER)
-    hours = rows.starts(FIRST, LAST, 60)
-    rows.quantities("load", "forecast", [(s, just_after, 1e5) for s in hours if s > just_after], ingested=LATER)
-    rows.quantities("load", "actual", [(s, max(just_after, s), 1e5) for s in hours], ingested=LATER)
-    _build()
-    after, early = _read(warehouse), pl.col("as_of") <= CUT
+def test_poison_after_the_decision_changes_nothing(intraday: pl.DataFrame, poisoned: Callable[..., pl.DataFrame]) -> None:
+    after, early = poisoned("t_quarter", "ftr_intraday"), pl.col("as_of") <= CUT
     assert_frame_equal(after.filter(early).drop(TARGET), intraday.filter(early).drop(TARGET), check_exact=True)
     assert 1e4 in after.filter(~early)["price_last_ccy_per_mwh"].to_list()  # the poison was there to be found
 

@@ -1,0 +1,1 @@
+"""Transform tests, which share a warehouse and its builds (conftest.py)."""
