@@ -199,6 +199,24 @@ def chunks_equal_whole(subject: Subject) -> None:
             _same(alone, same, f"an answer by {column} differs from the answer to all rows", exact=True)
 
 
+def block_equals_single_decisions(subject: Subject) -> None:
+    """Rows decided at several times and answered together get what each got at its own decision, to the last bit.
+
+    Outcomes become known interval by interval here, as in real time: parts of days are known at a decision, unlike day-ahead.
+    """
+    rows = subject.sample.rows
+    published = pl.col("delivery_ts") + pl.duration(minutes=pl.col("resolution_min") + 15)
+    late = [pl.when(pl.col(n).is_not_null()).then(published.cast(rows.schema[n])).alias(n) for n in OUTCOMES if n in rows.columns]
+    rows = rows.with_columns(late)
+    block = rows.filter(pl.col("delivery_date") >= subject.sample.first_target)["as_of"].unique().sort()[3:6]
+    target = rows.filter(pl.col("as_of").is_in(block.implode()))
+    together = subject.fitted.predict(Features(rows, target), as_of=block[-1]).frame
+    for decision in block:
+        alone = subject.fitted.predict(Features(rows, target.filter(pl.col("as_of") == decision)), as_of=decision).frame
+        wanted = together.filter(pl.col("as_of") == decision)
+        _same(alone, wanted, f"the answer decided at {decision} changes where later decisions are answered with it", exact=True)
+
+
 def round_trip(subject: Subject) -> None:
     """A saved and loaded model answers alike and saves to the same bytes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -381,6 +399,7 @@ LAWS: tuple[Callable[[Subject], None], ...] = (
     future_cannot_teach,
     future_cannot_answer,
     chunks_equal_whole,
+    block_equals_single_decisions,
     round_trip,
     one_bit_is_refused,
     answer_follows_contract,
