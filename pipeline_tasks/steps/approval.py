@@ -24,7 +24,7 @@ def approval_text(request: Mapping[str, Any]) -> str:
     champion = request["champion"]
     lines = [
         f"### {VERDICTS.get(request['gate'], 'Gate: ' + str(request['gate']))}",
-        *(f"- {reason}" for reason in reasons),
+        "Against it:\n" + "\n".join(f"- {reason}" for reason in reasons) if reasons else "",
         f"Version **{request['version']}** would replace version **{champion}**."
         if champion != "(none)"
         else f"Version **{request['version']}** would be the first champion.",
