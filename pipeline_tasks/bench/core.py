@@ -93,19 +93,25 @@ def peak_memory_mb() -> float:
 
 @contextmanager
 def scratch_home() -> Iterator[Path]:
-    """A state folder and warehouse of the bench's own, stopped and removed afterwards: a bench never touches the desk's data."""
+    """A state folder and warehouse of the bench's own, stopped and removed afterwards: a bench never touches the desk's data.
+
+    Days of the simulated market are shared with the desk, which has the same ones: they take minutes to make and are not what is measured.
+    """
     from config.settings import get_settings
     from pipeline_tasks.warehouse.server import stop_server
 
-    before = os.environ.get("DESK_HOME")
+    names = ("DESK_HOME", "DESK_TWIN_CACHE")
+    before = {name: os.environ.get(name) for name in names}
+    days = get_settings().twin_cache_folder
     with tempfile.TemporaryDirectory(prefix="desk-bench-") as folder:
-        os.environ["DESK_HOME"] = folder
+        os.environ.update(dict(zip(names, (folder, str(days)), strict=True)))
         get_settings.cache_clear()
         try:
             yield Path(folder)
         finally:
             stop_server(get_settings())
-            os.environ.pop("DESK_HOME")
-            if before is not None:
-                os.environ["DESK_HOME"] = before
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
             get_settings.cache_clear()

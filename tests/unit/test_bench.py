@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from dataclasses import asdict
 from datetime import date
@@ -10,9 +11,10 @@ from datetime import date
 import polars as pl
 import pytest
 
+from config.settings import get_settings
 from models._kernel import registry
 from pipeline_tasks.bench import models, run_bench, runner
-from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb, seconds
+from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb, scratch_home, seconds
 from pipeline_tasks.bench.warehouse import price_rows
 from pipeline_tasks.contracts.raw import PRICES, PROVENANCE
 
@@ -105,3 +107,19 @@ def test_every_registered_model_has_rows_and_one_that_fails_does_not_stop_the_ot
 def test_an_unknown_model_is_refused_by_name():
     with pytest.raises(KeyError, match="known: "):
         models.night_of("crystal_ball")
+
+
+def test_a_scratch_home_is_empty_but_for_the_days_of_the_simulated_market(monkeypatch, tmp_path):
+    monkeypatch.setenv("DESK_HOME", str(tmp_path))
+    monkeypatch.delenv("DESK_TWIN_CACHE", raising=False)
+    get_settings.cache_clear()
+    days = get_settings().twin_cache_folder
+    with scratch_home() as home:
+        assert list(home.iterdir()) == []
+        assert get_settings().home == home != tmp_path
+        assert get_settings().twin_cache_folder == days
+    assert not home.exists()
+    assert (get_settings().home, get_settings().twin_cache_folder) == (tmp_path, days)
+    assert "DESK_TWIN_CACHE" not in os.environ
+    monkeypatch.undo()
+    get_settings.cache_clear()
