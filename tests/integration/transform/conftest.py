@@ -16,13 +16,12 @@ import pytest
 
 import config.markets as markets_module
 from config.markets import Market, load_markets
-from config.settings import get_settings
+from pipeline_tasks.bench.core import scratch_home
 from pipeline_tasks.contracts import TS_DTYPE, Table
 from pipeline_tasks.contracts.raw import COMMODITIES, PRICES, QUANTITIES
 from pipeline_tasks.steps.transform import transform
 from pipeline_tasks.warehouse import Warehouse, connect
 from pipeline_tasks.warehouse.migrate import migrate
-from pipeline_tasks.warehouse.server import stop_server
 
 MARKETS_YAML = """
 markets:
@@ -169,16 +168,11 @@ class RawRows:
 
 
 @pytest.fixture(scope="package")
-def warehouse(desk_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def warehouse(desk_home: Path) -> Iterator[Warehouse]:
     """A migrated warehouse that holds the markets above and nothing else: builds of all markets stay small."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DESK_HOME", str(tmp_path_factory.mktemp("transform")))
-        get_settings.cache_clear()
-        with connect() as wh:
-            migrate(wh)
-            yield wh
-        stop_server(get_settings())
-    get_settings.cache_clear()
+    with scratch_home(), connect() as wh:
+        migrate(wh)
+        yield wh
 
 
 @pytest.fixture(scope="package")
