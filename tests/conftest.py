@@ -27,8 +27,14 @@ class _ByWarehouse(LoadFileScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByWarehouse | None:
-    """How `-n` deals tests out with `--dist loadfile`."""
+    """How `-n` deals tests out with `--dist loadfile`: in the order of collection, not the files with most tests first."""
+    config.option.loadscopereorder = False
     return _ByWarehouse(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The night of the DAG tests first: it takes longest, and compiles the grid kernel before tests of the grid load it."""
+    items.sort(key=lambda item: item.path.name != "test_dags_run.py")
 
 
 @pytest.fixture(scope="session", autouse=True)

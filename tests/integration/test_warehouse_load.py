@@ -240,7 +240,7 @@ def values(column: Column) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("table", RAW_TABLES, ids=lambda t: t.full_name)
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], derandomize=True
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], derandomize=True
 )
 @given(data=st.data())
 def test_any_frame_of_a_contract_comes_back_bit_by_bit(warehouse: Warehouse, table: Table, data: st.DataObject) -> None:
