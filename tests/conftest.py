@@ -14,6 +14,8 @@ from xdist.scheduler import LoadFileScheduling
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # as the command line does: every core has a worker already
+    os.environ.setdefault(_name, "1")
 os.environ.setdefault("NUMBA_CACHE_DIR", str(REPO / ".pytest_cache" / "compiled"))  # the grid kernel compiles once, not once a process
 
 

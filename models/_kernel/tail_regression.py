@@ -147,24 +147,25 @@ def static_threshold(values: npt.ArrayLike, *, candidates: Sequence[float] = (0.
     """Level of a static threshold: the lowest of the candidates from which on the shape is stable.
 
     Stable means that the shape's maximum likelihood estimate at every higher candidate lies within two standard errors of the one
-    there (the parameter stability plot of Coles 2001, sec. 4.3.4, told in numbers).
+    there (the parameter stability plot of Coles 2001, sec. 4.3.4, told in numbers). Fits: pyextremes.
 
     Args:
         values: outcomes, shape (n,).
         candidates: rising levels.
     """
-    from scipy import stats as sps
+    import pandas as pd
+    from pyextremes.models import get_model
 
     v = np.asarray(values, dtype=np.float64)
     shapes, errors = [], []
     for level in candidates:
         u = np.quantile(v, level)
-        excess = v[v > u] - u
-        if excess.size < 30:
+        beyond = pd.Series(v[v > u])
+        if beyond.size < 30:
             break
-        xi = float(sps.genpareto.fit(excess, floc=0)[0])
+        xi = float(get_model("MLE", extremes=beyond, distribution="genpareto", distribution_kwargs={"floc": u}).fit_parameters["c"])
         shapes.append(xi)
-        errors.append((1 + xi) / np.sqrt(excess.size))
+        errors.append((1 + xi) / np.sqrt(beyond.size))
     for k, level in enumerate(candidates[: len(shapes)]):
         if all(abs(shapes[j] - shapes[k]) <= 2 * max(errors[j], errors[k]) for j in range(k + 1, len(shapes))):
             return level
