@@ -6,6 +6,8 @@ import os
 import threading
 import time
 
+# Small matrices: threads that wait for each other cost more than they give.
+MATH_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 WATCH_S = 0.5  # how often a process looks whether its parent lives
 
 

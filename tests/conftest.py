@@ -14,8 +14,10 @@ from xdist.scheduler import LoadFileScheduling
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # as the command line does: every core has a worker already
-    os.environ.setdefault(_name, "1")
+from pipeline_tasks.processes import MATH_THREADS  # noqa: E402 - found by the line above
+
+for _name, _count in MATH_THREADS.items():  # as the command line does, and before NumPy is loaded
+    os.environ.setdefault(_name, _count)
 os.environ.setdefault("NUMBA_CACHE_DIR", str(REPO / ".pytest_cache" / "compiled"))  # the grid kernel compiles once, not once a process
 
 

@@ -9,6 +9,7 @@ import structlog
 import typer
 
 from pipeline_tasks.cli import data, govern, modelling, running, stack, twin, twin_days, watch
+from pipeline_tasks.processes import MATH_THREADS
 
 app = typer.Typer(
     name="desk",
@@ -27,8 +28,8 @@ for module in (running, data, modelling, govern, watch, twin_days, twin, stack):
 def main() -> None:
     """Entry point of the `desk` script."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")  # small matrices: threads that wait for each other cost more than they give
+    for name, count in MATH_THREADS.items():
+        os.environ.setdefault(name, count)
     # stdout belongs to results: `--json` prints one document and nothing else
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     app()

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 
 from config.settings import Settings, get_settings
+from pipeline_tasks.processes import MATH_THREADS
 from pipeline_tasks.twin.cache import DayStore
-from pipeline_tasks.twin.crew import Crew, Work
+from pipeline_tasks.twin.crew import ONE_THREAD, Crew, Work
 from pipeline_tasks.twin.identity import profile_digest
 from pipeline_tasks.twin.profiles import TwinProfile
 from pipeline_tasks.warehouse.server import exclusive
 
 ALONE_DAYS = 3  # so few days are made without other processes: starting those takes longer
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 def store_of(profile: TwinProfile, settings: Settings | None = None) -> DayStore:
@@ -81,7 +81,7 @@ def _until(days: Iterator[date], last: date) -> Iterator[date]:
 @contextmanager
 def _environment(store: DayStore) -> Iterator[None]:
     """One thread per process, and compiled code kept beside the days; as it was before, afterwards."""
-    wanted = {**dict.fromkeys(ONE_THREAD, "1"), "NUMBA_CACHE_DIR": str(store.folder.parent / "compiled")}
+    wanted = {**MATH_THREADS, **ONE_THREAD, "NUMBA_CACHE_DIR": str(store.folder.parent / "compiled")}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:
