@@ -13,6 +13,7 @@ from scipy.optimize import linprog
 
 from models._kernel.grid.commitment import fixed_bounds, roll, solve_commitment
 from models._kernel.grid.commitment_cuts import capacity_rows, strengthened
+from models._kernel.grid.commitment_extra import extra_costs, owners
 from models._kernel.grid.commitment_highs import linear
 from models._kernel.grid.commitment_model import build_model
 from models._kernel.grid.commitment_types import (
@@ -391,6 +392,55 @@ def test_cuts_close_the_gap_of_a_need_that_is_no_multiple_of_a_unit():
     assert strengthened(model.programme, capacity_rows(problem, model))[1].objective == pytest.approx(60.0 + 200.0)
     answer = solve_commitment(problem, relative_gap=1e-6)
     assert answer.objective == pytest.approx(260.0)
+
+
+# --- prices of switches ----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(problem=markets(), seed=st.integers(0, 2**16), cut=st.booleans())
+def test_no_commitment_is_cheaper_than_its_dearest_switch(problem, seed, cut):
+    """Relaxation plus the extra cost of a switch is at most what a commitment with that switch costs, and at least what reduced costs say."""
+    model = build_model(problem)
+    programme, relaxed = model.programme, linear(model.programme, model.programme.lower, model.programme.upper)
+    if relaxed is None:
+        return
+    if cut:
+        programme, relaxed = strengthened(programme, capacity_rows(problem, model))
+    assert len(relaxed.dual) == len(programme.row_lower)
+    whole = programme.whole
+    extra = extra_costs(programme, relaxed, owners(model), whole, np.inf)[:, whole]
+    value, reduced, free = relaxed.column[whole], relaxed.reduced[whole], (programme.lower < programme.upper)[whole]
+    for side in (0, 1):
+        least = np.abs(reduced) * np.abs(value - side)
+        assert (extra[side] >= least - 1e-6 * (1.0 + least))[free].all()
+        assert (extra[side][~free] == 0.0).all()
+    rng = np.random.default_rng(seed)
+    for _ in range(25):
+        on = rng.random(model.layout.on.shape) < rng.choice([0.2, 0.5, 0.9])
+        least, most = fixed_bounds(model, on)
+        answer = linear(model.programme, least, most)
+        if answer is None or (least < programme.lower)[whole].any() or (most > programme.upper)[whole].any():
+            continue
+        chosen = least[whole].astype(int)
+        dearest = extra[chosen, np.arange(len(whole))].max()
+        assert relaxed.objective + dearest <= answer.objective + 1e-6 * (1.0 + abs(answer.objective)), on
+
+
+def test_a_switch_costs_the_run_that_it_begins():
+    """The peaker is 30 dearer a MWh at 10 MW and starts for 20: on in hour t of three with three hours to run, it pays to the end."""
+    base = ThermalUnit("base", 20.0, 100.0, ((20.0, 200.0), (100.0, 1000.0)), ((2, 50.0),), 1, 1)
+    peak = ThermalUnit("peak", 10.0, 60.0, ((10.0, 400.0), (60.0, 3400.0)), ((1, 20.0),), 3, 1)
+    problem = CommitmentProblem(np.full(3, 60.0), (base, peak), (UnitState(True, 10, 60.0), UnitState(False, 10)))
+    model = build_model(problem)
+    relaxed = linear(model.programme, model.programme.lower, model.programme.upper)
+    assert relaxed is not None
+    asked = model.layout.on.ravel()
+    extra = extra_costs(model.programme, relaxed, owners(model), asked, np.inf)
+    assert extra[1][model.layout.on[1]] == pytest.approx([920.0, 620.0, 320.0])
+    assert extra[0][model.layout.on[1]] == pytest.approx(0.0)
+    capped = extra_costs(model.programme, relaxed, owners(model), asked, 100.0)
+    assert (capped[1][model.layout.on[1]] > 100.0).all()
 
 
 # --- PGLib-UC ------------------------------------------------------------------------------------------------------------

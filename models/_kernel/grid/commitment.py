@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from models._kernel.grid.commitment_cuts import capacity_rows, strengthened
+from models._kernel.grid.commitment_extra import extra_costs, owners
 from models._kernel.grid.commitment_highs import Linear, linear
 from models._kernel.grid.commitment_matrix import Programme
 from models._kernel.grid.commitment_model import Model, build_model
@@ -62,7 +63,12 @@ def solve_commitment(
     def strengthen(programme: Programme) -> tuple[Programme, Linear]:
         return strengthened(programme, capacity_rows(problem, model))
 
-    state = search(model.programme, Limits(relative_gap, node_limit, time_limit), propose, strengthen)
+    def price(programme: Programme, relaxed: Linear, ceiling: float) -> Floats:
+        """Stops follow from starts and hours on, which are priced."""
+        asked = np.concatenate([model.layout.on.ravel(), model.layout.start.ravel()])
+        return extra_costs(programme, relaxed, owners(model), asked, ceiling)
+
+    state = search(model.programme, Limits(relative_gap, node_limit, time_limit), propose, strengthen, price)
     if state.column is None:
         raise GridError("the search ended without a commitment")
     on = np.round(state.column[model.layout.on]).astype(bool)

@@ -60,7 +60,10 @@ def capacity_rows(problem: CommitmentProblem, model: Model) -> Capacity:
 
 
 def strengthened(programme: Programme, capacity: Capacity) -> tuple[Programme, Linear]:
-    """The programme with the cuts that are tight at its relaxation, and that relaxation. Every commitment stays feasible."""
+    """The programme with the cuts that are tight at its relaxation, and that relaxation, with a dual for each of its rows.
+
+    Every commitment stays feasible.
+    """
     whole = np.zeros(len(programme.cost), dtype=bool)
     whole[programme.whole] = True
     relaxation = Relaxation(programme)
@@ -76,8 +79,10 @@ def strengthened(programme: Programme, capacity: Capacity) -> tuple[Programme, L
         before, relaxed = relaxed, relaxation.solve()
         if relaxed.objective - before.objective < LEAST_GAIN * abs(before.objective):
             break
-    tight = [cut for cut in found if relaxed.column[cut[0]] @ cut[1] > cut[2] - 1e-5 * max(1.0, abs(cut[2]))]
-    return _joined(programme, tight), relaxed
+    own, of_cut = np.split(relaxed.dual, [len(programme.row_lower)])
+    tight = [relaxed.column[cut[0]] @ cut[1] > cut[2] - 1e-5 * max(1.0, abs(cut[2])) for cut in found]
+    kept = np.flatnonzero(np.array(tight, dtype=bool) | (of_cut != 0.0))
+    return _joined(programme, [found[k] for k in kept]), replace(relaxed, dual=np.concatenate([own, of_cut[kept]]))
 
 
 def _others(model: Model) -> tuple[Ints, ...]:

@@ -63,6 +63,35 @@ class Relaxation:
         return answer
 
 
+class Held:
+    """A linear programme that is solved once, and then again and again with one column held, each time from the last basis.
+
+    Attributes:
+        best: its optimum.
+    """
+
+    def __init__(self, programme: Programme) -> None:
+        """Take a programme.
+
+        Raises:
+            GridError: infeasible, unbounded, or the solver failed.
+        """
+        self._lower, self._upper = programme.lower, programme.upper
+        self._highs = _solver(programme, programme.lower, programme.upper, whole=False)
+        self._highs.setOptionValue("presolve", "off")
+        best = _optimum(self._highs)
+        if best is None:
+            raise GridError("a part of the relaxation is infeasible while the whole is not; limits are at odds within tolerances")
+        self.best = best
+
+    def at(self, column: int, value: float) -> float:
+        """Optimum with a column held at a value, inf where there is none."""
+        self._highs.changeColBounds(column, value, value)
+        answer = _optimum(self._highs)
+        self._highs.changeColBounds(column, self._lower[column], self._upper[column])
+        return np.inf if answer is None else answer.objective
+
+
 def _optimum(highs: Any) -> Linear | None:
     highs.run()
     status = highs.modelStatusToString(highs.getModelStatus())
