@@ -19,7 +19,7 @@ from pipeline_tasks.bench.core import Figure
 FOLDER = "pglib_uc"
 CASES = ("ca__2014-09-01_reserves_0", "ca__2014-12-01_reserves_0", "rts_gmlc__2020-07-06")
 GAP, STAGE_SECONDS = 1e-3, 90.0
-PROVEN, PROOF_SECONDS = ("rts_gmlc__*", "ca__*"), 300.0
+PROVEN, PROOF_SECONDS = ("rts_gmlc__*", "ca__*"), 900.0
 DAYS, DAY_GAP = 14, 0.01
 
 
