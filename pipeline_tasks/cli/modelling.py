@@ -149,6 +149,7 @@ def scorecard(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Another data folder of the same layout.")] = None,
     profile: Annotated[str, typer.Option(help="Training settings: demo or full.")] = "full",
     seed: Annotated[int, typer.Option(help="Random seed.")] = 7,
+    processes: Annotated[int, typer.Option(help="Parts scored at a time; 0 for as many as there are cores.", min=0)] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Score models walk-forward against their named baselines; finished parts are kept and resumed."""
@@ -164,6 +165,7 @@ def scorecard(
             profile=profile,
             seed=seed,
             progress=say,
+            processes=processes,
         )
     if as_json:
         print_json([row.to_dict() for row in rows])

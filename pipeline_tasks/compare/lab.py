@@ -14,8 +14,8 @@ from models._kernel.metrics import crps_losses, interval_losses
 from models._kernel.registry import spec_of, yardstick_of
 from models._kernel.spec import Kind
 from models._kernel.stats import diebold_mariano_daily
-from pipeline_tasks.compare.peers_run import peers_for, run_peer
-from pipeline_tasks.scorecard.panel import KEY, Panel
+from pipeline_tasks.compare.peers_run import PeerError, peers_for, run_peer
+from pipeline_tasks.scorecard.panel import KEY, Comparator, Panel
 from pipeline_tasks.scorecard.runner import Judged, job_of, spec_on
 from pipeline_tasks.scorecard.sources import FeatureSource, Say
 
@@ -93,15 +93,22 @@ def compare(
         panel, levels = judged.panel, judged.panel.levels
         own = {float(level): panel.quantiles[:, k] for k, level in enumerate(levels)}
         rows = [_standing(panel, (name, model, "ours"), panel.point, own)]
-        for other in panel.comparators.values():
+        for other in forecasting(panel):
             ladder = {} if other.quantiles is None else {float(level): other.quantiles[:, k] for k, level in enumerate(levels)}
             rows.append(_standing(panel, (name, other.name, "baseline"), other.point, ladder))
         for peer in peers_for(spec_of(model)) if peers is None else peers:
             say(f"{name}: {peer}")
             answer = run_peer(peer, judged.data.frame, _scored(judged), judged.window.folds, levels)
+            if not np.isfinite(answer.point).any():
+                raise PeerError(f"peer {peer} answered none of the {panel.n} rows of {name}; look at what its script drops")
             rows.append(_standing(panel, (name, peer, "peer"), answer.point, answer.quantiles, (answer.seconds, answer.versions)))
         found += sorted(rows, key=lambda s: s.mae - s.ours_mae)
     return found
+
+
+def forecasting(panel: Panel) -> list[Comparator]:
+    """Comparators that forecast rows; ways of drawing whole days (joint baselines) do not."""
+    return [other for other in panel.comparators.values() if np.isfinite(other.point).any()]
 
 
 def _scored(judged: Judged) -> npt.NDArray[np.bool_]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -19,7 +20,8 @@ from pipeline_tasks.contracts.ops import SCORECARD
 from pipeline_tasks.scorecard.assemble import Window, panel_of, window_of, with_joint
 from pipeline_tasks.scorecard.panel import Panel
 from pipeline_tasks.scorecard.rows import ScoreRow, rows_frame
-from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say, WarehouseSource, state_for
+from pipeline_tasks.scorecard.side_by_side import Part, side_by_side
+from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say, WarehouseSource, quiet, state_for
 from pipeline_tasks.scorecard.systems import SYSTEMS, SystemJob, data_sets_of, run_system
 from pipeline_tasks.scorecard.verdicts import Stamp, not_measurable, score
 from pipeline_tasks.scorecard.walk import Walk, Walked, model_code_sha
@@ -37,6 +39,7 @@ def run_scorecard(
     progress: Say | None = None,
     source: FeatureSource | None = None,
     record: bool = True,
+    processes: int = 1,
 ) -> list[ScoreRow]:
     """Score models on data sets; finished folds are kept below `home/scorecard` and resumed.
 
@@ -51,26 +54,39 @@ def run_scorecard(
         progress: told what is being done.
         source: where features come from; None for the warehouse.
         record: write the rows to `ops.scorecard`.
+        processes: parts scored at a time, 0 for as many as there are cores; one where a source is given. Rows do not depend on it.
 
     Returns:
         One row per (model, data set, metric, baseline); a data set that is not here gives rows `not_measurable`.
     """
-    say: Say = progress or (lambda _text: None)
-    cache, own = get_settings().home / "scorecard", get_settings()
+    own, say = get_settings(), progress or quiet
     rows: list[ScoreRow] = []
     with state_for(data_dir):
-        job = Job(source or WarehouseSource(), cache, start, end, profile, seed, say)
-        for name in models or (*model_names(), *SYSTEMS):
-            if name in SYSTEMS:
-                for data_set in data_sets_of(name, data_sets):
-                    part = run_system(SystemJob(name, data_set, job.source, start, end, seed, say))
-                    rows += part if not record else _recorded(part, own)
-                continue
-            yardstick = yardstick_of(name)
-            for data_set in data_sets or [d.name for d in yardstick.data_sets]:
-                part = job.run(name, yardstick, spec_on(yardstick, data_set))
-                rows += part if not record else _recorded(part, own)
+        parts = [
+            Part(name, data_set, own.home / "scorecard", start, end, profile, seed)
+            for name in models or (*model_names(), *SYSTEMS)
+            for data_set in (
+                data_sets_of(name, data_sets) if name in SYSTEMS else data_sets or [d.name for d in yardstick_of(name).data_sets]
+            )
+        ]
+        count = min(processes or os.cpu_count() or 1, len(parts))
+        if source is not None or count < 2:
+            scored: Iterator[list[ScoreRow]] = (score_part(part, say, source) for part in parts)
+        else:
+            scored = side_by_side(parts, score_part, count, say)
+        for found in scored:
+            rows += found if not record else _recorded(found, own)
     return rows
+
+
+def score_part(part: Part, say: Say, source: FeatureSource | None = None) -> list[ScoreRow]:
+    """Rows of a part; features come from the warehouse unless a source is given."""
+    own = source or WarehouseSource()
+    if part.name in SYSTEMS:
+        return run_system(SystemJob(part.name, part.data_set, own, part.start, part.end, part.seed, say))
+    yardstick = yardstick_of(part.name)
+    job = Job(own, part.cache, part.start, part.end, part.profile, part.seed, say)
+    return job.run(part.name, yardstick, spec_on(yardstick, part.data_set))
 
 
 def spec_on(yardstick: Yardstick, data_set: str) -> DataSetSpec:

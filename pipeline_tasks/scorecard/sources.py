@@ -24,6 +24,10 @@ FAR_DATE = date(2099, 12, 31)
 TWIN_DATE = date(2026, 6, 15)
 
 
+def quiet(text: str) -> None:
+    """Tell nobody."""
+
+
 class DataAbsentError(LookupError):
     """A data set cannot be had here; the message is the reason a scorecard row gives."""
 
@@ -92,11 +96,14 @@ def state_for(data_dir: Path | None) -> Iterator[Path]:
 class WarehouseSource:
     """Features from the warehouse; a market is ingested and transformed when its files or the transforms changed."""
 
-    def load(self, name: str, table: Table, say: Say) -> DataSet:
-        """Ingest, transform and read the features of a data set; see `FeatureSource.load`."""
+    def prepare(self, name: str, say: Say) -> MarketSelection:
+        """Ingest and transform the market of a data set unless this very data and code went through them before.
+
+        Raises:
+            DataAbsentError: it is not configured, or its data are not here.
+        """
         from pipeline_tasks.warehouse import connect
         from pipeline_tasks.warehouse.migrate import migrate
-        from pipeline_tasks.warehouse.read import read_features
 
         try:
             selection = resolve_market(name)
@@ -109,6 +116,14 @@ class WarehouseSource:
         with connect() as warehouse:
             migrate(warehouse)
         self._prepare(selection.market.key, "twin" if twin else "files", say)
+        return selection
+
+    def load(self, name: str, table: Table, say: Say) -> DataSet:
+        """Ingest, transform and read the features of a data set; see `FeatureSource.load`."""
+        from pipeline_tasks.warehouse import connect
+        from pipeline_tasks.warehouse.read import read_features
+
+        selection = self.prepare(name, say)
         with connect() as warehouse:
             frame = read_features(
                 warehouse,
@@ -123,10 +138,10 @@ class WarehouseSource:
             raise DataAbsentError(f"no feature rows of {name}: the data folder has no files of this market")
         return DataSet(
             name,
-            DataClass.TWIN if twin else DataClass.REAL,
+            DataClass.TWIN if selection.market.key == "twin" else DataClass.REAL,
             selection,
             frame.sort("market", "hub", "product", "delivery_ts", "as_of"),
-            settings.data_dir,
+            get_settings().data_dir,
         )
 
     def _prepare(self, name: str, source: str, say: Say) -> None:

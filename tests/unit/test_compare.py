@@ -17,9 +17,9 @@ from models._kernel.registry import spec_of
 from models._kernel.splitter import walk_forward
 from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate
 from pipeline_tasks.compare import PEERS, PeerError, peers_run
-from pipeline_tasks.compare.lab import _standing
+from pipeline_tasks.compare.lab import _standing, forecasting
 from pipeline_tasks.compare.peers_run import about, peers_for, run_peer
-from pipeline_tasks.scorecard.panel import Panel
+from pipeline_tasks.scorecard.panel import Comparator, Panel
 
 FIRST, LAST = date(2020, 3, 20), date(2020, 4, 12)
 LEVELS = np.array([0.05, 0.5, 0.95])
@@ -130,6 +130,15 @@ def test_standings_compare_on_common_rows():
     assert peer.p_value < 0.01
     assert peer.crps is None
     assert peer.winkler_90 is None
+
+
+def test_baselines_that_forecast_no_row_are_not_compared():
+    """Ways of drawing whole days stand among the comparators without a forecast."""
+    rows = pl.DataFrame({"delivery_date": [date(2020, 1, 1)] * 2})
+    y, nothing = np.array([1.0, 2.0]), np.full(2, np.nan)
+    beside = {"schaake_shuffle": Comparator("schaake_shuffle", nothing), "naive_week": Comparator("naive_week", np.array([np.nan, 2.5]))}
+    panel = Panel(rows, y, y, LEVELS, np.column_stack([y, y, y]), beside, {})
+    assert [other.name for other in forecasting(panel)] == ["naive_week"]
 
 
 @pytest.mark.parametrize(
