@@ -12,6 +12,7 @@ OTHERS = (
     DataSetSpec("de_fund", test_days=364, refit_days=182, calibration_days=182),
     DataSetSpec("ercot_hb_north", test_days=182, refit_days=91, calibration_days=91),
     DataSetSpec("ercot_hb_west", test_days=182, refit_days=91, calibration_days=91),
+    DataSetSpec("be", test_days=182, refit_days=91, calibration_days=91),
 )
 LEAR_MAE = (("epf_np", 1.738), ("epf_pjm", 3.013), ("epf_be", 6.140), ("epf_fr", 3.980), ("epf_de", 3.609))
 MEAN_MAE = (("epf_np", 1.631), ("epf_pjm", 2.787), ("epf_be", 5.840), ("epf_fr", 3.785), ("epf_de", 3.330))
