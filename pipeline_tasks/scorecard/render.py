@@ -35,7 +35,8 @@ def print_table(rows: Sequence[ScoreRow], console: Console) -> None:
 
 
 def markdown(rows: Sequence[ScoreRow]) -> str:
-    """The page docs/scorecard.md: misses first, then every row by model and data set."""
+    """The page docs/scorecard.md: misses first, then every row, both by model and data set."""
+    rows = sorted(rows, key=lambda r: (r.system, r.data_set))
     lines = [
         "# Scorecard",
         "",
