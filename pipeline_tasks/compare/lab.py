@@ -17,7 +17,7 @@ from models._kernel.stats import diebold_mariano_daily
 from pipeline_tasks.compare.peers_run import PeerError, peers_for, run_peer
 from pipeline_tasks.scorecard.panel import KEY, Comparator, Panel
 from pipeline_tasks.scorecard.runner import Judged, job_of, spec_on
-from pipeline_tasks.scorecard.sources import FeatureSource, Say
+from pipeline_tasks.scorecard.sources import FeatureSource, Say, quiet
 
 Array = npt.NDArray[np.float64]
 LOW, HIGH = 0.05, 0.95
@@ -85,7 +85,7 @@ def compare(
     """
     if spec_of(model).kind is Kind.PROBABILITY:
         raise ValueError(f"model {model} gives probabilities; the comparator lab compares forecasts of prices")
-    say: Say = progress or (lambda _text: None)
+    say = progress or quiet
     job = job_of(profile=profile, seed=seed, progress=say, source=source, start=start, end=end)
     yardstick, found = yardstick_of(model), []
     for name in data_sets or [d.name for d in yardstick.data_sets]:
