@@ -286,3 +286,12 @@ def decide_promotion(request: Result, answer: Result) -> Result:
         approved=answer["chosen_options"] == ["Approve"],
         comment=str((answer.get("params_input") or {}).get("comment", "")),
     )
+
+
+@task(pool=pool("warehouse_write"))
+@permanent
+def simulate_outages() -> Result:
+    """Solve the outages of the form and publish what they do."""
+    from pipeline_tasks.steps.flow import simulate_outages_step
+
+    return simulate_outages_step(get_current_context()["params"])

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models._kernel.artifacts import ArtifactError
 from models._kernel.conformal import AdaptiveConformal
 
 Array = npt.NDArray[np.float64]
@@ -38,6 +39,7 @@ class Past:
         known: when the outcome became known, ms, shape (n,).
         base: quantiles at the knots in widths of the row, shape (n, k).
         outcome: outcome in widths of the row, shape (n,).
+        date: delivery date, days since 1970, shape (n,).
     """
 
     decided: Whole
@@ -45,6 +47,7 @@ class Past:
     known: Whole
     base: Array
     outcome: Array
+    date: Whole
 
     @classmethod
     def of(cls, rows: pl.DataFrame, quantiles: Array, smallest: float = SMALLEST_WIDTH) -> Self:
@@ -57,7 +60,22 @@ class Past:
             rows["price_known_ts"].dt.epoch("ms").to_numpy()[once],
             (quantiles / width)[once],
             (rows["price_ccy_per_mwh"].to_numpy() / width[:, 0])[once],
+            rows["delivery_date"].cast(pl.Int32).cast(pl.Int64).to_numpy()[once],
         )
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The rows as an artifact holds them.
+
+        Raises:
+            ArtifactError: the artifact is of an earlier form.
+        """
+        lacking = sorted({f.name for f in fields(cls)} - set(arrays))
+        if lacking:
+            raise ArtifactError(
+                f"the artifact's calibration rows lack {', '.join(lacking)}: an earlier form; train a new version (desk train)"
+            )
+        return cls(**arrays)
 
     def plus(self, other: Past) -> Past:
         """Both, one after the other."""

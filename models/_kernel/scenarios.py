@@ -2,8 +2,10 @@
 
 Marginals are a ladder of quantiles with exponential tails; the dependence comes from the ranks of past errors (equally, of past PIT
 values), either as they were on past days (Schaake shuffle, Clark et al. 2004; empirical copula coupling, Schefzik et al. 2013) or
-through a Gaussian copula with a shrunk correlation (Schaefer & Strimmer 2005). Both are written so that every hub can be computed
-alone and still moves with the others: scenario k of every hub comes from the same past day, or from the same weights of past days.
+through a Gaussian copula with a shrunk correlation (Schaefer & Strimmer 2005). Both are written so that every series can be computed
+alone and still moves with the others: scenario k of every hub, and of the spread beside the day-ahead price, comes from the same past
+day (so many days before the delivery date), or from the same weights of past days. Models draw with the Schaake shuffle, which scored
+better than the Gaussian copula on every market of the scorecard; the scorecard goes on comparing both.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ Ints = npt.NDArray[np.int64]
 INDEPENDENT, GAUSSIAN, SCHAAKE = "independent_hours", "gaussian_copula", "schaake_shuffle"
 METHODS = (GAUSSIAN, SCHAAKE)
 FEWEST_DAYS = 10
+SPAN_STEP_DAYS, LONGEST_SPAN_DAYS = 28, 112
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +123,34 @@ def joint_levels(method: str, past: Past, date: int, count: int, *, shared_seed:
     if method == INDEPENDENT or past.days < FEWEST_DAYS:
         return stratified(noise)
     if method == SCHAAKE:
-        newest = np.argsort(-past.date, kind="stable")[np.arange(count) % past.days]
-        return stratified(_ranks(past.score)[newest] + 1e-6 * noise)
+        return stratified(_ranks(past.score)[_templates(past, date, count)] + 1e-6 * noise)
     normal = _normal_scores(past.score)
     shrink = shrinkage(normal)
     lag = date - past.date  # one draw per scenario and lag: hubs with longer or shorter pasts share those they have in common
     weights = np.random.default_rng(shared_seed).standard_normal((int(lag.max()) + 1, count))[lag]
     return stratified(np.sqrt(1 - shrink) * (weights.T @ normal) / np.sqrt(past.days) + np.sqrt(shrink) * noise)
+
+
+def span_of(past: Past, date: int) -> int:
+    """Days before the date that Schaake scenarios go around in: whole steps of 28 days that the past reaches back, at most 112.
+
+    Steps, so that series whose pasts differ by some days (an outcome known later, a holiday) still go around in the same days.
+    """
+    reach = date - int(past.date.min())
+    return min(max(reach // SPAN_STEP_DAYS * SPAN_STEP_DAYS, min(reach, SPAN_STEP_DAYS)), LONGEST_SPAN_DAYS)
+
+
+def _templates(past: Past, date: int, count: int) -> npt.NDArray[np.intp]:
+    """Row of `past` that each scenario takes its ranks from: 1, 2, ... days before and round again.
+
+    Where the series lacks that day it takes one of those it has, newest first: its hours stay together, and only what couples it with
+    other series in that scenario is lost.
+    """
+    number = np.arange(count)
+    wanted = date - 1 - number % span_of(past, date)
+    order = np.argsort(past.date, kind="stable")
+    row = order[np.minimum(np.searchsorted(past.date[order], wanted), past.days - 1)]
+    return np.where(past.date[row] == wanted, row, order[::-1][number % past.days])
 
 
 def stratified(values: Array) -> Array:
@@ -177,23 +201,6 @@ def variogram_score(samples: npt.ArrayLike, outcome: npt.ArrayLike, *, order: fl
     for i in range(y.size):
         expected[i] = (np.abs(x[:, i, None] - x) ** order).mean(axis=0)
     return float(((np.abs(y[:, None] - y[None]) ** order - expected) ** 2).mean())
-
-
-def better_method(days: list[tuple[dict[str, Array], Array]]) -> str:
-    """The copula that scored better on past days: smaller sum of energy and variogram score, each relative to independent hours.
-
-    Args:
-        days: per day the scenarios by method (independence among them), and the outcome, shapes (m, d) and (d,).
-    """
-    if not days:
-        return SCHAAKE
-    totals = {method: [0.0, 0.0] for method in (*METHODS, INDEPENDENT)}
-    for drawn, outcome in days:
-        for method, sums in totals.items():
-            sums[0] += energy_score(drawn[method], outcome)
-            sums[1] += variogram_score(drawn[method], outcome)
-    base = [max(v, 1e-12) for v in totals[INDEPENDENT]]
-    return min(METHODS, key=lambda m: totals[m][0] / base[0] + totals[m][1] / base[1])
 
 
 def _tails(q: Array, p: Array) -> tuple[Array, Array]:

@@ -159,6 +159,7 @@ class Yardstick:
         gate_metric: metric (a loss, smaller is better) whose per-row losses decide promotions.
         gate_baseline: baseline the promotion gate compares with.
         slices: parts of the rows that metrics may be declared for.
+        coupled: model of a spread over this one's price whose scenarios have the same numbers; scored together where it is at home.
         standard: whether the standard metrics of the model's kind are added to the declared ones.
     """
 
@@ -171,6 +172,7 @@ class Yardstick:
     gate_metric: str
     gate_baseline: str
     slices: tuple[Slice, ...] = ()
+    coupled: str = ""
     standard: bool = True
 
     def __post_init__(self) -> None:

@@ -105,7 +105,7 @@ def read(directory: Path) -> tuple[Fitted, Params]:
     fitted = Fitted(
         products=Products(names, first, second, dict(zip(names, map(bool, head["stacked"]), strict=True))),
         hubs=tuple((str(m), str(h)) for m, h in head["hubs"]),
-        past={s: Past(**load_arrays(directory, f"past_{number:03d}")) for number, s in enumerate(series)},
+        past={s: Past.restore(load_arrays(directory, f"past_{number:03d}")) for number, s in enumerate(series)},
         expected=tuple(head["expected"]),
         regimes=tuple(int(r) for r in head["regimes"]),
         slots=int(head["slots"]),

@@ -13,13 +13,12 @@ import polars as pl
 
 from models._kernel.frames import KEY, answer, in_key_order, require
 from models._kernel.protocol import Contributions, Features, Prediction
-from models._kernel.scenarios import SCHAAKE
 from models._kernel.spec import ModelSpec
 from models.curve_dist import storage
 from models.curve_dist.fallback import ladder
 from models.curve_dist.panel import HOURS, SERIES, Panel, build, slot_of_row, slots_of
 from models.curve_dist.params import Params
-from models.curve_dist.scenarios import better_copula, draw, tables
+from models.curve_dist.scenarios import draw, tables
 from models.curve_dist.series import Series, epoch_ms
 from models.curve_dist.spec import QUANTILES, SPEC
 
@@ -40,7 +39,6 @@ class CurveDist:
         self._trained: dict[Key, Series] | None = None
         self._slots = HOURS
         self._cutoff: datetime | None = None
-        self._copula = SCHAAKE
 
     def fit(self, data: Features, *, cutoff: datetime, seed: int) -> Self:
         """Train every series of `data.history` on days known at `cutoff`; same data and seed, same bytes.
@@ -59,7 +57,6 @@ class CurveDist:
         if not trained:
             raise ValueError(f"curve_dist: no series has 60 complete days known at {cutoff}; give a longer history or a later cutoff")
         self._trained, self._cutoff = trained, cutoff
-        self._copula = better_copula([s.calibrator.past for s in trained.values()], seed)
         return self
 
     def predict(self, data: Features, *, as_of: datetime) -> Prediction:
@@ -99,7 +96,7 @@ class CurveDist:
                     pl.Series("slot", slot_of_row(whole, self._slots)),
                     pl.col("delivery_ts").is_in(rows["delivery_ts"].implode()).alias("asked"),
                 )
-                parts.append(draw(key, trained[key].answer(panel, days), days, asked, method=self._copula, count=self.params.scenarios))
+                parts.append(draw(key, trained[key].answer(panel, days), days, asked, count=self.params.scenarios))
         return tables(parts)
 
     def explain(self, data: Features) -> Contributions:
@@ -127,14 +124,14 @@ class CurveDist:
         trained = self._ready()
         if self._cutoff is None:
             raise RuntimeError("curve_dist has no cutoff; call fit before save")
-        storage.write(directory, trained, self.params, self._slots, self._cutoff, copula=self._copula)
+        storage.write(directory, trained, self.params, self._slots, self._cutoff)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read what `save` wrote; altered files are refused."""
-        trained, params, slots, cutoff, copula = storage.read(directory)
+        trained, params, slots, cutoff = storage.read(directory)
         model = cls()
-        model.params, model._trained, model._slots, model._cutoff, model._copula = params, trained, slots, cutoff, copula
+        model.params, model._trained, model._slots, model._cutoff = params, trained, slots, cutoff
         return model
 
     def _ready(self) -> dict[Key, Series]:

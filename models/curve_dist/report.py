@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from models._kernel.path_chart import paths
 from models.curve_dist.tables import SCENARIOS, TENOR_RISK
 
 SHOWN = 40
@@ -29,7 +30,7 @@ def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame, companions: Mappin
         count = scenarios.get_column("scenario").n_unique()
         text = f"The first {SHOWN} of {count} equally likely paths of the day by delivery time (UTC); the same number"
         text += " belongs together over all hubs. Black: outcome, where it is known."
-        made.append({"title": "Joint scenarios", "text": text, "spec": _paths(scenarios, known)})
+        made.append({"title": "Joint scenarios", "text": text, "spec": paths(scenarios, known, "price_ccy_per_mwh", SHOWN)})
     if risk.height:
         names = {f"{f}_ccy_per_mwh": f for f in FIGURES}
         rows = risk.sort("hub", "period_last_date").select(*TABLE, *(pl.col(c).round(3).alias(n) for c, n in names.items())).to_dicts()
@@ -39,34 +40,3 @@ def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame, companions: Mappin
         )
         made.append({"title": "Day, week and month", "text": text, "rows": rows})
     return made
-
-
-def _paths(scenarios: pl.DataFrame, known: pl.DataFrame) -> dict[str, Any]:
-    """Vega-Lite spec: thin lines per scenario, the outcome on top, one panel per hub."""
-    drawn = scenarios.filter(pl.col("scenario") <= SHOWN).select("hub", "delivery_ts", "scenario", "price_ccy_per_mwh")
-    day = known.filter(pl.col("price_ccy_per_mwh").is_not_null()).join(
-        drawn.select("hub", "delivery_ts").unique(), on=["hub", "delivery_ts"]
-    )
-    outcome = day.select("hub", "delivery_ts", pl.lit(0).cast(pl.Int64).alias("scenario"), "price_ccy_per_mwh")
-    stamp = pl.col("delivery_ts").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    rows = pl.concat([drawn, outcome], how="vertical_relaxed").with_columns(stamp).to_dicts()
-    axes: dict[str, Any] = {
-        "x": {"field": "delivery_ts", "type": "temporal", "title": None, "scale": {"type": "utc"}},
-        "y": {"field": "price_ccy_per_mwh", "type": "quantitative", "title": "currency/MWh", "scale": {"zero": False}},
-        "detail": {"field": "scenario"},
-    }
-    layers = [
-        _line(axes, "datum.scenario > 0", {"color": "#0072B2", "opacity": 0.25, "strokeWidth": 0.7}),
-        _line(axes, "datum.scenario == 0", {"color": "#1b1f24", "strokeWidth": 1.6}),
-    ]
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "data": {"values": rows},
-        "facet": {"field": "hub", "type": "nominal", "title": None},
-        "columns": 2,
-        "spec": {"width": 330, "height": 180, "layer": layers},
-    }
-
-
-def _line(axes: dict[str, Any], chosen: str, look: dict[str, Any]) -> dict[str, Any]:
-    return {"transform": [{"filter": chosen}], "mark": {"type": "line", "interpolate": "step-after", **look}, "encoding": axes}

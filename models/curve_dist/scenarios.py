@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,10 +15,7 @@ from models._kernel.frames import KEY, companion
 from models._kernel.scenarios import (
     FEWEST_DAYS,
     INDEPENDENT,
-    METHODS,
     SCHAAKE,
-    Past,
-    better_method,
     joint_levels,
     quantile_at,
     seed_of,
@@ -31,7 +28,6 @@ from models.curve_dist.spec import LEVELS
 from models.curve_dist.tables import COMPANIONS, RISK_LEVELS, SCENARIOS, TENOR_LEVELS, TENOR_RISK, TENOR_SCENARIOS, level_name
 
 Array = npt.NDArray[np.float64]
-CHOICE_DAYS, CHOICE_SCENARIOS = 30, 100
 NAME = "curve_dist"
 
 
@@ -42,28 +38,7 @@ class Drawn:
     frames: dict[str, list[pl.DataFrame]]
 
 
-def better_copula(pasts: Sequence[Past], seed: int) -> str:
-    """The copula with the better energy and variogram scores on the younger half of the calibration days, over all series.
-
-    Scaled errors are drawn from the distribution and the ranks of the days before, as at prediction, and compared with what came.
-    """
-    days: list[tuple[dict[str, Array], Array]] = []
-    for number, past in enumerate(pasts):
-        half = max(past.days // 2, FEWEST_DAYS)
-        for i in np.unique(np.linspace(half, past.days - 1, CHOICE_DAYS).astype(int)) if past.days > half else []:
-            known = np.isfinite(past.score[i])
-            before = Past(past.date[:i], past.score[:i][:, known])
-            ladder = np.nanquantile(before.score, LEVELS, axis=0).T
-            seeds = {"shared_seed": seed_of(seed, i), "own_seed": seed_of(seed, number, i)}
-            draws = {
-                method: quantile_at(ladder, LEVELS, joint_levels(method, before, int(past.date[i]), CHOICE_SCENARIOS, **seeds))
-                for method in (*METHODS, INDEPENDENT)
-            }
-            days.append((draws, past.score[i][known]))
-    return better_method(days) if days else SCHAAKE
-
-
-def draw(key: tuple[str, ...], answer: Answer, days: Panel, rows: pl.DataFrame, *, method: str, count: int) -> Drawn:
+def draw(key: tuple[str, ...], answer: Answer, days: Panel, rows: pl.DataFrame, *, count: int) -> Drawn:
     """Scenarios of every entry of a series.
 
     Args:
@@ -71,7 +46,6 @@ def draw(key: tuple[str, ...], answer: Answer, days: Panel, rows: pl.DataFrame, 
         answer: its distributions.
         days: the entries.
         rows: rows of whole days in key order: key, `entry`, `slot`, `asked` (rows that are wanted; the others only complete the mean).
-        method: copula.
         count: scenarios.
     """
     frames: dict[str, list[pl.DataFrame]] = {table.name: [] for table in COMPANIONS}
@@ -79,14 +53,14 @@ def draw(key: tuple[str, ...], answer: Answer, days: Panel, rows: pl.DataFrame, 
         if not np.isfinite(answer.quantiles[entry]).all():
             continue
         day = int(days.date[entry])
-        seeds = {"shared_seed": seed_of(NAME, key[0], day), "own_seed": seed_of(NAME, *key, day)}
-        levels = joint_levels(method, answer.pasts[entry], day, count, **seeds)
+        seeds = {"shared_seed": seed_of(key[0], day), "own_seed": seed_of(NAME, *key, day)}
+        levels = joint_levels(SCHAAKE, answer.pasts[entry], day, count, **seeds)
         hours = quantile_at(answer.quantiles[entry], LEVELS, levels)[:, part["slot"].to_numpy()]
         frames[SCENARIOS.name].append(_hourly(part, hours))
         known = usable_at(answer.pool, int(days.as_of[entry]))
         past = answer.pool.take(known[answer.pool.date[known] < day])
         first = part.filter(pl.col("asked")).head(1).select(KEY)
-        told = {**seeds, "method": method if answer.pasts[entry].days >= FEWEST_DAYS else INDEPENDENT}
+        told = {**seeds, "method": SCHAAKE if answer.pasts[entry].days >= FEWEST_DAYS else INDEPENDENT}
         for name, frame in _tenors(first, past, day, hours.mean(axis=1), told).items():
             frames[name].append(frame)
     return Drawn(frames)
@@ -149,4 +123,4 @@ def _risk(tenor: str, values: Array, day: int, known: Mapping[int, float], metho
     return row
 
 
-__all__ = ["AHEAD", "Drawn", "better_copula", "draw", "tables"]
+__all__ = ["AHEAD", "Drawn", "draw", "tables"]

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from models._kernel.artifacts import (
-    ArtifactError,
     load_arrays,
     load_booster,
     load_json,
@@ -37,7 +36,7 @@ PLAIN = ("date", "as_of", "known", "price", "weekday", "holiday", "day_of_year")
 TABLES = ("hourly", "daily")
 
 
-def write(directory: Path, trained: Mapping[tuple[str, ...], Series], params: Params, slots: int, cutoff: datetime, *, copula: str) -> None:
+def write(directory: Path, trained: Mapping[tuple[str, ...], Series], params: Params, slots: int, cutoff: datetime) -> None:
     """Write and seal the artifact."""
     heads = []
     for number, (key, series) in enumerate(sorted(trained.items())):
@@ -49,25 +48,21 @@ def write(directory: Path, trained: Mapping[tuple[str, ...], Series], params: Pa
         save_arrays(directory, f"series_{number:03d}_days", _panel(series.stored))
         for name, booster in zip(NAMES, series.ensemble.boosters.models, strict=True):
             save_booster(directory, f"series_{number:03d}_{name}", booster)
-    save_json(
-        directory, "model", {"params": params.as_json(), "slots": slots, "cutoff": cutoff.isoformat(), "copula": copula, "series": heads}
-    )
+    save_json(directory, "model", {"params": params.as_json(), "slots": slots, "cutoff": cutoff.isoformat(), "series": heads})
     seal(directory, model=MODEL)
 
 
-def read(directory: Path) -> tuple[dict[tuple[str, ...], Series], Params, int, datetime, str]:
+def read(directory: Path) -> tuple[dict[tuple[str, ...], Series], Params, int, datetime]:
     """Read what `write` wrote.
 
     Raises:
-        ArtifactError: the artifact is incomplete, altered, belongs to another model or is of an earlier form.
+        ArtifactError: the artifact is incomplete, altered or belongs to another model.
     """
     verify_artifact(directory, model=MODEL)
     head = load_json(directory, "model")
-    if "copula" not in head:
-        raise ArtifactError(f"{directory}: this curve_dist was trained before it drew joint scenarios; train a new version (desk train)")
     params = Params.of(head["params"])
     trained = {tuple(part["key"]): _series(directory, number, part, params) for number, part in enumerate(head["series"])}
-    return trained, params, int(head["slots"]), datetime.fromisoformat(head["cutoff"]), str(head["copula"])
+    return trained, params, int(head["slots"]), datetime.fromisoformat(head["cutoff"])
 
 
 def _series(directory: Path, number: int, head: Mapping[str, Any], params: Params) -> Series:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from models._kernel.scenarios import INDEPENDENT, METHODS
+from models._kernel.scenarios import INDEPENDENT, SCHAAKE
 from pipeline_tasks.contracts import Column, Rule, Table
 from pipeline_tasks.contracts.columns import day, integer, number, symbol
 from pipeline_tasks.contracts.curated import companion_table
@@ -70,7 +70,7 @@ TENOR_RISK = companion_table(
     "curve_tenors",
     (
         TENOR,
-        symbol("method", "How the hours were put together.", allowed=(*METHODS, INDEPENDENT)),
+        symbol("method", "How the hours were put together.", allowed=(SCHAAKE, INDEPENDENT)),
         day("period_first_date", "First local date of the period."),
         day("period_last_date", "Last local date of the period."),
         integer("known_days", "Days of the period whose prices were known at the decision.", ge=0, le=31),

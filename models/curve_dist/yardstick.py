@@ -14,6 +14,7 @@ OTHERS = (
     DataSetSpec("ercot_hb_west", test_days=182, refit_days=91, calibration_days=91),
     DataSetSpec("be", test_days=182, refit_days=91, calibration_days=91),
 )
+TWO_PRICES = ("ercot_hb_north", "ercot_hb_west", "be")
 LEAR_MAE = (("epf_np", 1.738), ("epf_pjm", 3.013), ("epf_be", 6.140), ("epf_fr", 3.980), ("epf_de", 3.609))
 MEAN_MAE = (("epf_np", 1.631), ("epf_pjm", 2.787), ("epf_be", 5.840), ("epf_fr", 3.785), ("epf_de", 3.330))
 CRPS = (("epf_np", 1.46), ("epf_pjm", 2.40), ("epf_be", 4.78), ("epf_fr", 3.04), ("epf_de", 2.88))
@@ -35,6 +36,7 @@ YARDSTICK = Yardstick(
         Baseline("independent_hours", "Scenarios with the model's own hours drawn independently.", joint=True),
         Baseline("gaussian_copula", "Scenarios with a Gaussian copula of past PIT values, correlation shrunk.", joint=True),
         Baseline("schaake_shuffle", "Scenarios with the ranks of past days.", joint=True),
+        Baseline("uncoupled_spread", "The same scenarios of both prices with the spread's numbers shuffled.", TWO_PRICES, joint=True),
         Baseline("unreconciled", "Daily forecasts of the days after delivery, before MinT.", joint=True),
     ),
     metrics=(
@@ -62,6 +64,10 @@ YARDSTICK = Yardstick(
                 ("schaake_shuffle", Direction.REPORT),
             )
         ),
+        *(
+            MetricTarget(score, Direction.AT_MOST, baseline="uncoupled_spread", test="dm", unit=unit)
+            for score, unit in (("energy_score_da_rt", "currency/MWh"), ("variogram_score_da_rt", ""))
+        ),
         MetricTarget("rank_histogram_p", Direction.REPORT),
         MetricTarget("es_z2", Direction.WITHIN, target=0.0, test="acerbi_szekely"),
         MetricTarget("es_z2_long", Direction.WITHIN, target=0.0, test="acerbi_szekely"),
@@ -77,6 +83,7 @@ YARDSTICK = Yardstick(
             )
         ),
     ),
+    coupled="imbalance",
     gate_metric="crps",
     gate_baseline="naive_week",
 )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models._kernel.frames import KEY, answer, in_key_order, learnable, require
+from models._kernel.frames import KEY, answer, companion, in_key_order, learnable, require
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.replay import Past, calibrated
 from models._kernel.settlement import ImbalanceSettlement
@@ -20,8 +20,10 @@ from models.imbalance import storage
 from models.imbalance.boosting import ladder, ladder_centre, ladder_mean
 from models.imbalance.features import OUTCOME_COLUMNS, with_optional
 from models.imbalance.params import Params
+from models.imbalance.scenarios import draw
 from models.imbalance.spec import LEVELS, QUANTILES, SPEC
-from models.imbalance.storage import Fitted
+from models.imbalance.storage import Fitted, Series
+from models.imbalance.tables import SCENARIOS
 from models.imbalance.training import inputs_of, series_of, train
 
 Array = npt.NDArray[np.float64]
@@ -65,6 +67,23 @@ class Imbalance:
         }
         return answer(SPEC, target, outputs, _reasons(target, fitted))
 
+    def companions(self, data: Features, *, as_of: datetime) -> Mapping[str, pl.DataFrame]:
+        """Joint scenarios of the spread of the target rows; series that were not trained have none.
+
+        Scenario k of all hubs rests on the same past day, and so does scenario k of the day-ahead price (`curated.curve_scenarios`).
+        """
+        fitted, target = self._ready(), in_key_order(data.target)
+        quantiles, pasts = self._quantiles(fitted, target, data.history, as_of), _pasts(fitted, data.history, as_of)
+        keys = np.array(series_of(target)).reshape(-1, 3)
+        frames = []
+        for series in fitted.series:
+            mine = (keys == series).all(axis=1)
+            if mine.any():
+                rows = target.filter(pl.Series(mine, dtype=pl.Boolean))
+                sizes = {"slots": fitted.slots, "count": self.params.scenarios}
+                frames.append(draw(series, rows, quantiles[mine], pasts[series], self.params.knots, **sizes))
+        return {SCENARIOS.name: companion(SCENARIOS, pl.concat(frames) if frames else SCENARIOS.empty())}
+
     def explain(self, data: Features) -> Contributions:
         """TreeSHAP contributions to the boosted median of the spread, before calibration."""
         fitted, target = self._ready(), in_key_order(data.target)
@@ -95,24 +114,29 @@ class Imbalance:
         """Calibrated quantiles at all levels, shape (n, levels)."""
         base = fitted.boosters.quantiles(inputs_of(target, fitted.series, fitted.boosters.names)[0])
         if self.params.aci_gamma and len(base):
-            since = _since(history, fitted, as_of)
-            known = fitted.boosters.quantiles(inputs_of(since, fitted.series, fitted.boosters.names)[0])
-            past_keys = np.array(series_of(since)).reshape(-1, 3)
-            pasts = {}
-            for series in fitted.series:
-                theirs = (past_keys == series).all(axis=1)
-                pasts[series] = fitted.past[series].plus(Past.of(since.filter(pl.Series(theirs, dtype=pl.Boolean)), known[theirs]))
             base = calibrated(
                 base,
                 target,
                 series_of(target),
-                pasts,
+                _pasts(fitted, history, as_of),
                 slots=fitted.slots,
                 knots=self.params.knots,
                 gamma=self.params.aci_gamma,
                 window=self.params.aci_window,
             )
         return ladder(self.params.knots, np.sort(base, axis=1))
+
+
+def _pasts(fitted: Fitted, history: pl.DataFrame, as_of: datetime) -> dict[Series, Past]:
+    """Calibration rows of every trained series: those of training, then what became known since."""
+    since = _since(history, fitted, as_of)
+    known = fitted.boosters.quantiles(inputs_of(since, fitted.series, fitted.boosters.names)[0])
+    keys = np.array(series_of(since)).reshape(-1, 3)
+    pasts = {}
+    for series in fitted.series:
+        theirs = (keys == series).all(axis=1)
+        pasts[series] = fitted.past[series].plus(Past.of(since.filter(pl.Series(theirs, dtype=pl.Boolean)), known[theirs]))
+    return pasts
 
 
 def _since(history: pl.DataFrame, fitted: Fitted, as_of: datetime) -> pl.DataFrame:

@@ -28,6 +28,7 @@ class Params:
         aci_gamma: step of the adaptive conformal levels; 0 issues the boosted quantiles as they are.
         aci_window: errors remembered per local time.
         centre_levels: the hedge acts on the mean of the quantiles between these two levels, which a few spikes do not move.
+        scenarios: joint scenarios drawn per series and delivery date; as many as curve_dist draws, whose numbers they share.
         threads: LightGBM threads; one keeps artifacts byte-identical between machines.
     """
 
@@ -42,6 +43,7 @@ class Params:
     aci_gamma: float = 0.02
     aci_window: int = 120
     centre_levels: tuple[float, float] = (0.2, 0.8)
+    scenarios: int = 500
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -52,7 +54,7 @@ class Params:
         low_level, high_level = self.centre_levels
         if not 0.01 <= low_level <= high_level <= 0.99:
             raise ValueError(f"{FILE}: centre_levels are {list(self.centre_levels)}; give a lower and an upper level within 0.01..0.99")
-        for name in ("train_days", "rounds", "min_rows", "calibration_days", "aci_window", "threads"):
+        for name in ("train_days", "rounds", "min_rows", "calibration_days", "aci_window", "scenarios", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{FILE}: {name} is {getattr(self, name)}; it must be at least 1")
         for name, low, high in (("learning_rate", 1e-4, 1.0), ("aci_gamma", 0.0, 1.0), ("leaves", 2, 1024)):

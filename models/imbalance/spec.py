@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models._kernel.spec import Cadence, Decision, Kind, ModelSpec
+from models.imbalance.tables import COMPANIONS
 from pipeline_tasks.contracts.columns import number
 from pipeline_tasks.contracts.features import SPREAD
 
@@ -52,4 +53,5 @@ SPEC = ModelSpec(
     owner="quant-desk",
     description="Spread of the balancing price over the day-ahead price: 21 quantiles, and the hedge of a load schedule within limits.",
     yardstick="M2",
+    companions=COMPANIONS,
 )

@@ -67,6 +67,6 @@ def read(directory: Path) -> tuple[Fitted, Params]:
     params = Params.of(head["params"])
     models = tuple(load_booster(directory, f"knot_{number:02d}") for number in range(len(params.knots)))
     series: tuple[Series, ...] = tuple((str(m), str(h), str(p)) for m, h, p in head["series"])
-    past = {s: Past(**load_arrays(directory, f"past_{number:03d}")) for number, s in enumerate(series)}
+    past = {s: Past.restore(load_arrays(directory, f"past_{number:03d}")) for number, s in enumerate(series)}
     boosters = Boosters(tuple(head["names"]), params.knots, models)
     return Fitted(boosters, series, past, tuple(head["expected"]), int(head["slots"]), datetime.fromisoformat(head["cutoff"])), params

@@ -83,4 +83,4 @@ def _past_of(block: pl.DataFrame, quantiles: Array, mine: npt.NDArray[np.bool_])
 
 def _none(params: Params) -> Past:
     whole = np.empty(0, dtype=np.int64)
-    return Past(whole, whole, whole, np.empty((0, len(params.knots))), np.empty(0))
+    return Past(whole, whole, whole, np.empty((0, len(params.knots))), np.empty(0), whole)

@@ -14,6 +14,7 @@ from pipeline_tasks.bench.grid import grid
 from pipeline_tasks.bench.models import inference, models, training
 from pipeline_tasks.bench.pglib_uc import unit_commitment, unit_commitment_proofs
 from pipeline_tasks.bench.pipeline import gates, report
+from pipeline_tasks.bench.surrogate import surrogate
 from pipeline_tasks.bench.warehouse import asof_read, features, load
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
@@ -26,6 +27,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "models": models,
     "report": report,
     "grid": grid,
+    "surrogate": surrogate,
     "unit_commitment": unit_commitment,
 }
 LONG: dict[str, Callable[[], list[Figure]]] = {"unit_commitment_proofs": unit_commitment_proofs}

@@ -8,7 +8,8 @@ import sys
 import structlog
 import typer
 
-from pipeline_tasks.cli import data, govern, modelling, running, stack, twin, twin_days, watch
+from config.settings import get_settings
+from pipeline_tasks.cli import data, govern, modelling, running, simulate, stack, twin, twin_days, watch
 from pipeline_tasks.processes import MATH_THREADS
 
 app = typer.Typer(
@@ -21,13 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (running, data, modelling, govern, watch, twin_days, twin, stack):
+for module in (running, simulate, data, modelling, govern, watch, twin_days, twin, stack):
     module.register(app)
 
 
 def main() -> None:
     """Entry point of the `desk` script."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(get_settings().home / "compiled"))  # the grid kernel compiles once, not once a call
     for name, count in MATH_THREADS.items():
         os.environ.setdefault(name, count)
     # stdout belongs to results: `--json` prints one document and nothing else

@@ -8,6 +8,7 @@ from pipeline_tasks.contracts.intermediate import INTERMEDIATE_TABLES
 from pipeline_tasks.contracts.marts import MART_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
 from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
+from pipeline_tasks.contracts.simulation import SIMULATION_TABLES
 from pipeline_tasks.contracts.staging import STAGING_TABLES
 from pipeline_tasks.contracts.tables import Database, Rule, Severity, Table
 from pipeline_tasks.contracts.truth import TRUTH_TABLES
@@ -26,6 +27,7 @@ STATIC_TABLES: tuple[Table, ...] = (
     *OPS_TABLES,
     *WATCH_TABLES,
     *TRUTH_TABLES,
+    *SIMULATION_TABLES,
 )
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "OPS_TABLES",
     "QUARANTINE_TABLES",
     "RAW_TABLES",
+    "SIMULATION_TABLES",
     "STAGING_TABLES",
     "STATIC_TABLES",
     "TRUTH_TABLES",

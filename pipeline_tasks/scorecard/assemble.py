@@ -246,7 +246,7 @@ def with_joint(panel: Panel, model: ModelSpec, yardstick: Yardstick, data: DataS
     first, last = ((d - EPOCH).days for d in (window.first, window.last))
     joint = joint_of(model, data.frame, answers, first, last)
     nothing = np.full(panel.n, np.nan)
-    beside = {b.name: Comparator(b.name, nothing) for b in yardstick.baselines if b.joint}
+    beside = {b.name: Comparator(b.name, nothing) for b in yardstick.baselines if b.joint and (not b.data_sets or data.name in b.data_sets)}
     return replace(panel, joint=joint, comparators=panel.comparators | beside)
 
 

@@ -7,7 +7,6 @@ alarms; those within a week are one. Nothing is fitted or chosen on a watched da
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -26,8 +25,7 @@ from models._kernel.yardstick import DataClass
 from pipeline_tasks.contracts.features import DAY_AHEAD
 from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet
-from pipeline_tasks.scorecard.systems import SystemJob
-from pipeline_tasks.steps.code_version import code_sha
+from pipeline_tasks.scorecard.systems import SystemJob, system_row
 from pipeline_tasks.steps.schedules import load_schedules
 from pipeline_tasks.watch.drift import EPOCH, Watched, watched_series
 
@@ -78,7 +76,7 @@ def rows(job: SystemJob) -> list[ScoreRow]:
     try:
         data = job.source.load(job.data_set, DAY_AHEAD, job.say)
     except DataAbsentError as error:
-        return [_row(job, DataClass.REAL, metric, None, reason=str(error)) for metric in _metrics()]
+        return [system_row(job, DataClass.REAL, metric, None, reason=str(error)) for metric in _metrics()]
     frame = data.frame.filter(pl.col("product") == data.selection.market.product, pl.col("hub") == data.selection.hubs[0])
     frame = frame.filter(pl.col("delivery_date") <= job.end) if job.end else frame
     tally = Tally()
@@ -87,7 +85,7 @@ def rows(job: SystemJob) -> list[ScoreRow]:
             job.say(f"{job.data_set}: drift of {series.feature}")
             _watch(series, tally, job)
     if not tally.days:
-        return [_row(job, data.data_class, m, None, reason="fewer days than a fit and four quarters need") for m in _metrics()]
+        return [system_row(job, data.data_class, m, None, reason="fewer days than a fit and four quarters need") for m in _metrics()]
     _watch_categories(frame, data, tally)
     return [*_detection_rows(job, data, tally), *_alarm_rows(job, data, tally)]
 
@@ -166,7 +164,7 @@ def _detection_rows(job: SystemJob, data: DataSet, tally: Tally) -> list[ScoreRo
     made = []
     for kind, trials in tally.hits.items():
         if not trials:
-            made.append(_row(job, data.data_class, f"detection_{kind}", None, reason="no day of the window could be injected"))
+            made.append(system_row(job, data.data_class, f"detection_{kind}", None, reason="no day of the window could be injected"))
             continue
         days = sorted({t[0] for t in trials})
         daily = np.array([np.mean([t[2] for t in trials if t[0] == d]) for d in days])
@@ -180,7 +178,7 @@ def _detection_rows(job: SystemJob, data: DataSet, tally: Tally) -> list[ScoreRo
         best = max(shares, key=lambda n: shares[n]) if shares else "psi_ks_wasserstein_classifier"
         beside = shares.get(best, 0.0)
         reason += "; tests of the day alone: " + ", ".join(f"{n} {v:.2f}" for n, v in shares.items()) if shares else ""
-        found = _row(job, data.data_class, f"detection_{kind}", value, target=TARGET_DETECTION, interval=interval, n=len(trials),
+        found = system_row(job, data.data_class, f"detection_{kind}", value, target=TARGET_DETECTION, interval=interval, n=len(trials),
                      verdict=verdict, baseline=best, baseline_value=beside, days=tally.days, reason=reason)  # fmt: skip
         made.append(found)
     return made
@@ -191,14 +189,14 @@ def _alarm_rows(job: SystemJob, data: DataSet, tally: Tally) -> list[ScoreRow]:
     numeric = {name: alarms for name, alarms in tally.alarms.items() if name not in SWAPS}
     counts, customary = _per_quarter(numeric), np.concatenate([np.array(a, dtype=np.float64) for a in tally.folklore.values()])
     if not counts.size:
-        return [_row(job, data.data_class, "false_alarms_per_quarter", None, reason="the window is shorter than half a quarter")]
+        return [system_row(job, data.data_class, "false_alarms_per_quarter", None, reason="the window is shorter than half a quarter")]
     value, swapped = float(counts.mean()), sum(sum(a) for n, a in tally.alarms.items() if n in SWAPS)
     parts = ", ".join(f"{n} {_per_quarter({n: a}).mean():.2f}" for n, a in sorted(numeric.items()))
     reason = f"{value:.3f}, target at most {TARGET_ALARMS:g}; by feature: {parts}; {swapped} clean days with a category alarm"
     reason += "; baseline: days a quarter on which PSI of the day exceeds 0.25"
     verdict: Verdict = "pass" if value <= TARGET_ALARMS else "miss"
     return [
-        _row(job, data.data_class, "false_alarms_per_quarter", value, target=TARGET_ALARMS, interval=_interval(counts, job.seed),
+        system_row(job, data.data_class, "false_alarms_per_quarter", value, target=TARGET_ALARMS, interval=_interval(counts, job.seed),
              n=counts.size, verdict=verdict, baseline="psi_0.25", baseline_value=float(customary.mean()) * QUARTER_DAYS, days=tally.days,
              reason=f"{reason}{_season_note(tally)}")
     ]  # fmt: skip
@@ -231,43 +229,3 @@ def _possible(tally: Tally, kind: str) -> str:
 
 def _season_note(tally: Tally) -> str:
     return f"; no earlier season in the history of {', '.join(sorted(tally.recent))}" if tally.recent else ""
-
-
-def _row(
-    job: SystemJob,
-    data_class: DataClass,
-    metric: str,
-    value: float | None,
-    *,
-    reason: str,
-    target: float | None = None,
-    interval: tuple[float, float] | None = None,
-    n: int = 0,
-    verdict: Verdict = "not_measurable",
-    baseline: str = "",
-    baseline_value: float | None = None,
-    days: Sequence[int] | set[int] = (),
-) -> ScoreRow:
-    low, high = interval or (None, None)
-    first, last = (EPOCH + timedelta(days=min(days)), EPOCH + timedelta(days=max(days))) if days else (None, None)
-    return ScoreRow(
-        system=job.system,
-        data_set=job.data_set,
-        data_class=data_class.value,
-        metric=metric,
-        target=target,
-        baseline=baseline,
-        baseline_value=baseline_value,
-        value=value,
-        ci_low=low,
-        ci_high=high,
-        p_value=None,
-        n=n,
-        window_from=first,
-        window_to=last,
-        seed=job.seed,
-        verdict=verdict,
-        reason=reason if data_class is DataClass.REAL else f"{reason}; synthetic data",
-        seconds=0.0,
-        code_sha=code_sha(),
-    )

@@ -1,7 +1,7 @@
 """Joint scores of a distribution: whole days, their mean's tail, week and month, from the answers of a walk; nothing is fitted twice.
 
 Every day's hours are drawn as the model draws them: marginals as answered, dependence from the PIT values of days known at the
-decision. The days before the window only lend dependence and decide which copula is kept; the window is then scored with all of them.
+decision. The days before the window only lend dependence; the window is scored with every copula.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import polars as pl
 from models._kernel.scenarios import (
     INDEPENDENT,
     METHODS,
+    SCHAAKE,
     Past,
-    better_method,
     energy_score,
     joint_levels,
     level_of,
@@ -38,6 +38,7 @@ COUNT = 500
 MEMORY_DAYS = 364
 ES_LEVEL = 0.975
 ALL = (INDEPENDENT, *METHODS)
+OWN, SHUFFLED = "own", "uncoupled"
 
 
 @dataclass
@@ -45,18 +46,17 @@ class Joint:
     """Scores of whole days, one entry per hub and delivery date of the window, in time order within a hub.
 
     Attributes:
-        kept: the copula chosen before the window.
         day: delivery date, days since 1970.
         energy, variogram: score by method.
-        rank: average-rank pre-rank of the outcome among the kept scenarios, inside (0, 1).
+        rank: average-rank pre-rank of the outcome among the own scenarios, inside (0, 1).
         loss: day mean less its forecast mean.
-        draws: the same of every kept scenario, shape (days, COUNT).
+        draws: the same of every own scenario, shape (days, COUNT).
         var, es: at `ES_LEVEL`, by side (short: the day mean is dear, long: it is cheap).
         coherence: largest distance between a tenor and the mean of the hours and days it is made of, per day.
+        coupled: scores together with another model's scenarios, or why there are none.
         tenors: by tenor (week, month), scores of periods whose every day is known now.
     """
 
-    kept: str
     day: list[int] = field(default_factory=list)
     energy: dict[str, list[float]] = field(default_factory=lambda: {m: [] for m in ALL})
     variogram: dict[str, list[float]] = field(default_factory=lambda: {m: [] for m in ALL})
@@ -66,7 +66,22 @@ class Joint:
     var: dict[str, list[float]] = field(default_factory=lambda: {"short": [], "long": []})
     es: dict[str, list[float]] = field(default_factory=lambda: {"short": [], "long": []})
     coherence: list[float] = field(default_factory=list)
+    coupled: Coupled | str = "the yardstick names no model whose scenarios belong to these"
     tenors: dict[str, Columns] = field(default_factory=lambda: {"week": _columns(), "month": _columns()})
+
+
+@dataclass
+class Coupled:
+    """Scores of days of two series that share scenario numbers, one entry per hub and delivery date.
+
+    Attributes:
+        day: delivery date, days since 1970.
+        energy, variogram: score with the numbers as they are (own) and with those of the second series shuffled.
+    """
+
+    day: list[int] = field(default_factory=list)
+    energy: dict[str, list[float]] = field(default_factory=lambda: {OWN: [], SHUFFLED: []})
+    variogram: dict[str, list[float]] = field(default_factory=lambda: {OWN: [], SHUFFLED: []})
 
 
 def _columns() -> Columns:
@@ -74,8 +89,8 @@ def _columns() -> Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hub:
-    """One hub as day vectors: dates rising, intervals by their place in the local day."""
+class Hub:
+    """One hub as day vectors: dates rising, intervals by their place in the local day (`minute` of each)."""
 
     market: str
     hub: str
@@ -88,10 +103,15 @@ class _Hub:
     pit: Array
     means: Mapping[int, float]
     mean_known: Mapping[int, int]
+    minute: Ints
+
+    def usable(self, i: int) -> npt.NDArray[np.bool_]:
+        """Intervals of day i that were answered and priced."""
+        return np.asarray(np.isfinite(self.price[i]) & np.isfinite(self.ladder[i]).all(axis=1))
 
 
 def joint_of(spec: ModelSpec, frame: pl.DataFrame, answers: pl.DataFrame, first: int, last: int) -> Joint:
-    """Scores of the delivery dates first..last; answers of days before them lend dependence and choose the copula.
+    """Scores of the delivery dates first..last; answers of days before them lend dependence.
 
     Args:
         spec: the model.
@@ -101,16 +121,15 @@ def joint_of(spec: ModelSpec, frame: pl.DataFrame, answers: pl.DataFrame, first:
         last: last one.
     """
     levels = np.asarray(spec.levels, dtype=np.float64)
-    hubs = list(_hubs(spec, frame, answers, levels))
-    before = [item for hub in hubs for item in _earlier(spec.name, hub, levels, first)]
-    joint = Joint(better_method(before))
-    for hub in hubs:
+    joint = Joint()
+    for hub in hubs_of(spec, frame, answers, levels):
         for i in np.flatnonzero((hub.date >= first) & (hub.date <= last)):
             _score_day(spec.name, hub, levels, int(i), joint)
     return joint
 
 
-def _hubs(spec: ModelSpec, frame: pl.DataFrame, answers: pl.DataFrame, levels: Array) -> Iterator[_Hub]:
+def hubs_of(spec: ModelSpec, frame: pl.DataFrame, answers: pl.DataFrame, levels: Array) -> Iterator[Hub]:
+    """Every answered hub and product as day vectors."""
     once = frame.filter((pl.col("dst_fold") == 0) & pl.col("price_ccy_per_mwh").is_not_null())
     minute = pl.col("local_hour").cast(pl.Int64) * 60 + pl.col("delivery_ts").dt.minute().cast(pl.Int64)
     for (market, hub, product), own in once.group_by("market", "hub", "product", maintain_order=True):
@@ -129,40 +148,33 @@ def _hubs(spec: ModelSpec, frame: pl.DataFrame, answers: pl.DataFrame, levels: A
         np.maximum.at(as_of, day_index, rows["as_of"].dt.epoch("ms").to_numpy())
         np.maximum.at(known, day_index, rows["price_known_ts"].dt.epoch("ms").to_numpy())
         pit = level_of(ladder.reshape(-1, levels.size), levels, price.ravel()).reshape(shape)
-        yield _Hub(str(market), str(hub), str(product), date, as_of, known, price, ladder, pit,
+        yield Hub(str(market), str(hub), str(product), date, as_of, known, price, ladder, pit,
                    dict(zip(dates, means["price_ccy_per_mwh"].to_list(), strict=True)),
-                   dict(zip(dates, means["price_known_ts"].dt.epoch("ms").to_list(), strict=True)))  # fmt: skip
+                   dict(zip(dates, means["price_known_ts"].dt.epoch("ms").to_list(), strict=True)), minutes)  # fmt: skip
 
 
-def _draw(name: str, hub: _Hub, levels: Array, i: int) -> tuple[dict[str, Array], Array]:
-    """Scenarios of day i by method, and its outcome, over the intervals that were answered and priced."""
+def draw(
+    name: str, hub: Hub, levels: Array, i: int, methods: tuple[str, ...] = ALL, only: npt.NDArray[np.bool_] | None = None
+) -> tuple[dict[str, Array], Array]:
+    """Scenarios of day i by method, and its outcome, over the intervals that were answered and priced (of these, `only` some)."""
     known = (hub.known[:i] <= hub.as_of[i]) & (hub.date[:i] < hub.date[i])
-    use = np.isfinite(hub.price[i]) & np.isfinite(hub.ladder[i]).all(axis=1)
+    use = hub.usable(i) if only is None else only
     chosen = np.flatnonzero(known)[-MEMORY_DAYS:]
     past, day = Past(hub.date[chosen], hub.pit[chosen][:, use]), int(hub.date[i])
-    seeds = {"shared_seed": seed_of(name, hub.market, day), "own_seed": seed_of(name, hub.market, hub.hub, hub.product, day)}
-    drawn = {m: quantile_at(hub.ladder[i][use], levels, joint_levels(m, past, day, COUNT, **seeds)) for m in ALL}
+    seeds = {"shared_seed": seed_of(hub.market, day), "own_seed": seed_of(name, hub.market, hub.hub, hub.product, day)}
+    drawn = {m: quantile_at(hub.ladder[i][use], levels, joint_levels(m, past, day, COUNT, **seeds)) for m in methods}
     return drawn, hub.price[i][use]
 
 
-def _earlier(name: str, hub: _Hub, levels: Array, first: int) -> Iterator[tuple[dict[str, Array], Array]]:
-    """Days of the younger half of those before the window."""
-    early = np.flatnonzero(hub.date < first)
-    for i in early[early.size // 2 :]:
-        drawn, outcome = _draw(name, hub, levels, int(i))
-        if outcome.size:
-            yield drawn, outcome
-
-
-def _score_day(name: str, hub: _Hub, levels: Array, i: int, joint: Joint) -> None:
-    drawn, outcome = _draw(name, hub, levels, i)
+def _score_day(name: str, hub: Hub, levels: Array, i: int, joint: Joint) -> None:
+    drawn, outcome = draw(name, hub, levels, i)
     if not outcome.size:
         return
     joint.day.append(int(hub.date[i]))
     for method in ALL:
         joint.energy[method].append(energy_score(drawn[method], outcome))
         joint.variogram[method].append(variogram_score(drawn[method], outcome))
-    kept = drawn[joint.kept]
+    kept = drawn[SCHAAKE]
     joint.rank.append(_prerank(kept, outcome))
     own = kept.mean(axis=1)
     joint.draws.append(own - own.mean())
@@ -180,7 +192,7 @@ def _prerank(samples: Array, outcome: Array) -> float:
     return float(((average[1:] < average[0]).sum() + 0.5 * (1 + (average[1:] == average[0]).sum())) / average.size)
 
 
-def _score_tenors(name: str, hub: _Hub, i: int, samples: Array, joint: Joint) -> None:
+def _score_tenors(name: str, hub: Hub, i: int, samples: Array, joint: Joint) -> None:
     day, own = int(hub.date[i]), samples.mean(axis=1)
     known = {d: m for d, m in hub.means.items() if d < day and hub.mean_known[d] <= hub.as_of[i]}
     dates = np.array(sorted(known), dtype=np.int64)
@@ -210,7 +222,7 @@ def _incoherence(tenor: str, values: Array, known: Mapping[int, float], day: int
 
 
 def _score_period(
-    hub: _Hub, day: int, tenor: str, values: Mapping[str, Array], extension: Extension, *, known: Mapping[int, float], columns: Columns
+    hub: Hub, day: int, tenor: str, values: Mapping[str, Array], extension: Extension, *, known: Mapping[int, float], columns: Columns
 ) -> None:
     """Score a week or month that the delivery date does not end and whose every day is known by now."""
     days = _days(tenor, day)

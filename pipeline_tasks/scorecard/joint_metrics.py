@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from models._kernel.scenarios import quantile_at
-from pipeline_tasks.scorecard.joint import ES_LEVEL, Joint
+from models._kernel.scenarios import SCHAAKE, quantile_at
+from pipeline_tasks.scorecard.joint import ES_LEVEL, OWN, SHUFFLED, Joint
 from pipeline_tasks.scorecard.measures import MEAN_BLOCK_DAYS, Measure, Measurer, NotMeasurableError, against, mean_loss
 from pipeline_tasks.scorecard.panel import Array, Comparator, Panel
 
@@ -24,18 +24,29 @@ def _joint(panel: Panel) -> Joint:
 def _score(panel: Panel, baseline: Comparator | None, *, name: str, seed: int) -> Measure:
     joint = _joint(panel)
     scores = joint.energy if name == "energy_score" else joint.variogram
-    own, days = np.array(scores[joint.kept]), np.array(joint.day)
-    label = f"{name} of days, kept before the window: {joint.kept}"
+    own, days = np.array(scores[SCHAAKE]), np.array(joint.day)
+    label = f"{name} of days, scenarios by {SCHAAKE}"
     if baseline is None:
         return mean_loss(own, days, seed=seed, name=label)
     if baseline.name not in scores:
         raise NotMeasurableError(f"{baseline.name} is no way to put hours together; it has no joint scenarios")
-    if baseline.name == joint.kept:
+    if baseline.name == SCHAAKE:
         measured = mean_loss(own, days, seed=seed, name=label)
         return Measure(
-            measured.value, measured.n, measured.value, measured.ci_low, measured.ci_high, None, f"{measured.note}; it is the kept one"
+            measured.value, measured.n, measured.value, measured.ci_low, measured.ci_high, None, f"{measured.note}; it is the model's own"
         )
     return against(own, np.array(scores[baseline.name]), days, seed=seed, name=label)
+
+
+def _coupled(panel: Panel, baseline: Comparator | None, *, name: str, seed: int) -> Measure:
+    coupled = _joint(panel).coupled
+    if isinstance(coupled, str) or not coupled.day:
+        raise NotMeasurableError(coupled if isinstance(coupled, str) else "no day has both prices and both models' answers")
+    scores = coupled.energy if name == "energy_score" else coupled.variogram
+    label = f"{name} of days of (day-ahead, balancing) prices, scenarios of both models paired by number"
+    if baseline is None:
+        return mean_loss(np.array(scores[OWN]), np.array(coupled.day), seed=seed, name=label)
+    return against(np.array(scores[OWN]), np.array(scores[SHUFFLED]), np.array(coupled.day), seed=seed, name=label)
 
 
 def _z2(panel: Panel, baseline: Comparator | None, *, side: str, seed: int) -> Measure:
@@ -128,6 +139,8 @@ def joint_measurers(seed: int) -> dict[str, Measurer]:
     return {
         "energy_score": partial(_score, name="energy_score", seed=seed),
         "variogram_score": partial(_score, name="variogram_score", seed=seed),
+        "energy_score_da_rt": partial(_coupled, name="energy_score", seed=seed),
+        "variogram_score_da_rt": partial(_coupled, name="variogram_score", seed=seed),
         "es_z2": partial(_z2, side="short", seed=seed),
         "es_z2_long": partial(_z2, side="long", seed=seed),
         "es_relative_error": partial(_es_error, seed=seed),

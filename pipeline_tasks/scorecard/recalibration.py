@@ -19,13 +19,11 @@ from models._kernel.conformal import AdaptiveConformal
 from models._kernel.metrics import interval_losses
 from models._kernel.recalibration import ConformalPid, walk_cqr
 from models._kernel.stats import diebold_mariano, kupiec
-from models._kernel.tenors import EPOCH
 from models._kernel.yardstick import DataClass
 from pipeline_tasks.contracts.features import DAY_AHEAD
 from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet
-from pipeline_tasks.scorecard.systems import SystemJob
-from pipeline_tasks.steps.code_version import code_sha
+from pipeline_tasks.scorecard.systems import SystemJob, system_row
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -71,7 +69,7 @@ def rows(job: SystemJob) -> list[ScoreRow]:
         data = job.source.load(job.data_set, DAY_AHEAD, job.say)
         days = walked(data, job)
     except DataAbsentError as error:
-        return [_row(job, DataClass.REAL, m, None, reason=str(error)) for m in _metrics()]
+        return [system_row(job, DataClass.REAL, m, None, reason=str(error), baseline=RAW) for m in _metrics()]
     job.say(f"{job.data_set}: recalibrating")
     found = {RAW: days.raw, **{name: method(days.raw, days.price, days.known) for name, method in METHODS.items()}}
     kept = _chosen(days, found)
@@ -177,9 +175,9 @@ def _method_rows(job: SystemJob, data: DataSet, days: Days, found: Mapping[str, 
     ) -> ScoreRow:
         verdict: Verdict = "pass" if passed else "miss"
         n, text = int(good.sum()), said + reason
-        return _row(
+        return system_row(
             job, data.data_class, f"{metric}_{name}", value, reason=text, n=n, verdict=verdict, target=target,
-            baseline_value=beside, p_value=p, days=shown,
+            baseline=RAW, baseline_value=beside, p_value=p, days=shown,
         )  # fmt: skip
 
     told = f"mean interval score; p: daily Diebold-Mariano that it is smaller; that it is larger: p = {worse:.3g}"
@@ -203,41 +201,3 @@ def _figure(job: SystemJob, days: Days, raw: Array, recalibrated: Array, kept: s
     path = get_settings().home / "scorecard" / "recalibration" / f"{job.data_set}.svg"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(to_svg(recalibration_fans(fans, days.price[last])), encoding="utf-8")
-
-
-def _row(
-    job: SystemJob,
-    data_class: DataClass,
-    metric: str,
-    value: float | None,
-    *,
-    reason: str,
-    n: int = 0,
-    verdict: Verdict = "not_measurable",
-    target: float | None = None,
-    baseline_value: float | None = None,
-    p_value: float | None = None,
-    days: Ints | tuple[int, ...] = (),
-) -> ScoreRow:
-    first, last = (EPOCH + timedelta(days=int(days[0])), EPOCH + timedelta(days=int(days[-1]))) if len(days) else (None, None)
-    return ScoreRow(
-        system=job.system,
-        data_set=job.data_set,
-        data_class=data_class.value,
-        metric=metric,
-        target=target,
-        baseline=RAW,
-        baseline_value=baseline_value,
-        value=value,
-        ci_low=None,
-        ci_high=None,
-        p_value=p_value,
-        n=n,
-        window_from=first,
-        window_to=last,
-        seed=job.seed,
-        verdict=verdict,
-        reason=reason if data_class is DataClass.REAL else f"{reason}; synthetic data",
-        seconds=0.0,
-        code_sha=code_sha(),
-    )

@@ -14,10 +14,14 @@ import polars as pl
 
 from config.settings import Settings, get_settings
 from models._kernel.registry import model_class, model_names, params_of, spec_of, yardstick_of
+from models._kernel.spec import ModelSpec
 from models._kernel.splitter import Fold
+from models._kernel.tenors import EPOCH
 from models._kernel.yardstick import DataClass, DataSetSpec, Yardstick
 from pipeline_tasks.contracts.ops import SCORECARD
 from pipeline_tasks.scorecard.assemble import Window, panel_of, window_of, with_joint
+from pipeline_tasks.scorecard.coupled import UNCOUPLED, Told, coupled_of
+from pipeline_tasks.scorecard.joint import Coupled
 from pipeline_tasks.scorecard.panel import Panel
 from pipeline_tasks.scorecard.rows import ScoreRow, rows_frame
 from pipeline_tasks.scorecard.side_by_side import Part, side_by_side
@@ -64,7 +68,7 @@ def run_scorecard(
     with state_for(data_dir):
         parts = [
             Part(name, data_set, own.home / "scorecard", start, end, profile, seed)
-            for name in models or (*model_names(), *SYSTEMS)
+            for name in models or (*SYSTEMS, *model_names())  # systems first: their markets are loaded soonest
             for data_set in (
                 data_sets_of(name, data_sets) if name in SYSTEMS else data_sets or [d.name for d in yardstick_of(name).data_sets]
             )
@@ -113,6 +117,17 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class _Begun:
+    """A model before a data set; `walk(params laid over its own, folds)` answers the window or other folds."""
+
+    spec: ModelSpec
+    data: DataSet
+    window: Window
+    params: dict[str, Any]
+    walk: Callable[..., Walked]
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What all parts of one scorecard share."""
 
@@ -143,6 +158,31 @@ class Job:
         Raises:
             DataAbsentError: the data set is not here, or too short.
         """
+        begun = self._begin(name, spec)
+        walked = begun.walk({})
+        ablated = {
+            b.name: begun.walk(dict(b.params)).answers
+            for b in yardstick.baselines
+            if b.params and (not b.data_sets or spec.name in b.data_sets)
+        }
+        self.say(f"{spec.name}: {name}: scoring")
+        data, window = begun.data, begun.window
+        panel = panel_of(model_class(name)(begun.params), yardstick, data, window, walked, params=begun.params, ablated=ablated)
+        if any(b.joint for b in yardstick.baselines):
+            earlier = [begun.walk({}, window.warm).answers] if window.warm else []
+            self.say(f"{spec.name}: {name}: scoring joint scenarios")
+            answers = pl.concat([*earlier, walked.answers], how="diagonal_relaxed")
+            panel = with_joint(panel, begun.spec, yardstick, data, window, answers)
+            if panel.joint is not None and UNCOUPLED in panel.comparators:
+                panel.joint.coupled = self._coupled(Told(begun.spec, data.frame, answers), window, yardstick.coupled, spec.name)
+        return Judged(panel, data, window, walked)
+
+    def _begin(self, name: str, spec: DataSetSpec) -> _Begun:
+        """A model before a data set: its rows, its window, and the walk.
+
+        Raises:
+            DataAbsentError: the data set is not here, or too short.
+        """
         model_spec = spec_of(name)
         loaded = self.source.load(spec.name, model_spec.inputs, self.say)
         data = loaded if model_spec.every_product else replace(loaded, frame=_one_product(loaded))
@@ -155,17 +195,18 @@ class Job:
             made = Walk(name, _maker(cls, own), identity, data.frame, self.cache / name / spec.name, self.seed)
             return made.run(folds, lambda text: self.say(f"{spec.name}: {text}"))
 
-        walked = walk({})
-        ablated = {
-            b.name: walk(dict(b.params)).answers for b in yardstick.baselines if b.params and (not b.data_sets or spec.name in b.data_sets)
-        }
-        self.say(f"{spec.name}: {name}: scoring")
-        panel = panel_of(cls(params), yardstick, data, window, walked, params=params, ablated=ablated)
-        if any(b.joint for b in yardstick.baselines):
-            earlier = [walk({}, window.warm).answers] if window.warm else []
-            self.say(f"{spec.name}: {name}: scoring joint scenarios")
-            panel = with_joint(panel, model_spec, yardstick, data, window, pl.concat([*earlier, walked.answers], how="diagonal_relaxed"))
-        return Judged(panel, data, window, walked)
+        return _Begun(model_spec, data, window, params, walk)
+
+    def _coupled(self, told: Told, window: Window, other: str, data_set: str) -> Coupled | str:
+        """Scores of both prices together, or why there are none."""
+        try:
+            begun = self._begin(other, spec_on(yardstick_of(other), data_set))
+        except DataAbsentError as error:
+            return f"{other}: {error}"
+        first, last = max(window.first, begun.window.first), min(window.last, begun.window.last)
+        added = Told(begun.spec, begun.data.frame, begun.walk({}).answers)
+        self.say(f"{data_set}: scoring scenarios together with those of {other}")
+        return coupled_of(told, added, *((d - EPOCH).days for d in (first, last)))
 
 
 def job_of(

@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline_tasks.processes import end_with_the_parent
 from pipeline_tasks.scorecard.rows import ScoreRow
 from pipeline_tasks.scorecard.sources import DataAbsentError, Say, WarehouseSource, quiet
+from pipeline_tasks.scorecard.systems import needs_market
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ def side_by_side(parts: Sequence[Part], score: Score, count: int, say: Say) -> I
 def _begun(executor: Executor, part: Part, score: Score, source: WarehouseSource, say: Say) -> Future[list[ScoreRow]]:
     """The part's rows to come, once its market is loaded; a part whose data are absent is answered here."""
     try:
-        source.prepare(part.data_set, say)
+        if needs_market(part.name):
+            source.prepare(part.data_set, say)
     except DataAbsentError:
         absent: Future[list[ScoreRow]] = Future()
         absent.set_result(score(part, say))

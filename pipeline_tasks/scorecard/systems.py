@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from pipeline_tasks.scorecard.rows import ScoreRow
+from models._kernel.tenors import EPOCH
+from models._kernel.yardstick import DataClass
+from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
 from pipeline_tasks.scorecard.sources import FeatureSource, Say
+from pipeline_tasks.steps.code_version import code_sha
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-SYSTEMS = {"drift": "pipeline_tasks.scorecard.drift", "recalibration": "pipeline_tasks.scorecard.recalibration"}
+SYSTEMS = {
+    "drift": "pipeline_tasks.scorecard.drift",
+    "opf_surrogate": "pipeline_tasks.scorecard.opf_surrogate",
+    "recalibration": "pipeline_tasks.scorecard.recalibration",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +49,57 @@ class SystemJob:
     say: Say
 
 
+def system_row(
+    job: SystemJob,
+    data_class: DataClass,
+    metric: str,
+    value: float | None,
+    *,
+    reason: str,
+    n: int = 0,
+    verdict: Verdict = "not_measurable",
+    target: float | None = None,
+    interval: tuple[float, float] | None = None,
+    p_value: float | None = None,
+    baseline: str = "",
+    baseline_value: float | None = None,
+    days: Collection[int] = (),
+) -> ScoreRow:
+    """A row of a system; `days` are the scored delivery dates, days since 1970."""
+    low, high = interval or (None, None)
+    first, last = (EPOCH + timedelta(days=int(min(days))), EPOCH + timedelta(days=int(max(days)))) if len(days) else (None, None)
+    note = {DataClass.REAL: "", DataClass.TWIN: "; synthetic data", DataClass.TEST_SYSTEM: "; public test network"}[data_class]
+    return ScoreRow(
+        system=job.system,
+        data_set=job.data_set,
+        data_class=data_class.value,
+        metric=metric,
+        target=target,
+        baseline=baseline,
+        baseline_value=baseline_value,
+        value=value,
+        ci_low=low,
+        ci_high=high,
+        p_value=p_value,
+        n=n,
+        window_from=first,
+        window_to=last,
+        seed=job.seed,
+        verdict=verdict,
+        reason=f"{reason}{note}",
+        seconds=0.0,
+        code_sha=code_sha(),
+    )
+
+
 def module_of(system: str) -> ModuleType:
     """The module that measures a system."""
     return importlib.import_module(SYSTEMS[system])
+
+
+def needs_market(name: str) -> bool:
+    """Whether a model or system is scored on markets; public test networks need none loaded."""
+    return name not in SYSTEMS or bool(getattr(module_of(name), "ON_MARKETS", True))
 
 
 def data_sets_of(system: str, chosen: Sequence[str] | None) -> Sequence[str]:

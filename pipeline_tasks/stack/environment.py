@@ -32,6 +32,7 @@ def base_environment(settings: Settings, home: Path) -> dict[str, str]:
         "DESK_DATA_DIR": str(settings.data_dir),
         "DESK_PROFILE": settings.profile,
         "DESK_ACTOR": settings.actor,
+        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(settings.home / "compiled")),
         "GX_ANALYTICS_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",

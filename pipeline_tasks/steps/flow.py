@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from pipeline_tasks.steps.context import RunContext
@@ -112,6 +112,27 @@ def replay_step(ctx: RunContext, models: Sequence[str]) -> Result:
 def maintenance_step(ctx: RunContext, task: str) -> Result:
     """One task of the upkeep."""
     return execute(task, ctx, lambda: _call("maintain", task))
+
+
+def simulate_outages_step(form: Mapping[str, Any]) -> Result:
+    """Solve the outages of a form and publish what they do; rows stay in the warehouse, the largest changes are told."""
+    from pipeline_tasks.simulate.outages import Request
+
+    request = Request(
+        market=str(form["market"]),
+        delivery_date=date.fromisoformat(str(form["delivery_date"])),
+        hours=tuple(int(hour) for hour in form["hours"]),
+        lines=tuple(form["lines"]),
+        units=tuple(form["units"]),
+        name=str(form["name"]),
+    )
+
+    def work() -> Result:
+        made = _call("simulate", "simulate_outages", request)
+        counts = {f"rows_{key}": len(made.pop(key)) for key in ("scenarios", "constraints")}
+        return made | counts
+
+    return execute("simulate_outages", request.context, work)
 
 
 LAYERS = ("staging", "intermediate", "features")

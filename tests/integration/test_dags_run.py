@@ -280,3 +280,26 @@ def test_an_intraday_run_adds_the_decisions_since(first: dict[str, Any]) -> None
     again = replay(RunContext("twin", MARKET, date(2026, 6, 14), dag="replay"), INTERVALS)
     assert again["status"] == "OK", again["reason"]
     assert len(again["partitions"]) == len(INTERVALS)
+
+
+def test_outages_of_a_form_are_solved_published_and_the_same_again(first: dict[str, Any]) -> None:
+    from pipeline_tasks.simulate.outages import Request
+    from pipeline_tasks.steps.simulate import simulate_outages
+
+    conf = {"market": "twin", "delivery_date": DAY.isoformat(), "lines": ["all"], "units": [], "hours": [18], "name": "form"}
+    run = execute_dag("scenario", conf, logical="2026-06-14T11:00:00+00:00", label="scenario")
+    assert run["state"] == "success", failure_of(run)
+    columns = "uniqExact(scenario) as scenarios, uniqExact(node) as nodes, uniqExact(delivery_ts) as intervals, count() as n"
+    rows = _query(f"select {columns}, max(as_of) as as_of from curated.v_outage_impacts where market = 'twin' and hub = 'form'").row(
+        0, named=True
+    )
+    branches = _query("select uniqExact(branch) as n from raw.grid_branches where market = 'twin'").item()
+    assert rows["scenarios"] == branches
+    assert rows["n"] == rows["scenarios"] * rows["nodes"] > 0
+    assert rows["intervals"] == 1
+    assert rows["as_of"] == RunContext("twin", MARKET, DAY).as_of
+    published = "select content_sha from ops.publications where hub = 'form' order by table_name, at_ts desc limit 1 by table_name"
+    before = _query(published)["content_sha"].to_list()
+    again = simulate_outages(Request("twin", DAY, hours=(18,), lines=("all",), name="form"))
+    assert sorted(p["content_sha"] for p in again["publications"]) == sorted(before)
+    assert _query("select countIf(not is_certified) as n from curated.v_outage_scenarios where hub = 'form'").item() == 0

@@ -12,11 +12,9 @@ from scipy import stats
 
 from models._kernel import registry
 from models._kernel.protocol import Companion, Features
-from models._kernel.scenarios import METHODS, Past
 from models._kernel.synthetic import SyntheticMarket, day_ahead_features, gate
 from models.curve_dist import report
 from models.curve_dist.model import CurveDist
-from models.curve_dist.scenarios import better_copula
 from models.curve_dist.spec import QUANTILES, SPEC
 from models.curve_dist.tables import COMPANIONS, RISK_LEVELS, SCENARIOS, TENOR_RISK, TENOR_SCENARIOS, level_name
 from pipeline_tasks.contracts.frames import check_frame
@@ -124,14 +122,6 @@ def test_untrained_series_have_no_scenarios():
     stranger = target().with_columns(pl.lit("HUB_NEW").alias("hub")).unique("delivery_ts")
     frames = fitted().companions(Features(rows(), stranger), as_of=gate(DAY))
     assert [frames[t.name].height for t in COMPANIONS] == [0, 0, 0]
-
-
-def test_the_copula_is_chosen_from_the_past_alone_and_kept():
-    rng = np.random.default_rng(1)
-    past = Past(np.arange(80), rng.multivariate_normal(np.zeros(5), 0.8 + 0.2 * np.eye(5), 80))
-    assert better_copula([past], 3) in METHODS
-    assert better_copula([past], 3) == better_copula([past], 3)
-    assert better_copula([Past(np.arange(3), np.zeros((3, 5)))], 3) == "schaake_shuffle"
 
 
 def test_scenarios_outside_the_range_are_refused():

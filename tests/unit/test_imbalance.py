@@ -7,17 +7,22 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from models._kernel import laws, registry
 from models._kernel.protocol import Features
 from models._kernel.replay import Past, offsets_at, slots_of
+from models._kernel.scenarios import SCHAAKE, joint_levels
+from models._kernel.scenarios import Past as Days
 from models._kernel.synthetic import SyntheticMarket
 from models._kernel.synthetic_spread import spread_features
 from models.imbalance.boosting import ladder, ladder_centre, ladder_mean
 from models.imbalance.model import Imbalance
 from models.imbalance.params import Params
 from models.imbalance.report import sections
+from models.imbalance.scenarios import draw
 from models.imbalance.spec import LEVELS, SPEC
+from models.imbalance.tables import SCENARIOS
 
 PARAMS = registry.params_of("imbalance", "test")
 KNOTS = Params.of(PARAMS).knots
@@ -27,7 +32,9 @@ DAY = 86_400_000
 def _past(days: int, outcome: float) -> Past:
     """One slot, decided daily, known two days later; boosted quantiles at 0, outcomes at `outcome` widths."""
     decided = np.arange(days, dtype=np.int64) * DAY
-    return Past(decided, np.zeros(days, dtype=np.int64), decided + 2 * DAY, np.zeros((days, len(KNOTS))), np.full(days, outcome))
+    return Past(
+        decided, np.zeros(days, dtype=np.int64), decided + 2 * DAY, np.zeros((days, len(KNOTS))), np.full(days, outcome), decided // DAY + 1
+    )
 
 
 def test_offsets_follow_outcomes_and_wait_until_they_are_known():
@@ -42,7 +49,7 @@ def test_offsets_follow_outcomes_and_wait_until_they_are_known():
 def test_later_outcomes_do_not_change_an_earlier_answer():
     params, asked = Params.of(PARAMS), [30 * DAY]
     early, late = _past(29, 1.0), _past(60, 1.0)
-    late = Past(late.decided, late.slot, late.known, late.base, np.where(late.known <= asked[0], 1.0, 99.0))
+    late = Past(late.decided, late.slot, late.known, late.base, np.where(late.known <= asked[0], 1.0, 99.0), late.date)
     ours, theirs = (offsets_at(p, asked, 1, KNOTS, gamma=params.aci_gamma, window=params.aci_window)[asked[0]] for p in (early, late))
     assert np.array_equal(ours, theirs)
 
@@ -123,7 +130,40 @@ def test_the_page_tells_what_the_hedge_saved():
     frame = pl.DataFrame({"hub": ["A"] * 2, "delivery_ts": [1, 2], "delivery_date": [date(2026, 1, 1)] * 2, "scheduled_mwh": [100.0] * 2,
                           "hedge_share": [0.05, -0.05], "expected_saving_ccy": [1.0, 2.0]})  # fmt: skip
     outcomes = pl.DataFrame({"hub": ["A"] * 2, "product": ["spread"] * 2, "delivery_ts": [1, 2], "price_ccy_per_mwh": [10.0, -20.0]})
-    row = sections(frame, outcomes)[0]["rows"][0]
+    row = sections(frame, outcomes, {})[0]["rows"][0]
     assert row["realised_saving"] == pytest.approx(5 * 10 + 5 * 20)
     assert row["net_mwh"] == 0.0
-    assert sections(frame, outcomes.with_columns(product=pl.lit("da"))) == []
+    assert sections(frame, outcomes.with_columns(product=pl.lit("da")), {}) == []
+
+
+def test_scenarios_keep_the_published_quantiles_and_are_drawn_on_the_page():
+    sample = laws.golden_sample(SPEC.inputs)
+    model = Imbalance({**PARAMS, "scenarios": 100}).fit(Features(sample.rows, sample.rows.clear()), cutoff=sample.cutoff, seed=7)
+    target = sample.target.filter(pl.col("delivery_date") == sample.first_target)
+    data = Features(sample.rows, target)
+    drawn = model.companions(data, as_of=sample.as_of)[SCENARIOS.name]
+    told = model.predict(data, as_of=sample.as_of).frame
+    assert drawn.height == 100 * target.height
+    middle = drawn.group_by("hub", "delivery_ts").agg(pl.col("spread_ccy_per_mwh").median()).join(told, on=["hub", "delivery_ts"])
+    width = (middle["spread_q60_ccy_per_mwh"] - middle["spread_q40_ccy_per_mwh"]).to_numpy()
+    assert (np.abs(middle["spread_ccy_per_mwh"] - middle["spread_q50_ccy_per_mwh"]).to_numpy() <= 0.5 * width + 1e-9).all()
+    outcomes = target.select("hub", pl.lit("spread").alias("product"), "delivery_ts", "price_ccy_per_mwh")
+    page = sections(told, outcomes, {SCENARIOS.name: drawn})[-1]
+    assert page["title"] == "Joint scenarios of the spread"
+    assert len(page["spec"]["data"]["values"]) == 41 * target.height
+
+
+def test_the_numbers_are_those_of_the_day_ahead_scenarios():
+    """Spread and price errors of past days have the same ranks: drawn apart, scenarios of one number still go up together."""
+    days, hours = 84, 24
+    level = np.random.default_rng(2).random((days, hours))
+    date_, slot = np.repeat(np.arange(days), hours), np.tile(np.arange(hours), days)
+    base = np.tile(np.asarray(KNOTS), (days * hours, 1))
+    past = Past(date_ * DAY, slot, date_ * DAY + 3 * DAY, base, level.ravel(), date_)
+    rows = spread_features(SyntheticMarket(date(1970, 2, 1), date(1970, 4, 1), hubs=("A",)))
+    asked = rows.filter(pl.col("delivery_date") == date(1970, 3, 26))
+    quantiles = np.tile(np.asarray(LEVELS), (asked.height, 1))
+    drawn = draw(("M", "A", "spread"), asked, quantiles, past, KNOTS, slots=hours, count=56)
+    ours = drawn["spread_ccy_per_mwh"].to_numpy().reshape(hours, 56).T
+    prices = joint_levels(SCHAAKE, Days(np.arange(84), level), 84, 56, shared_seed=1, own_seed=9)
+    assert stats.spearmanr(ours[3:, 7], prices[3:, 7]).statistic > 0.9, "all but the newest days, whose spread is not known yet"

@@ -87,20 +87,24 @@ def test_the_future_is_refused_and_a_short_past_makes_independent_hours():
         scenarios.joint_levels("vine", _past(), 400, 10, shared_seed=1, own_seed=2)
 
 
-def test_the_better_copula_is_the_one_the_law_is_of():
-    """Past days whose errors come in two mirrored regimes: no Gaussian copula, so the ranks of past days score better."""
-    rng = np.random.default_rng(5)
-    sign = rng.choice([-1.0, 1.0], 400)[:, None] * np.array([1.0, 1.0, -1.0, -1.0]) * np.abs(rng.standard_normal((400, 1)))
-    flips = np.where(rng.random((400, 1)) < 0.5, 1.0, np.array([1.0, -1.0, 1.0, -1.0]))
-    past = Past(np.arange(400), sign * flips + 0.1 * rng.standard_normal((400, 4)))
-    ladder = np.quantile(past.score, LEVELS, axis=0).T
-    days = []
-    for i in range(300, 400, 4):
-        before = Past(past.date[:i], past.score[:i])
-        draws = {m: scenarios.quantile_at(ladder, LEVELS, scenarios.joint_levels(m, before, i, 150, shared_seed=i, own_seed=i + 1))
-                 for m in (GAUSSIAN, SCHAAKE, INDEPENDENT)}  # fmt: skip
-        days.append((draws, past.score[i]))
-    assert scenarios.better_method(days) == SCHAAKE
+def test_pasts_that_differ_by_some_days_go_around_in_the_same_ones():
+    """One outcome is known later and reaches back further: scenarios with the day in both pasts stay coupled, the others are free."""
+    past = _past(60)
+    assert [scenarios.span_of(p, 60) for p in (past, Past(np.arange(3, 60), past.score[3:]), _past(20))] == [56, 56, 56]
+    assert [scenarios.span_of(_past(days), days) for days in (11, 27, 28, 55, 84, 400)] == [11, 27, 28, 28, 84, 112]
+    late = Past(np.arange(-2, 57), np.vstack([np.zeros((2, 6)), past.score[:57]]))
+    ours = scenarios.joint_levels(SCHAAKE, past, 60, 224, shared_seed=1, own_seed=1)
+    theirs = scenarios.joint_levels(SCHAAKE, late, 60, 224, shared_seed=1, own_seed=2)
+    shared = np.arange(224) % 56 >= 3
+    assert stats.spearmanr(ours[shared, 1], theirs[shared, 1]).statistic > 0.97
+    assert abs(stats.spearmanr(ours[~shared, 1], theirs[~shared, 1]).statistic) < 0.7
+
+
+def test_a_scenario_has_the_ranks_of_the_day_as_many_days_before():
+    past = Past(np.arange(10, 60), np.repeat(np.arange(50.0)[:, None], 2, axis=1))  # every day dearer than the one before
+    levels = scenarios.joint_levels(SCHAAKE, past, 60, 28, shared_seed=1, own_seed=1)
+    assert np.array_equal(np.argsort(levels[:, 0]), np.arange(28)[::-1])
+    assert np.array_equal(levels[:, 0], levels[:, 1])
 
 
 def test_tail_measures_by_hand_and_against_the_normal_law():

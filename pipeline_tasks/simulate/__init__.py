@@ -1,0 +1,1 @@
+"""Simulations a person or a DAG asks for."""

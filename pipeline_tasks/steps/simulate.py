@@ -1,0 +1,99 @@
+"""Simulation step: outage scenarios of a delivery date, staged, checked and published like a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from pipeline_tasks.simulate.outages import Request
+
+LARGEST = 10
+SMALLEST = 0.005  # currency/MWh
+
+
+def simulate_outages(request: Request, say: Callable[[str], None] = lambda _: None, *, publish: bool = True) -> dict[str, Any]:
+    """Simulate what is asked, and publish it unless told otherwise.
+
+    Asking again for the same market, delivery date and name of a simulation replaces what it published before; the
+    same state and scenarios give the same rows.
+
+    Returns:
+        `scenarios`: one row per scenario and interval; `largest`: the largest price changes; `constraints`: named limits
+        that bind during outages; `publications`: what was published; `status` DEGRADED when an answer is.
+
+    Raises:
+        MarketStateError: the market's state is not known.
+        RequestError: a scenario cannot be simulated.
+    """
+    from pipeline_tasks.contracts import SIMULATION_TABLES
+    from pipeline_tasks.simulate.outages import MODEL, simulate
+    from pipeline_tasks.warehouse import connect
+    from pipeline_tasks.warehouse.migrate import migrate
+    from pipeline_tasks.warehouse.publish import publish_staged, stage
+
+    published: list[dict[str, Any]] = []
+    with connect() as warehouse:
+        migrate(warehouse)
+        found = simulate(warehouse, request, say)
+        for table in SIMULATION_TABLES if publish else ():
+            if found[table.name].is_empty():
+                continue
+            stage(warehouse, table, found[table.name], run_id=request.context.run_id)
+            done = publish_staged(warehouse, table, run_id=request.context.run_id, model=MODEL)
+            published += [{"table": d.table_name, "rows": d.row_count, "status": d.status, "content_sha": d.content_sha} for d in done]
+    return _told(found, published, request.context.run_id)
+
+
+def simulate_network(name: str, request: Request, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Simulate the request's scenarios on a public test network as published; nothing is read from the warehouse or written to it.
+
+    Raises:
+        GridError: no such network here.
+        RequestError: a scenario cannot be simulated.
+    """
+    from models._kernel.grid.cases import load_case
+    from models._kernel.grid.opf_types import OpfCase
+    from pipeline_tasks.simulate.market_case import MarketCase
+    from pipeline_tasks.simulate.outages import interval_rows
+    from pipeline_tasks.simulate.requests import requested
+
+    network = load_case(name)
+    outages = requested(network, lines=request.lines, units=request.units, batch=request.batch)
+    say(f"{name}: {len(outages)} scenarios on {network.n_buses} buses")
+    found = interval_rows(MarketCase(network, OpfCase(), None), outages)
+    return _told({n: f.with_columns(pl.lit(None).alias("delivery_ts")) for n, f in found.items()}, [], name)
+
+
+def _told(found: Mapping[str, pl.DataFrame], published: list[dict[str, Any]], run_id: str) -> dict[str, Any]:
+    """What a simulation found, for people."""
+    scenarios = found["outage_scenarios"]
+    degraded = scenarios.filter(pl.col("status_reason") != "")
+    limits = ("branch", "shadow_price_before_ccy_per_mwh", "shadow_price_ccy_per_mwh", "flow_mw", "limit_mw", "excess_mw")
+    return {
+        "run_id": run_id,
+        "status": "DEGRADED" if degraded.height else "OK",
+        "reason": "; ".join(degraded["status_reason"].unique().sort().head(3).to_list()),
+        "scenarios": told(scenarios, ("cost_change_ccy_per_h", "unserved_mw", "is_split", "is_certified")),
+        "largest": largest(found["outage_impacts"]),
+        "constraints": told(found["outage_constraints"], limits),
+        "publications": published,
+    }
+
+
+def told(frame: pl.DataFrame, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Rows by scenario and interval, figures rounded."""
+    chosen = frame.select("scenario", "delivery_ts", *columns)
+    return chosen.with_columns(pl.col(pl.Float64).round(3)).to_dicts()
+
+
+def largest(impacts: pl.DataFrame) -> list[dict[str, Any]]:
+    """The nodes whose price changes most, over all scenarios and intervals."""
+    change = pl.col("price_change_ccy_per_mwh")
+    columns = ("node", "price_before_ccy_per_mwh", "price_after_ccy_per_mwh", "price_change_ccy_per_mwh")
+    return told(impacts.filter(change.abs() >= SMALLEST).sort(change.abs(), descending=True).head(LARGEST), columns)
+
+
+__all__ = ["largest", "simulate_network", "simulate_outages", "told"]
