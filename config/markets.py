@@ -66,6 +66,7 @@ class Market(BaseModel):
         resolution_min: delivery interval of that product.
         gate_time: local time of the decision, `gate_days_before` days before delivery.
         price_floor, price_cap: admissible prices, currency/MWh.
+        limit_price: published penalty at which a transmission limit gives way, currency/MWh; never above the cap.
         hubs: settlement points, first one the default.
         holidays: country (and subdivision) code of the `holidays` package, `US-NY` style.
         commodities: commodity -> hub of raw.commodities that matters here.
@@ -87,6 +88,7 @@ class Market(BaseModel):
     gate_days_before: int = Field(default=1, ge=0, le=7)
     price_floor: float
     price_cap: float
+    limit_price: float = Field(default=1500, gt=0)
     hubs: tuple[str, ...] = Field(min_length=1)
     holidays: str = ""
     commodities: dict[str, str] = Field(default_factory=dict)

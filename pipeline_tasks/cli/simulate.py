@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,6 +48,50 @@ def outages(
     _print(made)
 
 
+@command
+def sensitivities(
+    flow_changes: Annotated[
+        str,
+        typer.Option("--flow-changes", metavar="JSON", help='Branch to MW that its flow rises by for other reasons, e.g. {"12-14": 25}.'),
+    ],
+    out_lines: Annotated[str, typer.Option("--out", metavar="A,B,...", help="Branches that are out: the topology signal.")] = "",
+    market: MarketName = "twin",
+    day: Day = date(2026, 6, 15),
+    hour: Annotated[int, typer.Option("--hour", min=0, max=23, help="Local hour.")] = 18,
+    network: Annotated[str, typer.Option("--network", help="A public test network instead of the market, e.g. case118.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """How prices, limits and flows of an interval answer when flows change for reasons outside the dispatch."""
+    from pipeline_tasks.steps.simulate import flow_sensitivities
+
+    with progress("sensitivities", quiet=as_json):
+        made = flow_sensitivities(market, day, hour, _changes(flow_changes), out=_names(out_lines), network=network)
+    if as_json:
+        print_json(made)
+        return
+    for title, key in (
+        ("prices that change most", "prices"),
+        ("limits that bind", "limits"),
+        ("MW on the branch per MW injected", "factors"),
+    ):
+        rows = sorted(made[key], key=lambda r: -abs(r["ptdf"])) if key == "factors" else made[key]
+        print_rows(title, rows[:SHOWN])
+    out.print(f"status [bold]{made['status']}[/bold]; every node: --json", highlight=False)
+
+
+def _changes(text: str) -> dict[str, float]:
+    """Flow changes of the option.
+
+    Raises:
+        ValueError: no JSON object of branches and numbers.
+    """
+    try:
+        given = json.loads(text)
+        return {str(name): float(mw) for name, mw in given.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f'--flow-changes is {text!r}; give a JSON object of branches and MW, e.g. {{"12-14": 25}}') from error
+
+
 def _print(made: dict[str, Any]) -> None:
     for title, key in (("scenarios", "scenarios"), ("largest price changes", "largest"), ("limits that bind", "constraints")):
         print_rows(title, made[key][:SHOWN])
@@ -76,3 +121,4 @@ def _hours(text: str) -> tuple[int, ...]:
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(simulate_app, name="simulate")
+    app.command("sensitivities")(sensitivities)

@@ -249,7 +249,7 @@ def scorecard_page(site: SiteData) -> dict[str, Any]:
     groups: list[dict[str, Any]] = []
     if site.scorecard.height:
         for (system, data_set, data_class), rows in site.scorecard.group_by(["system", "data_set", "data_class"], maintain_order=True):
-            label = f"{system} on {data_set}" + (" (synthetic)" if data_class == "twin" else "")
+            label = f"{system} on {data_set}" + {"twin": " (synthetic)", "test_system": " (test network)"}.get(data_class, "")
             first = rows.row(0, named=True)
             groups.append(
                 {"title": f"{label}, {first['window_from']} to {first['window_to']}", "rows": [_score_row(r) for r in rows.to_dicts()]}

@@ -199,8 +199,8 @@ class Panel:
 
     @property
     def cells(self) -> list[npt.NDArray[np.int64]]:
-        """Row numbers of every (hub, product, local time), each in time order: a row a day, whatever the resolution."""
-        cell = [c for c in ("hub", "product", "local_hour") if c in self.rows.columns]
+        """Row numbers of every (hub, product, horizon, local time), each in time order: a row a day, whatever the resolution."""
+        cell = [c for c in ("hub", "product", "horizon_min", "local_hour") if c in self.rows.columns]
         timed = self.rows.select(*cell, pl.col("delivery_ts").dt.minute().alias("minute")).with_row_index("row")
         grouped = timed.group_by(*cell, "minute", maintain_order=True).agg("row")
         return [np.asarray(r, dtype=np.int64) for r in grouped["row"].to_list()]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DOCUMENT = REPO_ROOT / "docs" / "scorecard.md"
+LABELS = {"real": "", "twin": " (synthetic)", "test_system": " (test network)"}
 COLOURS = {"pass": "green", "miss": "red", "not_measurable": "yellow"}
 
 
@@ -41,8 +42,8 @@ def markdown(rows: Sequence[ScoreRow]) -> str:
         "# Scorecard",
         "",
         "Walk-forward results on unseen delivery days, written by `desk scorecard`; do not edit. A missed number is a",
-        "result: its interval and its reason stand beside it. Rows on synthetic data say so and never stand in for real",
-        "ones. What is measured, where and against whom: `models/<name>/yardstick.py`.",
+        "result: its interval and its reason stand beside it. Rows on synthetic data and test networks say so and never stand in",
+        "for real ones. What is measured, where and against whom: `models/<name>/yardstick.py`.",
         "",
     ]
     missed = [r for r in rows if r.verdict == "miss"]
@@ -69,7 +70,7 @@ def _groups(rows: Iterable[ScoreRow]) -> list[tuple[str, list[ScoreRow]]]:
     for (system, data_set), members in groupby(ordered, key=lambda r: (r.system, r.data_set)):
         group = list(members)
         first = group[0]
-        label = "" if first.data_class == "real" else " (synthetic)"
+        label = LABELS[first.data_class]
         window = f", {first.window_from} to {first.window_to}" if first.window_from else ""
         found.append((f"{system} on {data_set}{label}{window}", group))
     return found
@@ -90,7 +91,7 @@ def _table(rows: Sequence[ScoreRow], *, with_set: bool) -> list[str]:
     ]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for r in rows:
-        place = [r.system, r.data_set + ("" if r.data_class == "real" else " (synthetic)")] if with_set else []
+        place = [r.system, r.data_set + LABELS[r.data_class]] if with_set else []
         cells = [
             *place,
             r.metric,

@@ -64,7 +64,7 @@ def side_by_side(parts: Sequence[Part], score: Score, count: int, say: Say) -> I
 def _begun(executor: Executor, part: Part, score: Score, source: WarehouseSource, say: Say) -> Future[list[ScoreRow]]:
     """The part's rows to come, once its market is loaded; a part whose data are absent is answered here."""
     try:
-        if needs_market(part.name):
+        if needs_market(part.name, part.data_set):
             source.prepare(part.data_set, say)
     except DataAbsentError:
         absent: Future[list[ScoreRow]] = Future()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SYSTEMS = {
     "drift": "pipeline_tasks.scorecard.drift",
+    "grid_sensitivities": "pipeline_tasks.scorecard.grid_sensitivities",
     "opf_surrogate": "pipeline_tasks.scorecard.opf_surrogate",
     "recalibration": "pipeline_tasks.scorecard.recalibration",
 }
@@ -97,9 +98,9 @@ def module_of(system: str) -> ModuleType:
     return importlib.import_module(SYSTEMS[system])
 
 
-def needs_market(name: str) -> bool:
-    """Whether a model or system is scored on markets; public test networks need none loaded."""
-    return name not in SYSTEMS or bool(getattr(module_of(name), "ON_MARKETS", True))
+def needs_market(name: str, data_set: str) -> bool:
+    """Whether a data set of a model or system is a market; public test networks need none loaded."""
+    return name not in SYSTEMS or data_set in getattr(module_of(name), "ON_MARKETS", (data_set,))
 
 
 def data_sets_of(system: str, chosen: Sequence[str] | None) -> Sequence[str]:

@@ -1,22 +1,24 @@
 """The network state of a market's delivery interval from what was public at a decision time, as a desk outside the operator knows it.
 
 Network, outages and load forecasts are the newest ones known; offers are the newest disclosed ones of each unit (markets disclose them
-with a lag of months), so a study answers "with offers like the last known ones". Commitment is not public: every unit that is not out
-may run from 0 to its capacity, wind and sun up to their forecast, stores are left out.
+with a lag of months), so a study answers "with offers like the last known ones". Commitment is not public: a unit that ran within the
+day before the decision keeps its minimum, any other may run from 0 to its capacity, wind and sun up to their forecast, stores are left
+out. Contingencies are those that published constraints name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from config.markets import resolve_market
 from models._kernel.grid.network import Branches, Buses, CostCurves, Generators, Network
-from models._kernel.grid.opf_types import OpfCase
+from models._kernel.grid.opf_types import OpfCase, OpfOptions
 from models._kernel.grid.validate import validate_network
 from pipeline_tasks.warehouse import Warehouse
 
@@ -36,12 +38,14 @@ class MarketCase:
     Attributes:
         network: buses, branches and units in force.
         case: loads, ranges, offers and outages of the interval.
+        options: what the market pays for load, surplus and limits that it cannot keep.
         offers_of: first and last delivery of the offers; None for a public test network, whose costs are its own.
     """
 
     network: Network
     case: OpfCase
-    offers_of: tuple[datetime, datetime] | None
+    offers_of: tuple[datetime, datetime] | None = None
+    options: OpfOptions = field(default_factory=OpfOptions)
 
 
 def market_case(warehouse: Warehouse, market: str, *, at: datetime, as_of: datetime, window: str) -> MarketCase:
@@ -63,19 +67,24 @@ def market_case(warehouse: Warehouse, market: str, *, at: datetime, as_of: datet
     branches = warehouse.query(f"select * from raw.grid_branches where {IN_FORCE}{_valid()} {NEWEST} branch", params).sort("branch")
     units = warehouse.query(f"select * from raw.grid_units where {IN_FORCE}{_valid()} {NEWEST} unit_id", params).sort("unit_id")
     offers = _offers(warehouse, params)
-    units = units.join(offers.select("unit_id").unique(), on="unit_id", how="semi")
+    offered = offers.group_by("unit_id").agg((pl.col("start_mw") + pl.col("block_mw")).last().alias("offered_mw"))
+    units = units.join(offered, on="unit_id", how="inner", maintain_order="left")
+    units = units.with_columns(pl.min_horizontal("p_max_mw", "offered_mw").alias("p_max_mw"))  # nothing beyond the offer can be dispatched
     left = _left(warehouse, params)
     network = _network(market, buses.sort("bus"), branches, units, offers)
     validate_network(network)
     ceiling = _ceiling(warehouse, params, units, left)
     case = OpfCase(
         load_mw=_load(warehouse, params, buses.sort("bus")),
-        p_min_mw=np.zeros(units.height),
+        p_min_mw=_floor(warehouse, params, units, ceiling),
         p_max_mw=ceiling,
         outages=tuple(k for k, name in enumerate(network.branches.names) if left.get(("branch", name), 1.0) == 0.0),
+        contingencies=_contingencies(warehouse, params, network),
     )
     days = offers["delivery_ts"]
-    return MarketCase(network, case, (days.min(), days.max()))  # type: ignore[arg-type]
+    rules = resolve_market(market).market
+    options = OpfOptions(rules.price_cap, -rules.price_floor, min(rules.limit_price, rules.price_cap))
+    return MarketCase(network, case, (days.min(), days.max()), options)  # type: ignore[arg-type]
 
 
 def _valid() -> str:
@@ -102,7 +111,9 @@ def _offers(warehouse: Warehouse, params: Mapping[str, Any]) -> pl.DataFrame:
         limit 1 by unit_id, block, delivery_ts"""
     found = _needed(warehouse, sql, params, "disclosed offers", "history from before the market's disclosure lag")
     newest = found.group_by("unit_id").agg(pl.col("delivery_ts").max())
-    return found.join(newest, on=["unit_id", "delivery_ts"], how="semi").sort("unit_id", "block")
+    blocks = found.join(newest, on=["unit_id", "delivery_ts"], how="semi").filter(pl.col("block_mw") > 0, pl.col("start_mw") >= 0)
+    touching = pl.col("start_mw").first() + pl.col("block_mw").cum_sum() - pl.col("block_mw")  # published starts are rounded
+    return blocks.sort("unit_id", "block").with_columns(touching.over("unit_id").alias("start_mw"))
 
 
 def _left(warehouse: Warehouse, params: Mapping[str, Any]) -> dict[tuple[str, str], float]:
@@ -121,10 +132,21 @@ def _left(warehouse: Warehouse, params: Mapping[str, Any]) -> dict[tuple[str, st
     return left
 
 
+def _contingencies(warehouse: Warehouse, params: Mapping[str, Any], network: Network) -> tuple[int, ...]:
+    """Branches whose loss the market secures against, as far as its published constraints of the quarter before show."""
+    sql = """
+        select distinct contingency
+        from raw.constraints
+        where market = {market:String} and known_ts <= {as_of:DateTime64(3, 'UTC')} and contingency != ''
+          and delivery_ts >= {as_of:DateTime64(3, 'UTC')} - interval 90 day"""
+    seen = set(warehouse.query(sql, params)["contingency"].to_list())
+    return tuple(k for k, name in enumerate(network.branches.names) if name in seen)
+
+
 def _network(market: str, buses: pl.DataFrame, branches: pl.DataFrame, units: pl.DataFrame, offers: pl.DataFrame) -> Network:
     bus = {name: k for k, name in enumerate(buses["bus"].to_list())}
     unit = {name: k for k, name in enumerate(units["unit_id"].to_list())}
-    blocks = offers.filter(pl.col("unit_id").is_in(units["unit_id"].implode()), pl.col("block_mw") > 0, pl.col("start_mw") >= 0)
+    blocks = offers.filter(pl.col("unit_id").is_in(units["unit_id"].implode()))
     nothing = np.zeros(units.height)
     cost = CostCurves(
         constant=nothing,
@@ -183,6 +205,18 @@ def _load(warehouse: Warehouse, params: Mapping[str, Any], buses: pl.DataFrame) 
         lacking = joined.filter(pl.col("value").is_null())["hub"].unique().sort().to_list()
         raise MarketStateError(f"market {params['market']!r}: no load forecast of hub(s) {lacking}; load zonal_load of every hub")
     return (joined["value"] * joined["load_share"]).to_numpy()
+
+
+def _floor(warehouse: Warehouse, params: Mapping[str, Any], units: pl.DataFrame, ceiling: Any) -> Any:
+    """Least that each unit gives: its minimum where it ran within the day before the decision, as far as that was known, else nothing."""
+    sql = """
+        select unit_id
+        from raw.units
+        where market = {market:String} and known_ts <= {as_of:DateTime64(3, 'UTC')}
+          and delivery_ts >= {as_of:DateTime64(3, 'UTC')} - interval 1 day and output_mw > 0
+        group by unit_id"""
+    ran = units["unit_id"].is_in(warehouse.query(sql, params)["unit_id"].implode()).to_numpy()
+    return np.where(ran, np.clip(units["p_min_mw"].to_numpy(), 0.0, ceiling), 0.0)
 
 
 def _ceiling(warehouse: Warehouse, params: Mapping[str, Any], units: pl.DataFrame, left: Mapping[tuple[str, str], float]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -59,14 +59,8 @@ def simulate(warehouse: Warehouse, request: Request, say: Say) -> dict[str, pl.D
         MarketStateError: the market's state is not known.
         RequestError: a scenario cannot be simulated.
     """
-    context = request.context
-    begin, end = context.selection.market.day_bounds(request.delivery_date)
-    starts = [begin + timedelta(hours=k) for k in range(round((end - begin) / timedelta(hours=1)))]
-    zone = context.selection.market.zone
-    chosen = [t for t in starts if not request.hours or t.astimezone(zone).hour in request.hours]
     found: dict[str, list[pl.DataFrame]] = {t.name: [] for t in SIMULATION_TABLES}
-    for at in chosen:
-        state = market_case(warehouse, request.market, at=at, as_of=context.as_of, window=_window(at.astimezone(zone).hour))
+    for at, state in states(warehouse, request):
         outages = requested(state.network, lines=request.lines, units=request.units, batch=request.batch)
         say(f"{at:%Y-%m-%d %H:%M} UTC: {len(outages)} scenarios on {state.network.n_buses} buses")
         for name, frame in interval_rows(state, outages).items():
@@ -74,9 +68,24 @@ def simulate(warehouse: Warehouse, request: Request, say: Say) -> dict[str, pl.D
     return {t.name: pl.concat(found[t.name]).select(t.column_names).sort(t.key) if found[t.name] else t.empty() for t in SIMULATION_TABLES}
 
 
+def states(warehouse: Warehouse, request: Request) -> Iterator[tuple[datetime, MarketCase]]:
+    """The market's state in each hour that is asked, by the start of the hour, as known at the gate of the delivery date.
+
+    Raises:
+        MarketStateError: the market's state is not known.
+    """
+    market, as_of = request.context.selection.market, request.context.as_of
+    begin, end = market.day_bounds(request.delivery_date)
+    for k in range(round((end - begin) / timedelta(hours=1))):
+        at = begin + timedelta(hours=k)
+        local = at.astimezone(market.zone).hour
+        if not request.hours or local in request.hours:
+            yield at, market_case(warehouse, request.market, at=at, as_of=as_of, window=_window(local))
+
+
 def interval_rows(state: MarketCase, outages: Sequence[Outage]) -> dict[str, pl.DataFrame]:
     """Own columns of the three tables, and status and reason, for one interval."""
-    study = OutageStudy(state.network, state.case)
+    study = OutageStudy(state.network, state.case, state.options)
     frames: dict[str, list[pl.DataFrame]] = {t.name: [] for t in SIMULATION_TABLES}
     for impact in study.impacts(outages):
         status = pl.lit(_reason(impact)).alias("status_reason")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -63,8 +64,45 @@ def simulate_network(name: str, request: Request, say: Callable[[str], None] = l
     network = load_case(name)
     outages = requested(network, lines=request.lines, units=request.units, batch=request.batch)
     say(f"{name}: {len(outages)} scenarios on {network.n_buses} buses")
-    found = interval_rows(MarketCase(network, OpfCase(), None), outages)
+    found = interval_rows(MarketCase(network, OpfCase()), outages)
     return _told({n: f.with_columns(pl.lit(None).alias("delivery_ts")) for n, f in found.items()}, [], name)
+
+
+def flow_sensitivities(
+    market: str, delivery_date: date, hour: int, flow_changes: Mapping[str, float], *, out: Sequence[str] = (), network: str = ""
+) -> dict[str, Any]:
+    """How prices and flows of one interval answer to flows outside the dispatch; on a public test network where one is named.
+
+    Raises:
+        MarketStateError: the market's state is not known.
+        RequestError: no flow is given, a branch is not there, or the day has no such hour.
+    """
+    from models._kernel.grid.cases import load_case
+    from models._kernel.grid.opf_types import OpfCase
+    from pipeline_tasks.simulate.market_case import MarketCase
+    from pipeline_tasks.simulate.outages import Request, states
+    from pipeline_tasks.simulate.requests import RequestError
+    from pipeline_tasks.simulate.sensitivities import sensitivities
+    from pipeline_tasks.warehouse import connect
+
+    if network:
+        state = MarketCase(load_case(network), OpfCase())
+    else:
+        with connect() as warehouse:
+            found = [s for _, s in states(warehouse, Request(market, delivery_date, hours=(hour,)))]
+        if not found:
+            raise RequestError(f"{delivery_date} has no local hour {hour} in market {market!r}; give another hour")
+        state = found[0]
+    answer = sensitivities(state, flow_changes, out)
+    change = pl.col("price_change_ccy_per_mwh")
+    return {
+        "status": "OK" if answer.certified else "DEGRADED",
+        "prices": answer.prices.sort(change.abs(), descending=True, maintain_order=True)
+        .with_columns(pl.col(pl.Float64).round(4))
+        .to_dicts(),
+        "factors": answer.factors.with_columns(pl.col("ptdf").round(6)).to_dicts(),
+        "limits": answer.limits.with_columns(pl.col(pl.Float64).round(3)).to_dicts(),
+    }
 
 
 def _told(found: Mapping[str, pl.DataFrame], published: list[dict[str, Any]], run_id: str) -> dict[str, Any]:
@@ -96,4 +134,4 @@ def largest(impacts: pl.DataFrame) -> list[dict[str, Any]]:
     return told(impacts.filter(change.abs() >= SMALLEST).sort(change.abs(), descending=True).head(LARGEST), columns)
 
 
-__all__ = ["largest", "simulate_network", "simulate_outages", "told"]
+__all__ = ["flow_sensitivities", "largest", "simulate_network", "simulate_outages", "told"]

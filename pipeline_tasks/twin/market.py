@@ -37,7 +37,6 @@ FIRST_PRICE = 75.0
 FIRST_FILL = 0.55
 REST_H = 72
 """Hours that a unit has been as it is when first seen."""
-RELAXATION_PRICE = 1500.0
 """Price of a MW beyond a line's limit, or the price cap if that is lower: no shadow price is higher."""
 
 
@@ -126,7 +125,7 @@ def build_market(
 
 def _solver(network: Network, market: Market) -> DcOpf:
     """Load is given up at the cap, and no line is relieved at more."""
-    relaxation = min(RELAXATION_PRICE, market.price_cap)
+    relaxation = min(market.limit_price, market.price_cap)
     return DcOpf(network, OpfOptions(unserved_price=market.price_cap, oversupply_price=-market.price_floor, relaxation_price=relaxation))
 
 

@@ -303,3 +303,14 @@ def test_outages_of_a_form_are_solved_published_and_the_same_again(first: dict[s
     again = simulate_outages(Request("twin", DAY, hours=(18,), lines=("all",), name="form"))
     assert sorted(p["content_sha"] for p in again["publications"]) == sorted(before)
     assert _query("select countIf(not is_certified) as n from curated.v_outage_scenarios where hub = 'form'").item() == 0
+
+
+def test_the_market_cleared_with_an_outage_is_what_the_study_is_judged_by(first: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline_tasks.scorecard import outage_market
+    from pipeline_tasks.scorecard.outage_events import OURS
+
+    monkeypatch.setattr(outage_market, "EVENTS", 2)
+    events, still = outage_market.market_events(DAY, 7, lambda _text: None)
+    assert len(events) + still == 2 * len(outage_market.HOURS)
+    assert all(e.certified and abs(e.truth.mean()) < 1e-6 for e in events)
+    assert all(e.truth.shape == e.told[OURS].shape for e in events)

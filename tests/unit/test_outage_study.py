@@ -14,12 +14,13 @@ from models._kernel.grid.dcopf import DcOpf
 from models._kernel.grid.network import GridError
 from models._kernel.grid.opf_types import OpfCase
 from models._kernel.grid.outage_study import Outage, OutageStudy
+from models._kernel.grid.sensitivities import Sensitivities
 from models._kernel.grid.topology import islands
-from pipeline_tasks.scorecard.opf_surrogate import correlation
-from pipeline_tasks.scorecard.outage_events import rated
+from pipeline_tasks.scorecard.outage_events import correlation, rated
 from pipeline_tasks.simulate.market_case import MarketCase
 from pipeline_tasks.simulate.outages import interval_rows
 from pipeline_tasks.simulate.requests import RequestError, requested
+from pipeline_tasks.simulate.sensitivities import sensitivities
 
 
 @lru_cache(maxsize=2)
@@ -108,7 +109,7 @@ def test_wrong_requests_say_where_and_what_there_is(tmp_path):
 
 def test_rows_hold_every_node_and_the_limits_by_name():
     asked = requested(network(), lines=network().branches.names[:3])
-    found = interval_rows(MarketCase(network(), OpfCase(), None), asked)
+    found = interval_rows(MarketCase(network(), OpfCase()), asked)
     assert found["outage_impacts"].height == 3 * network().n_buses
     assert found["outage_scenarios"]["is_certified"].all()
     assert set(found["outage_constraints"]["branch"]) <= set(network().branches.names)
@@ -118,3 +119,34 @@ def test_rows_hold_every_node_and_the_limits_by_name():
 def test_an_answer_that_is_the_same_everywhere_has_no_correlation():
     assert correlation(np.zeros(4), np.arange(4.0)) == 0.0
     assert correlation(2 * np.arange(4.0) + 1, np.arange(4.0)) == pytest.approx(1.0)
+
+
+def test_a_flow_outside_the_dispatch_takes_room_from_its_branch():
+    """25 MW more on a binding branch: as if its rating were 25 MW lower, solved from nothing."""
+    tight = int(study().base.binding.branch[0])
+    name, rating = network().branches.names[tight], network().branches.rating_mw.copy()
+    answer = sensitivities(MarketCase(network(), OpfCase()), {name: 25.0})
+    rating[tight] -= 25.0
+    fresh = DcOpf(network().with_ratings(rating, rating)).solve(OpfCase())
+    assert answer.certified
+    assert np.allclose(answer.prices["price_after_ccy_per_mwh"].to_numpy(), fresh.lmp, atol=1e-6)
+    assert answer.prices["price_change_ccy_per_mwh"].abs().max() > 0
+    assert np.allclose(answer.factors["ptdf"].to_numpy(), Sensitivities(network()).ptdf([tight])[0])
+
+
+def test_the_topology_signal_counts_before_and_after():
+    names = network().branches.names
+    answer = sensitivities(MarketCase(network(), OpfCase()), {names[10]: 1.0}, out=(names[3],))
+    assert np.allclose(answer.factors["ptdf"].to_numpy(), Sensitivities(network()).without([3]).ptdf([10])[0])
+    assert np.allclose(answer.prices["price_before_ccy_per_mwh"].to_numpy(), study().impact(Outage("", (3,))).result.lmp, atol=1e-6)
+    with pytest.raises(RequestError, match="no flow change is given"):
+        sensitivities(MarketCase(network(), OpfCase()), {})
+
+
+@pytest.mark.parametrize("text", ["25", "{12: 3}", '{"a": "much"}', "[1]"])
+def test_flow_changes_that_are_no_json_object_are_said(text):
+    from pipeline_tasks.cli.simulate import _changes
+
+    with pytest.raises(ValueError, match="give a JSON object of branches and MW"):
+        _changes(text)
+    assert _changes('{"1-2": 25}') == {"1-2": 25.0}

@@ -18,7 +18,7 @@ from models._kernel.grid.dcopf import DcOpf
 from pipeline_tasks.twin.dayahead import dayahead_steps
 from pipeline_tasks.twin.fleet_config import FLEET_FILE, load_trading
 from pipeline_tasks.twin.geography import build_geography
-from pipeline_tasks.twin.market import RELAXATION_PRICE, TwinMarket, build_market, clear_day, commit_day, initial_state
+from pipeline_tasks.twin.market import TwinMarket, build_market, clear_day, commit_day, initial_state
 from pipeline_tasks.twin.market_types import DayCommitment, DayResult
 from pipeline_tasks.twin.noise import Calendar
 from pipeline_tasks.twin.realtime import realtime_steps
@@ -105,7 +105,7 @@ def _excess(run: Run, lost: tuple[int, ...]) -> tuple[float, int]:
                 if out[step, k] or np.isnan(lodf[:, k]).any():
                     continue
                 after = np.abs(flow + lodf[:, k] * flow[k]) - limit
-                mine = (bound.step == step) & (bound.contingency == k) & (bound.shadow_price >= RELAXATION_PRICE - 0.01)
+                mine = (bound.step == step) & (bound.contingency == k) & (bound.shadow_price >= run.market.market.limit_price - 0.01)
                 after[bound.branch[mine]] = -np.inf
                 worst, seen = max(worst, float(after.max())), seen + 1
     return worst, seen

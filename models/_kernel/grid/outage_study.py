@@ -29,12 +29,14 @@ class Outage:
         branches: out of service; may split the network.
         derates: branch -> share of its ratings that is left, inside [0, 1].
         units: generator -> share of its output range that is left, inside [0, 1]; 0 is an outage.
+        room: branch -> MW added to its ratings, negative to take away: what flows there for reasons outside the dispatch.
     """
 
     name: str
     branches: tuple[int, ...] = ()
     derates: Mapping[int, float] = field(default_factory=dict)
     units: Mapping[int, float] = field(default_factory=dict)
+    room: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +107,15 @@ class OutageStudy:
         """The base case with the scenario's elements taken away."""
         branch_positions(self.network, outage.branches)
         case = replace(self.case, outages=tuple(sorted({*self.case.outages, *outage.branches})))
-        if outage.derates:
+        if outage.derates or outage.room:
             left = _shares(outage.derates, self.network.n_branches, f"outage {outage.name!r}: branch")
+            branch_positions(self.network, list(outage.room))
+            added = np.bincount(list(outage.room), list(outage.room.values()), self.network.n_branches) if outage.room else 0.0
             unlimited = [b for b in outage.derates if np.isinf(self._limits[0][b])]
             if unlimited:
                 name = self.network.branches.names[unlimited[0]]
                 raise GridError(f"outage {outage.name!r}: branch {name} has no rating that could be derated; take it out, or leave it")
-            rating, emergency = (np.where(np.isinf(limit), np.inf, limit * left) for limit in self._limits)
+            rating, emergency = (np.where(np.isinf(limit), np.inf, np.maximum(limit * left + added, 0.0)) for limit in self._limits)
             case = replace(case, rating_mw=rating, emergency_mw=emergency)
         if outage.units:
             left = _shares(outage.units, self.network.n_generators, f"outage {outage.name!r}: unit")
