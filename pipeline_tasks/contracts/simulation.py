@@ -37,14 +37,15 @@ OUTAGE_CONSTRAINTS = _table(
     (
         SCENARIO,
         symbol("branch", "Branch at its limit (raw.grid_branches)."),
+        symbol("contingency", "Branch whose loss is secured against; empty for the network as it is in the scenario."),
         number("shadow_price_ccy_per_mwh", "Worth of one MW more limit during the outage, never negative.", unit=UNIT, ge=0),
         number("shadow_price_before_ccy_per_mwh", "The same without the outage; 0 where the limit does not bind.", unit=UNIT, ge=0),
-        number("flow_mw", "Flow from the branch's from-bus to its to-bus.", unit="MW"),
+        number("flow_mw", "Flow (after the contingency) from the branch's from-bus to its to-bus.", unit="MW"),
         number("limit_mw", "Limit in either direction.", unit="MW", ge=0),
         number("excess_mw", "MW beyond the limit, where it cannot be kept.", unit="MW", ge=0),
     ),
     "One limit that binds in one interval of a simulated outage.",
-    key=("scenario", "branch"),
+    key=("scenario", "branch", "contingency"),
 )
 
 OUTAGE_SCENARIOS = _table(

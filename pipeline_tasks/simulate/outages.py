@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from models._kernel.grid.network import Network
+from models._kernel.grid.opf_types import NO_CONTINGENCY, Binding
 from models._kernel.grid.outage_study import Impact, Outage, OutageStudy
 from pipeline_tasks.contracts import LINEAGE, SIMULATION_TABLES
 from pipeline_tasks.contracts.simulation import OUTAGE_CONSTRAINTS, OUTAGE_IMPACTS, OUTAGE_SCENARIOS
@@ -120,18 +122,27 @@ def _nodes(study: OutageStudy, impact: Impact) -> pl.DataFrame:
 
 def _limits(study: OutageStudy, impact: Impact) -> pl.DataFrame:
     """Limits that bind during the outage, with their worth before."""
-    names, limits, base = study.network.branches.names, impact.result.binding, study.base.binding
-    before = dict(zip(base.branch.tolist(), np.abs(base.shadow_price).tolist(), strict=True))
+    base, limits = study.base.binding, impact.result.binding
+    before = dict(zip(zip(base.branch.tolist(), base.contingency.tolist(), strict=True), np.abs(base.shadow_price).tolist(), strict=True))
+    pairs = list(zip(limits.branch.tolist(), limits.contingency.tolist(), strict=True))
+    return limits_frame(study.network, limits).with_columns(
+        pl.Series("shadow_price_before_ccy_per_mwh", [before.get(pair, 0.0) for pair in pairs], dtype=pl.Float64),
+        pl.Series("excess_mw", np.maximum(limits.excess_mw, 0.0)),
+    )
+
+
+def limits_frame(network: Network, limits: Binding) -> pl.DataFrame:
+    """Limits that bind, by name: branch, contingency (empty for the network as it is), shadow_price_ccy_per_mwh, flow_mw, limit_mw."""
+    names = network.branches.names
     return pl.DataFrame(
         {
             "branch": [names[k] for k in limits.branch.tolist()],
+            "contingency": ["" if k == NO_CONTINGENCY else names[k] for k in limits.contingency.tolist()],
             "shadow_price_ccy_per_mwh": np.abs(limits.shadow_price),
-            "shadow_price_before_ccy_per_mwh": [before.get(k, 0.0) for k in limits.branch.tolist()],
             "flow_mw": limits.flow_mw,
             "limit_mw": limits.limit_mw,
-            "excess_mw": np.maximum(limits.excess_mw, 0.0),
         },
-        schema_overrides={"branch": pl.String, "shadow_price_before_ccy_per_mwh": pl.Float64},
+        schema_overrides={"branch": pl.String, "contingency": pl.String},
     )
 
 

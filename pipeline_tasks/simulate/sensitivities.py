@@ -11,6 +11,7 @@ import polars as pl
 from models._kernel.grid.outage_study import Outage, OutageStudy
 from models._kernel.grid.sensitivities import Sensitivities
 from pipeline_tasks.simulate.market_case import MarketCase
+from pipeline_tasks.simulate.outages import limits_frame
 from pipeline_tasks.simulate.requests import RequestError, requested
 
 
@@ -21,7 +22,7 @@ class Answer:
     Attributes:
         factors: branch, node, ptdf (MW on the branch per MW injected at the node and taken at the reference bus).
         prices: node, price_before_ccy_per_mwh, price_after_ccy_per_mwh, price_change_ccy_per_mwh.
-        limits: branch, shadow_price_ccy_per_mwh, flow_mw, limit_mw of what binds after the change.
+        limits: branch, contingency, shadow_price_ccy_per_mwh, flow_mw, limit_mw of what binds after the change.
         certified: whether the prices come with their proof.
     """
 
@@ -56,7 +57,6 @@ def sensitivities(state: MarketCase, flow_changes: Mapping[str, float], out: Seq
     after = study.impact(Outage("after", lost, room=room)).result
     factors = Sensitivities(network).without((*state.case.outages, *lost)).ptdf(moved)
     names = list(network.buses.names)
-    limits = after.binding
     return Answer(
         factors=pl.DataFrame(
             {"branch": np.repeat(list(flow_changes), len(names)), "node": names * len(moved), "ptdf": factors.ravel()},
@@ -70,14 +70,6 @@ def sensitivities(state: MarketCase, flow_changes: Mapping[str, float], out: Seq
                 "price_change_ccy_per_mwh": after.lmp - before.lmp,
             }
         ),
-        limits=pl.DataFrame(
-            {
-                "branch": [network.branches.names[k] for k in limits.branch.tolist()],
-                "shadow_price_ccy_per_mwh": np.abs(limits.shadow_price),
-                "flow_mw": limits.flow_mw,
-                "limit_mw": limits.limit_mw,
-            },
-            schema_overrides={"branch": pl.String},
-        ),
+        limits=limits_frame(network, after.binding),
         certified=before.certified and after.certified,
     )

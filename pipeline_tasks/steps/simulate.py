@@ -107,9 +107,9 @@ def flow_sensitivities(
 
 def _told(found: Mapping[str, pl.DataFrame], published: list[dict[str, Any]], run_id: str) -> dict[str, Any]:
     """What a simulation found, for people."""
-    scenarios = found["outage_scenarios"]
+    scenarios = found["outage_scenarios"].sort(pl.col("cost_change_ccy_per_h").abs(), descending=True, maintain_order=True)
     degraded = scenarios.filter(pl.col("status_reason") != "")
-    limits = ("branch", "shadow_price_before_ccy_per_mwh", "shadow_price_ccy_per_mwh", "flow_mw", "limit_mw", "excess_mw")
+    limits = ("branch", "contingency", "shadow_price_before_ccy_per_mwh", "shadow_price_ccy_per_mwh", "flow_mw", "limit_mw", "excess_mw")
     return {
         "run_id": run_id,
         "status": "DEGRADED" if degraded.height else "OK",

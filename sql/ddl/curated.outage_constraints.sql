@@ -18,13 +18,14 @@ create table if not exists curated.outage_constraints
     delivery_date Date32 comment 'Market-local delivery date.',
     scenario LowCardinality(String) comment 'Outage or derate that is simulated, alone or with others of one line of a batch.',
     branch LowCardinality(String) comment 'Branch at its limit (raw.grid_branches).',
+    contingency LowCardinality(String) comment 'Branch whose loss is secured against; empty for the network as it is in the scenario.',
     shadow_price_ccy_per_mwh Float64 comment 'Worth of one MW more limit during the outage, never negative. [currency/MWh]',
     shadow_price_before_ccy_per_mwh Float64 comment 'The same without the outage; 0 where the limit does not bind. [currency/MWh]',
-    flow_mw Float64 comment 'Flow from the branch\'s from-bus to its to-bus. [MW]',
+    flow_mw Float64 comment 'Flow (after the contingency) from the branch\'s from-bus to its to-bus. [MW]',
     limit_mw Float64 comment 'Limit in either direction. [MW]',
     excess_mw Float64 comment 'MW beyond the limit, where it cannot be kept. [MW]'
 )
 engine = MergeTree
 partition by (market, hub, delivery_date)
-order by (market, hub, product, delivery_ts, as_of, scenario, branch)
+order by (market, hub, product, delivery_ts, as_of, scenario, branch, contingency)
 comment 'One limit that binds in one interval of a simulated outage.';

@@ -33,6 +33,7 @@ select
     c.delivery_date as delivery_date,
     c.scenario as scenario,
     c.branch as branch,
+    c.contingency as contingency,
     c.shadow_price_ccy_per_mwh as shadow_price_ccy_per_mwh,
     c.shadow_price_before_ccy_per_mwh as shadow_price_before_ccy_per_mwh,
     c.flow_mw as flow_mw,
