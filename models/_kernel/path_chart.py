@@ -39,6 +39,7 @@ def paths(scenarios: pl.DataFrame, known: pl.DataFrame, column: str, shown: int)
         "data": {"values": rows},
         "facet": {"field": "hub", "type": "nominal", "title": None},
         "columns": 2,
+        "resolve": {"scale": {"y": "independent"}},  # a spike at one hub must not flatten the others
         "spec": {"width": 330, "height": 180, "layer": layers},
     }
 
