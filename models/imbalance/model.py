@@ -52,7 +52,7 @@ class Imbalance:
         fitted = self._ready()
         require(data.target, ASKED, model=SPEC.name, part="target")
         target = in_key_order(data.target)
-        quantiles = self._quantiles(fitted, target, data.history, as_of)
+        quantiles = self._quantiles(fitted, target, self._pasts(fitted, data.history, as_of))
         centre = ladder_centre(quantiles, self.params.centre_levels)
         rule = ImbalanceSettlement(self.params.portfolio)
         energy, hedge = rule.volume(target), rule.best(target, centre)[:, 0]
@@ -73,7 +73,8 @@ class Imbalance:
         Scenario k of all hubs rests on the same past day, and so does scenario k of the day-ahead price (`curated.curve_scenarios`).
         """
         fitted, target = self._ready(), in_key_order(data.target)
-        quantiles, pasts = self._quantiles(fitted, target, data.history, as_of), _pasts(fitted, data.history, as_of)
+        pasts = self._pasts(fitted, data.history, as_of)
+        quantiles = self._quantiles(fitted, target, pasts)
         keys = np.array(series_of(target)).reshape(-1, 3)
         frames = []
         for series in fitted.series:
@@ -110,7 +111,11 @@ class Imbalance:
             raise RuntimeError("imbalance is not fitted; call fit, or load an artifact")
         return self._fitted
 
-    def _quantiles(self, fitted: Fitted, target: pl.DataFrame, history: pl.DataFrame, as_of: datetime) -> Array:
+    def _pasts(self, fitted: Fitted, history: pl.DataFrame, as_of: datetime) -> Mapping[Series, Past]:
+        """Calibration rows of every trained series; those of training alone (none) where nothing is calibrated."""
+        return _pasts(fitted, history, as_of) if self.params.aci_gamma else fitted.past
+
+    def _quantiles(self, fitted: Fitted, target: pl.DataFrame, pasts: Mapping[Series, Past]) -> Array:
         """Calibrated quantiles at all levels, shape (n, levels)."""
         base = fitted.boosters.quantiles(inputs_of(target, fitted.series, fitted.boosters.names)[0])
         if self.params.aci_gamma and len(base):
@@ -118,7 +123,7 @@ class Imbalance:
                 base,
                 target,
                 series_of(target),
-                _pasts(fitted, history, as_of),
+                pasts,
                 slots=fitted.slots,
                 knots=self.params.knots,
                 gamma=self.params.aci_gamma,

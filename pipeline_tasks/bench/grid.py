@@ -8,7 +8,7 @@ import io
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from pipeline_tasks.bench.core import Figure
 from pipeline_tasks.bench.grid_ptdf import sensitivity_figures
 
 if TYPE_CHECKING:
-    from models._kernel.grid.network import Network
+    from models._kernel.grid.network import Floats, Network
     from models._kernel.grid.opf_types import OpfCase
 
 PEER_CASES = ("case118", "case300")
@@ -50,6 +50,12 @@ def congested(network: Network, share: float, squeeze: float) -> Network:
     tight = (flow > np.quantile(flow, 1.0 - share)) & (draws < 0.6)
     rating = np.where(tight, flow * (squeeze + 0.04 * draws), flow * 1.6 + 25.0 + 9.0 * draws)
     return network.with_ratings(rating, rating * 1.3 + 60.0)
+
+
+def unit_priced(network: Network) -> Network:
+    """Prices that differ by unit: large published cases price all energy alike, which leaves no congestion cost."""
+    cost = network.generators.cost
+    return network.with_costs(replace(cost, linear=cost.linear + np.random.default_rng(3).uniform(0, 20, network.n_generators)))
 
 
 def _loads(network: Network, runs: int, *, contingencies: tuple[int, ...] = ()) -> Iterator[OpfCase]:
@@ -97,19 +103,23 @@ def _beside_pypower(name: str) -> list[Figure]:
     figures = []
     plain = load_pypower_case(name)
     for network, kind in ((plain, "as published"), (congested(plain, 0.1, 0.95), "ratings by rule")):
-        taken = [_seconds(lambda: _pypower(name, network)) for _ in range(PEER_RUNS)]  # noqa: B023 - called at once
+        taken = [_seconds(lambda: pypower_dispatch(name, network)) for _ in range(PEER_RUNS)]  # noqa: B023 - called at once
         peer = ("PYPOWER rundcopf", 1000 * statistics.median(taken))
         figures += _timed(network, _loads(network, RUNS + 1), f"{name} {kind}", peer)
     return figures
 
 
-def _pypower(name: str, network: Network) -> Any:
+def pypower_dispatch(name: str, network: Network, lost: Sequence[int] = (), load_mw: Floats | None = None, **options: float) -> Any:
+    """PYPOWER's DC optimal power flow of a case it carries, with our ratings, less some branches; its result."""
     api = importlib.import_module("pypower.api")
     case = getattr(api, name)()
     case["branch"][:, 5] = np.where(np.isinf(network.branches.rating_mw), 0.0, network.branches.rating_mw)
+    case["branch"][list(lost), 10] = 0
+    if load_mw is not None:
+        case["bus"][:, 2] = load_mw
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        return api.rundcopf(case, api.ppoption(VERBOSE=0, OUT_ALL=0))
+        return api.rundcopf(case, api.ppoption(VERBOSE=0, OUT_ALL=0, **options))
 
 
 def _seconds(act: Callable[[], object]) -> float:
@@ -122,9 +132,7 @@ def _large(name: str) -> list[Figure]:
     from models._kernel.grid.cases import load_matpower_case
 
     network = load_matpower_case(name)
-    cost = network.generators.cost
-    varied = replace(cost, linear=cost.linear + np.random.default_rng(3).uniform(0, 20, network.n_generators))
-    priced = replace(network, generators=replace(network.generators, cost=varied))
+    priced = unit_priced(network)
     figures = _timed(network, _loads(network, LARGE_RUNS + 1), f"{name} as published", ("", None))
     # Some published cases price all energy alike, which leaves no congestion cost; distinct prices are the harder case.
     return figures + _timed(priced, _loads(priced, LARGE_RUNS + 1), f"{name}, every unit its own price", ("", None))

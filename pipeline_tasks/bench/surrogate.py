@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import io
 import itertools
 import statistics
 import time
-import warnings
 from collections.abc import Iterator
-from contextlib import redirect_stdout
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_tasks.bench.core import Figure
-from pipeline_tasks.bench.grid import congested
+from pipeline_tasks.bench.core import Figure, seconds
+from pipeline_tasks.bench.grid import congested, pypower_dispatch, unit_priced
 
 if TYPE_CHECKING:
     from models._kernel.grid.network import Network
@@ -44,7 +39,7 @@ def _network(name: str) -> list[Figure]:
     from models._kernel.grid.cases import load_case
     from models._kernel.grid.outage_study import OutageStudy
 
-    network = congested(load_case(name), 0.1, 0.95) if name in SMALL else _priced(load_case(name))
+    network = congested(load_case(name), 0.1, 0.95) if name in SMALL else unit_priced(load_case(name))
     began = time.perf_counter()
     study = OutageStudy(network)
     base_s = time.perf_counter() - began
@@ -74,12 +69,6 @@ def _network(name: str) -> list[Figure]:
         Figure(label, "not_certified", float(uncertified), "scenarios", runs=runs),
         Figure(label, "base_case", base_s, "s"),
     ]
-
-
-def _priced(network: Network) -> Network:
-    """Prices that differ by unit: large published cases price all energy alike, which leaves no congestion cost."""
-    cost = network.generators.cost
-    return network.with_costs(replace(cost, linear=cost.linear + np.random.default_rng(3).uniform(0, 20, network.n_generators)))
 
 
 def _outages(network: Network) -> Iterator[Outage]:
@@ -121,15 +110,7 @@ def _pypower_ms(name: str, network: Network, outages: list[Outage]) -> tuple[str
     """Median of PYPOWER's DC optimal power flow on scenarios that split nothing."""
     from models._kernel.grid.topology import bridges
 
-    api: Any = importlib.import_module("pypower.api")
-    radial, taken = set(bridges(network).tolist()), []
-    for outage in [o for o in outages if not set(o.branches) & radial][:PEER_RUNS]:
-        case = getattr(api, name)()
-        case["branch"][:, 5] = np.where(np.isinf(network.branches.rating_mw), 0.0, network.branches.rating_mw)
-        case["branch"][list(outage.branches), 10] = 0
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            began = time.perf_counter()
-            api.rundcopf(case, api.ppoption(VERBOSE=0, OUT_ALL=0))
-            taken.append(1000 * (time.perf_counter() - began))
-    return "PYPOWER rundcopf", statistics.median(taken)
+    radial = set(bridges(network).tolist())
+    chosen = [o for o in outages if not set(o.branches) & radial][:PEER_RUNS]
+    taken = [seconds(lambda: pypower_dispatch(name, network, o.branches), runs=1) for o in chosen]  # noqa: B023 - called at once
+    return "PYPOWER rundcopf", 1000 * statistics.median(taken)

@@ -8,11 +8,7 @@ an answer.
 
 from __future__ import annotations
 
-import importlib
-import io
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -168,14 +164,9 @@ def _frozen(study: OutageStudy, branches: tuple[int, ...]) -> Array:
 
 def _reference(name: str, network: Network, load: Array, lost: tuple[int, ...]) -> tuple[Array, set[int]] | None:
     """PYPOWER's prices less that at the reference bus, and the branches at their limits; None where it does not converge."""
-    api = importlib.import_module("pypower.api")
-    case = getattr(api, name)()
-    case["bus"][:, 2] = load
-    case["branch"][:, 5] = np.where(np.isinf(network.branches.rating_mw), 0.0, network.branches.rating_mw)
-    case["branch"][list(lost), 10] = 0
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        made = api.rundcopf(case, api.ppoption(VERBOSE=0, OUT_ALL=0, PDIPM_COMPTOL=1e-8, PDIPM_COSTTOL=1e-9))
+    from pipeline_tasks.bench.grid import pypower_dispatch
+
+    made = pypower_dispatch(name, network, lost, load, PDIPM_COMPTOL=1e-8, PDIPM_COSTTOL=1e-9)
     if not made["success"]:
         return None
     price = made["bus"][:, 13]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,12 +19,13 @@ from models._kernel.grid.outage_study import Impact, Outage, OutageStudy
 from pipeline_tasks.contracts import LINEAGE, SIMULATION_TABLES
 from pipeline_tasks.contracts.simulation import OUTAGE_CONSTRAINTS, OUTAGE_IMPACTS, OUTAGE_SCENARIOS
 from pipeline_tasks.simulate.market_case import MarketCase, market_case
-from pipeline_tasks.simulate.requests import requested
+from pipeline_tasks.simulate.requests import RequestError, requested
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.warehouse import Warehouse
 
 MODEL = "opf_surrogate"
+NAME = "[a-z][a-z0-9_]{0,39}"
 NIGHT_BEGINS, DAY_BEGINS, EVENING_BEGINS = 22, 6, 17
 Say = Callable[[str], None]
 
@@ -47,6 +49,11 @@ class Request:
     units: tuple[str, ...] = ()
     batch: Path | None = None
     name: str = "adhoc"
+
+    def __post_init__(self) -> None:
+        """Refuse a name that cannot be part of a run's."""
+        if not re.fullmatch(NAME, self.name):
+            raise RequestError(f"simulation name {self.name!r}; give a letter, then up to 39 lower-case letters, digits and underscores")
 
     @property
     def context(self) -> RunContext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import lru_cache
 
 import numpy as np
@@ -18,7 +19,7 @@ from models._kernel.grid.sensitivities import Sensitivities
 from models._kernel.grid.topology import islands
 from pipeline_tasks.scorecard.outage_events import correlation, rated
 from pipeline_tasks.simulate.market_case import MarketCase
-from pipeline_tasks.simulate.outages import interval_rows
+from pipeline_tasks.simulate.outages import Request, interval_rows
 from pipeline_tasks.simulate.requests import RequestError, requested
 from pipeline_tasks.simulate.sensitivities import sensitivities
 
@@ -150,3 +151,8 @@ def test_flow_changes_that_are_no_json_object_are_said(text):
     with pytest.raises(ValueError, match="give a JSON object of branches and MW"):
         _changes(text)
     assert _changes('{"1-2": 25}') == {"1-2": 25.0}
+
+
+def test_a_name_that_cannot_be_part_of_a_run_is_refused():
+    with pytest.raises(RequestError, match="simulation name 'a:b'"):
+        Request("twin", date(2026, 6, 15), name="a:b")
