@@ -14,6 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 MARKETS_FILE = Path(__file__).parent / "markets.yaml"
 
 
+def _rising(horizons_min: tuple[int, ...]) -> tuple[int, ...]:
+    if list(horizons_min) != sorted(set(horizons_min)) or not 1 <= horizons_min[0] <= horizons_min[-1] <= 1440:
+        raise ValueError(f"horizons_min {list(horizons_min)} must rise and lie within 1..1440")
+    return horizons_min
+
+
 class Intraday(BaseModel):
     """Decisions shortly before delivery.
 
@@ -30,9 +36,32 @@ class Intraday(BaseModel):
     @field_validator("horizons_min")
     @classmethod
     def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if list(value) != sorted(set(value)) or not 1 <= value[0] <= value[-1] <= 1440:
-            raise ValueError(f"horizons_min {list(value)} must rise and lie within 1..1440")
-        return value
+        return _rising(value)
+
+
+class Nodal(BaseModel):
+    """Decisions shortly before delivery at every node, or at every hub of markets whose data hold no nodes.
+
+    Attributes:
+        product: product they are about.
+        resolution_min: longest delivery interval that counts; coarser history is left out.
+        horizons_min: minutes between decision and start of delivery, one decision per interval and horizon.
+        step_min: only intervals that start at multiples of it, in minutes of the local day, are decided on.
+        from_date: first delivery date that features are made of.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    product: str
+    resolution_min: int = Field(ge=1, le=60)
+    horizons_min: tuple[int, ...] = Field(min_length=1)
+    step_min: int = Field(default=60, ge=1, le=60)
+    from_date: date = date(1990, 1, 1)
+
+    @field_validator("horizons_min")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return _rising(value)
 
 
 class Ancillary(BaseModel):
@@ -73,6 +102,7 @@ class Market(BaseModel):
         area: area of raw.quantities whose forecasts are the market's fundamentals.
         intraday: decisions shortly before delivery; None where there is no price to forecast then.
         ancillary: reserve products beside energy; None where the data hold none.
+        nodal: decisions shortly before delivery at every node; None where there is no price to forecast then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -95,6 +125,7 @@ class Market(BaseModel):
     area: str = "system"
     intraday: Intraday | None = None
     ancillary: Ancillary | None = None
+    nodal: Nodal | None = None
 
     @field_validator("time_zone")
     @classmethod

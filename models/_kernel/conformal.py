@@ -250,7 +250,8 @@ class QuantileTracker:
         """Offsets at every instant asked, each from the outcomes known by then; the tracker ends where the last of them left it.
 
         Args:
-            scores: scores of outcomes, shape (n,); NaN where there is none, which teaches nothing.
+            scores: scores of outcomes, shape (n,); NaN where there is none, which teaches nothing. Of shape (n, m) each row holds outcomes
+                that became known together and moves the offsets once, by the mean of what each would have moved them.
             known: instant at which each became known, shape (n,); outcomes are learned in this order, ties as given.
             asked: instants asked for, not falling, shape (m,).
 
@@ -264,15 +265,20 @@ class QuantileTracker:
         if np.any(np.diff(ask) < 0):
             raise ValueError("the instants asked for must not fall; sort the rows by decision time")
         order = np.argsort(when, kind="stable")
-        order = order[np.isfinite(s[order])]
+        order = order[np.isfinite(s[order]) if s.ndim == 1 else np.isfinite(s[order]).any(axis=1)]
         s, when = s[order], when[order]
         upto = np.searchsorted(when, ask, side="right")
         issued = np.empty((ask.size, self.levels.size))
         offsets, up, down, done = self.offsets, self.step * self.levels, self.step * (1.0 - self.levels), 0
         for row, last in enumerate(upto):
             while done < last:
-                offsets = np.where(s[done] <= offsets, offsets - down, offsets + up)
+                offsets = np.where(s[done] <= offsets, offsets - down, offsets + up) if s.ndim == 1 else self._moved(offsets, s[done])
                 done += 1
             issued[row] = offsets
         self.offsets = offsets
         return issued
+
+    def _moved(self, offsets: Array, together: Array) -> Array:
+        """Offsets after outcomes that became known together, shape (k,)."""
+        known = together[np.isfinite(together)]
+        return np.asarray(offsets + self.step * (self.levels - (known[:, None] <= offsets).mean(axis=0)))

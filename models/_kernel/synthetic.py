@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline_tasks.contracts import TS_DTYPE, Table
-from pipeline_tasks.contracts.features import DAY_AHEAD, INTRADAY, INTRADAY_BACK, INTRADAY_WINDOWS_MIN, LAG_DAYS
+from pipeline_tasks.contracts.features import DAY_AHEAD, INTRADAY, INTRADAY_BACK, INTRADAY_WINDOWS_MIN, LAG_DAYS, NODAL
 
 ZONE = ZoneInfo("Europe/Berlin")
 GATE = time(12)
@@ -82,6 +82,17 @@ def intraday_features(what: SyntheticMarket) -> pl.DataFrame:
         local_minute=pl.col("local_hour") * 60,
     )
     return _in_contract(pl.concat(_decisions(_slots(frame), horizon) for horizon in HORIZONS_MIN), INTRADAY)
+
+
+def nodal_features(what: SyntheticMarket) -> pl.DataFrame:
+    """A frame of the contract features.ftr_nodal, in key order: the hubs of `intraday_features` as nodes."""
+    last = pl.col("price_last_ccy_per_mwh")
+    system = last.mean().over("delivery_ts", "horizon_min")
+    frame = intraday_features(what).with_columns(
+        pl.when(last.is_not_null()).then(system).alias("price_system_last_ccy_per_mwh"),
+        ((last - system).abs() > 10).cast(pl.Int64).alias("is_apart"),
+    )
+    return _in_contract(frame.select(pl.col(c) for c in frame.columns if c in NODAL.column_names), NODAL)
 
 
 def _in_contract(frame: pl.DataFrame, table: Table) -> pl.DataFrame:

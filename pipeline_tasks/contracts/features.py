@@ -159,6 +159,35 @@ INTRADAY = Table(
     managed_by="dbt",
 )
 
+NODAL_BACK = (1, 2, 5)
+
+NODAL = Table(
+    database=Database.FEATURES,
+    name="ftr_nodal",
+    columns=(
+        MARKET,
+        HUB.named("hub", "Hub that the node belongs to."),
+        symbol("product", "Node; the priced product (rt) of markets whose data hold no nodes: there the hub is the node."),
+        *(INTRADAY.column(name) for name in ("delivery_ts", "delivery_date", "local_hour", "local_minute", "dst_fold")),
+        *(INTRADAY.column(name) for name in ("resolution_min", "horizon_min", "as_of", "currency", "price_ccy_per_mwh", "price_known_ts")),
+        *(INTRADAY.column(f"price_last{name}") for name in ("_ccy_per_mwh", "_age_min")),
+        *(_price(f"price_before_{k}_ccy_per_mwh", f"The known price {k} interval(s) before the last known one.") for k in NODAL_BACK),
+        *_window_columns(60)[:2],
+        _price("price_lag_1d_ccy_per_mwh", "Price of the interval that started a day before, if known at as_of."),
+        _price("price_da_ccy_per_mwh", "Day-ahead price of the node that holds in the interval, if known at as_of."),
+        _price("price_last_da_ccy_per_mwh", "Day-ahead price of the node that holds in the last known interval, if known at as_of."),
+        _price("price_system_last_ccy_per_mwh", "Mean of all nodes' last known prices at as_of."),
+        integer("is_apart", "1 where the last known price lies more than 10 from that mean, else 0.", nullable=True, ge=0, le=1),
+        *(INTRADAY.column(f"{name}_forecast_mw") for name in ("load", "wind", "solar", "residual_load")),
+        _mw("residual_load_forecast_change_mw", "Residual load forecast of the interval less that of the one an hour before."),
+        *(INTRADAY.column(name) for name in ("day_of_week", "month", "day_of_year", "is_holiday")),
+    ),
+    key=INTRADAY.key,
+    meaning="Point-in-time features of nodal prices: one row per node, delivery interval and decision horizon.",
+    partition_by=INTRADAY.partition_by,
+    managed_by="dbt",
+)
+
 
 def _of_day_ahead(column: Column) -> Column:
     """A column of `DAY_AHEAD` beside a spread: its day-ahead prices are named so, because `price_` is the spread's own here."""
@@ -242,7 +271,7 @@ ANCILLARY = Table(
     managed_by="dbt",
 )
 
-FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD, INTRADAY, SPREAD, ANCILLARY)
+FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD, INTRADAY, SPREAD, ANCILLARY, NODAL)
 
 # what the drift monitors watch: levels as delivered; lags, means and ramps of them move with them
 MONITORED: dict[str, tuple[str, ...]] = {

@@ -15,14 +15,16 @@ USABLE_FROM = day("usable_from_date", "First delivery date whose gate saw this v
 USABLE_TO = day("usable_to_date", "Last delivery date whose gate saw no later version; 2299-12-31 while it is the last one.")
 
 
-def _table(name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str, *, managed_by: str = "dbt") -> Table:
+def _table(
+    name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str, *, managed_by: str = "dbt", partition_by: str = "market"
+) -> Table:
     return Table(
         database=Database.INTERMEDIATE,
         name=name,
         columns=columns,
         key=key,
         meaning=meaning,
-        partition_by="market",
+        partition_by=partition_by,
         managed_by=managed_by,
     )
 
@@ -53,6 +55,11 @@ MARKET_SETTINGS = _table(
         symbol("reserve_price_hub", "Hub at which they are quoted for all hubs; empty where every hub has prices of its own."),
         symbol("reserve_hubs", "Hubs that are co-forecast with them, comma-separated; empty for all."),
         symbol("reserve_change_dates", "First delivery dates of another product design, comma-separated; empty for none."),
+        symbol("nodal_product", "Product of nodal decisions shortly before delivery; empty for none."),
+        symbol("nodal_horizons_min", "Minutes between those decisions and delivery, comma-separated; empty for none.", unit="min"),
+        integer("nodal_resolution_min", "Longest delivery interval of theirs; 0 for none.", unit="min", ge=0),
+        integer("nodal_step_min", "They are about intervals at multiples of it in the local day; 0 for none.", unit="min", ge=0),
+        day("nodal_from_date", "First delivery date of theirs."),
         string("settings_sha", "SHA-256 of the settings the calendar was made from."),
     ),
     ("market",),
@@ -235,6 +242,24 @@ INTRADAY_PRICES = _table(
     "First published prices of the intraday product, at the finest interval each hub has on the day.",
 )
 
+NODAL_PRICES = _table(
+    "int_nodal_prices",
+    (
+        MARKET,
+        symbol("product", "Product (da, rt)."),
+        symbol("node", "Node; the hub of markets whose data hold no nodes."),
+        symbol("hub", "Hub that the node belongs to."),
+        DELIVERY_TS,
+        RESOLUTION_MIN,
+        CURRENCY,
+        KNOWN_TS,
+        number("price_ccy_per_mwh", "First published price.", unit="currency/MWh"),
+    ),
+    ("market", "product", "node", "delivery_ts"),
+    "First published prices of every node, in the product of nodal decisions and day-ahead, of several lengths of interval the finest.",
+    partition_by="(market, toYYYYMM(delivery_ts))",
+)
+
 
 def _known(name: str, meaning: str, unit: str = "currency/MWh") -> Column:
     return number(name, f"{meaning}, if known at the earliest decision for the interval.", unit=unit, nullable=True)
@@ -282,4 +307,5 @@ INTERMEDIATE_TABLES: tuple[Table, ...] = (
     COMMODITIES_ASOF,
     INTRADAY_PRICES,
     INTRADAY_SLOTS,
+    NODAL_PRICES,
 )

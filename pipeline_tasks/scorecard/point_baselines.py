@@ -43,11 +43,17 @@ def persistence_last(frame: pl.DataFrame) -> Array:
     return _first_known(frame, ["price_last_ccy_per_mwh", "price_lag_1d_ccy_per_mwh", "price_lag_7d_ccy_per_mwh"])
 
 
+def day_ahead_price(frame: pl.DataFrame) -> Array:
+    """Day-ahead price that holds in the interval; NaN where none was known at as_of."""
+    return _first_known(frame, ["price_da_ccy_per_mwh"])
+
+
 SIMPLE: dict[str, Callable[[pl.DataFrame], Array]] = {
     "naive_week": naive_week,
     "naive_hybrid": naive_hybrid,
     "persistence_24h": persistence,
     "persistence_last": persistence_last,
+    "day_ahead_price": day_ahead_price,
 }
 WALKED: dict[str, Callable[[pl.DataFrame, tuple[Fold, ...]], Array]] = {
     "ridge_level": ridge_walk,

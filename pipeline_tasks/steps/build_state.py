@@ -9,14 +9,21 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from pipeline_tasks.contracts import STATIC_TABLES
-from pipeline_tasks.contracts.features import ANCILLARY, DAY_AHEAD, INTRADAY, SPREAD
+from pipeline_tasks.contracts.features import ANCILLARY, DAY_AHEAD, INTRADAY, NODAL, SPREAD
 from pipeline_tasks.contracts.intermediate import INTRADAY_SLOTS, LAYER_BUILDS, MARKET_CALENDAR
 from pipeline_tasks.contracts.tables import Table
 from pipeline_tasks.steps.dbt_process import PROJECT_DIR
 from pipeline_tasks.warehouse import Warehouse
 
 EVERYTHING = date(1990, 1, 1)
-SOURCES = ("raw.prices", "raw.quantities", "raw.commodities")
+BUILT_ON = (
+    (DAY_AHEAD, MARKET_CALENDAR),
+    (INTRADAY, INTRADAY_SLOTS),
+    (SPREAD, MARKET_CALENDAR),
+    (ANCILLARY, MARKET_CALENDAR),
+    (NODAL, MARKET_CALENDAR),
+)
+SOURCES = ("raw.prices", "raw.quantities", "raw.commodities", "raw.nodal_prices")
 _RAW_ROWS = " union all ".join(f"select ingested_ts, delivery_ts from {t} where market = {{market:String}}" for t in SOURCES)
 
 
@@ -126,7 +133,7 @@ def drop_stale_partitions(wh: Warehouse, market: str) -> list[str]:
         What was dropped, `table period`.
     """
     dropped = []
-    for table, rows in ((DAY_AHEAD, MARKET_CALENDAR), (INTRADAY, INTRADAY_SLOTS), (SPREAD, MARKET_CALENDAR), (ANCILLARY, MARKET_CALENDAR)):
+    for table, rows in BUILT_ON:
         period = table.partition_by.removeprefix("(market, ").removesuffix(")")
         found = wh.query(
             f"select distinct {period} as period from {table.full_name} where market = {{market:String}} and period not in"

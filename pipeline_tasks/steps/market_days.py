@@ -23,7 +23,7 @@ LAST_DAY = date(2040, 12, 31)
 
 def settings_row(market: Market) -> dict[str, Any]:
     """The row of `intermediate.market_settings`; `settings_sha` changes whenever the market's days may change."""
-    fuels, intraday, ancillary = market.commodities, market.intraday, market.ancillary
+    fuels, intraday, ancillary, nodal = market.commodities, market.intraday, market.ancillary, market.nodal
     row: dict[str, Any] = {
         "market": market.key,
         "label": market.label,
@@ -45,6 +45,11 @@ def settings_row(market: Market) -> dict[str, Any]:
         "reserve_price_hub": ancillary.price_hub if ancillary else "",
         "reserve_hubs": ",".join(ancillary.hubs) if ancillary else "",
         "reserve_change_dates": ",".join(map(str, ancillary.changes)) if ancillary else "",
+        "nodal_product": nodal.product if nodal else "",
+        "nodal_horizons_min": ",".join(map(str, nodal.horizons_min)) if nodal else "",
+        "nodal_resolution_min": nodal.resolution_min if nodal else 0,
+        "nodal_step_min": nodal.step_min if nodal else 0,
+        "nodal_from_date": nodal.from_date if nodal else FIRST_DAY,
     }
     text = repr((sorted(row.items()), FIRST_DAY, LAST_DAY, MARKET_DAYS.column_names))
     return {**row, "settings_sha": hashlib.sha256(text.encode()).hexdigest()}

@@ -24,6 +24,11 @@ create table if not exists intermediate.market_settings
     reserve_price_hub LowCardinality(String) comment 'Hub at which they are quoted for all hubs; empty where every hub has prices of its own.',
     reserve_hubs LowCardinality(String) comment 'Hubs that are co-forecast with them, comma-separated; empty for all.',
     reserve_change_dates LowCardinality(String) comment 'First delivery dates of another product design, comma-separated; empty for none.',
+    nodal_product LowCardinality(String) comment 'Product of nodal decisions shortly before delivery; empty for none.',
+    nodal_horizons_min LowCardinality(String) comment 'Minutes between those decisions and delivery, comma-separated; empty for none. [min]',
+    nodal_resolution_min Int64 comment 'Longest delivery interval of theirs; 0 for none. [min]',
+    nodal_step_min Int64 comment 'They are about intervals at multiples of it in the local day; 0 for none. [min]',
+    nodal_from_date Date32 comment 'First delivery date of theirs.',
     settings_sha String comment 'SHA-256 of the settings the calendar was made from.'
 )
 engine = MergeTree

@@ -18,6 +18,7 @@ import config.markets as markets_module
 from config.markets import Market, load_markets
 from pipeline_tasks.bench.core import scratch_home
 from pipeline_tasks.contracts import TS_DTYPE, Table
+from pipeline_tasks.contracts.grid import GRID_BUSES, NODAL_PRICES
 from pipeline_tasks.contracts.raw import COMMODITIES, PRICES, QUANTITIES
 from pipeline_tasks.steps.transform import transform
 from pipeline_tasks.warehouse import Warehouse, connect
@@ -65,6 +66,17 @@ markets:
     hubs: [Q, R]
     holidays: US-NY
     intraday: {product: rt, horizons_min: [15, 60]}
+    nodal: {product: rt, resolution_min: 15, horizons_min: [15, 60], step_min: 15}
+  t_nodal:
+    label: Test market with nodes
+    time_zone: Europe/Berlin
+    currency: EUR
+    gate_time: "12:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [NORTH, SOUTH]
+    holidays: DE
+    nodal: {product: rt, resolution_min: 15, horizons_min: [30], step_min: 30}
   t_leak:
     label: Test market of the leak test
     time_zone: Europe/Berlin
@@ -161,6 +173,16 @@ class RawRows:
         }
         self._insert(QUANTITIES, [fixed | {"delivery_ts": d, "known_ts": k, "value": v} for d, k, v in rows], ingested)
 
+    def nodal_prices(self, rows: list[tuple[datetime, datetime, float]], *, node: str, product: str, minutes: int) -> None:
+        """Rows of (delivery_ts, known_ts, price) of a node."""
+        fixed = {"market": self.market.key, "node": node, "product": product, "resolution_min": minutes, "currency": self.market.currency}
+        self._insert(NODAL_PRICES, [fixed | {"delivery_ts": d, "known_ts": k, "price_ccy_per_mwh": p} for d, k, p in rows], INGESTED)
+
+    def bus(self, name: str, *, hub: str, since: datetime) -> None:
+        """A bus of the network model."""
+        fixed = {"market": self.market.key, "bus": name, "hub": hub, "base_kv": 380.0, "load_share": 0.5}
+        self._insert(GRID_BUSES, [fixed | {"delivery_ts": since, "known_ts": since}], INGESTED)
+
     def gas(self, rows: list[tuple[datetime, datetime, float]]) -> None:
         """Daily settlements: rows of (delivery_ts, known_ts, price)."""
         fixed = {"market": self.market.key, "commodity": "gas", "hub": "T_GAS", "resolution_min": 1440, "currency": "EUR", "unit": "MWh"}
@@ -189,7 +211,7 @@ def raw_rows(warehouse: Warehouse, test_markets: dict[str, Market]) -> Callable[
 
 
 Features = Callable[..., pl.DataFrame]
-TABLES = ("ftr_day_ahead", "ftr_intraday", "ftr_spread", "ftr_ancillary")
+TABLES = ("ftr_day_ahead", "ftr_intraday", "ftr_spread", "ftr_ancillary", "ftr_nodal")
 
 
 def _build(request: pytest.FixtureRequest, warehouse: Warehouse, raw_rows: Callable[[str], RawRows], what: str) -> Features:

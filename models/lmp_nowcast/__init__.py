@@ -1,0 +1,1 @@
+"""lmp_nowcast: quantiles of every node's price minutes to an hour ahead."""
