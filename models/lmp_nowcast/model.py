@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -80,6 +80,19 @@ class LmpNowcastModel:
         outputs = {"horizon_min": target["horizon_min"].to_numpy(), SPEC.point_column: point}
         return frames.answer(SPEC, target, outputs | {c: ladder[:, k] for k, c in enumerate(QUANTILES.values())}, reasons.tolist())
 
+    def carried(self, history: pl.DataFrame, *, as_of: datetime) -> Self:
+        """The model once the outcomes of `history` known at `as_of` are learned: with later history it answers what this one would.
+
+        Only the online calibration moves; its cutoff becomes `as_of`.
+        """
+        known, horizons = self._history(history), {}
+        for minutes, horizon in self._horizons.items():
+            around = known.filter(pl.col("horizon_min") == minutes)
+            scored = self._scored(horizon, around, as_of)
+            moved = [self._tracked(horizon, scored, k, np.array([_millis(as_of)]))[0].tolist() for k in range(len(horizon.offsets))]
+            horizons[minutes] = replace(horizon, offsets=moved)
+        return self._of(asdict(self.params), horizons, as_of)
+
     def save(self, directory: Path) -> None:
         """Write parameters, directions and boosters, then seal."""
         cutoff = self._cutoff.isoformat() if self._cutoff else None
@@ -92,9 +105,13 @@ class LmpNowcastModel:
         """Verify and read what `save` wrote."""
         artifacts.verify_artifact(directory, model=SPEC.name)
         head = artifacts.load_json(directory, "model")
-        model = cls(head["params"])
-        model._cutoff = datetime.fromisoformat(head["cutoff"]) if head["cutoff"] else None
-        model._horizons = {part["minutes"]: store.load_horizon(directory, part) for part in head["horizons"]}
+        horizons = {part["minutes"]: store.load_horizon(directory, part) for part in head["horizons"]}
+        return cls._of(head["params"], horizons, datetime.fromisoformat(head["cutoff"]) if head["cutoff"] else None)
+
+    @classmethod
+    def _of(cls, params: Mapping[str, Any], horizons: dict[int, Horizon], cutoff: datetime | None) -> Self:
+        model = cls(params)
+        model._horizons, model._cutoff = horizons, cutoff
         return model
 
     def explain(self, data: Features) -> Contributions:
@@ -131,22 +148,28 @@ class LmpNowcastModel:
 
     def _offsets(self, horizon: Horizon, rows: pl.DataFrame, base: Base, history: pl.DataFrame) -> Array:
         """Calibrated quantiles of the scores for every row, from the outcomes of its cluster and horizon known at its own as_of."""
-        known = _outcomes(history, self._cutoff, rows["as_of"].max())
-        scored = known.select(NODE, "delivery_ts", "price_known_ts")
-        if known.height:
-            found = horizon.base(known, history)
-            price = known["price_ccy_per_mwh"].to_numpy().astype(np.float64)
-            scored = scored.with_columns(_score=pl.Series(found.scores(price)), _cluster=pl.Series(found.cluster))
+        scored = self._scored(horizon, history, rows["as_of"].max())
         asked = rows["as_of"].dt.epoch("ms").to_numpy()
         offsets = np.empty((rows.height, len(LEVELS)))
         for cluster in np.unique(base.cluster).tolist():
             mine = np.flatnonzero(base.cluster == cluster)
-            mine = mine[np.argsort(asked[mine], kind="stable")]
-            tracker = QuantileTracker(np.asarray(LEVELS), horizon.starts(cluster), self.params.track_step)
-            scores, when = _by_interval(scored, cluster) if known.height else (np.empty(0), np.empty(0, dtype=np.int64))
             instants, back = np.unique(asked[mine], return_inverse=True)
-            offsets[mine] = tracker.run(scores, when, instants)[back]
+            offsets[mine] = self._tracked(horizon, scored, cluster, instants)[back]
         return offsets
+
+    def _scored(self, horizon: Horizon, history: pl.DataFrame, last: object) -> pl.DataFrame:
+        """Scores and clusters of the history rows whose outcome became known after the fit and by `last`."""
+        known = _outcomes(history, self._cutoff, last)
+        if known.is_empty():
+            return known.select(NODE, "delivery_ts", "price_known_ts", _score=pl.lit(0.0), _cluster=pl.lit(0))
+        found = horizon.base(known, history)
+        scores = found.scores(known["price_ccy_per_mwh"].to_numpy().astype(np.float64))
+        return known.select(NODE, "delivery_ts", "price_known_ts", _score=pl.Series(scores), _cluster=pl.Series(found.cluster))
+
+    def _tracked(self, horizon: Horizon, scored: pl.DataFrame, cluster: int, instants: npt.NDArray[np.int64]) -> Array:
+        """Offsets of a cluster at instants (milliseconds, ascending), shape (instants, levels)."""
+        tracker = QuantileTracker(np.asarray(LEVELS), horizon.starts(cluster), self.params.track_step)
+        return tracker.run(*_by_interval(scored, cluster), instants)
 
     def _reasons(self, horizon: Horizon, rows: pl.DataFrame) -> list[str]:
         """Why each row is DEGRADED; empty text where it is not."""
@@ -169,6 +192,10 @@ def _outcomes(history: pl.DataFrame, cutoff: datetime | None, last: object) -> p
     if not isinstance(last, datetime):
         return history.clear()
     return history.filter(known.is_not_null() & (known > cutoff) & (known <= last) & price.is_not_null() & price.is_finite())
+
+
+def _millis(instant: datetime) -> int:
+    return round(1000 * instant.timestamp())
 
 
 def _by_interval(scored: pl.DataFrame, cluster: int) -> tuple[Array, npt.NDArray[np.int64]]:

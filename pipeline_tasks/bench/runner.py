@@ -12,6 +12,7 @@ from config.settings import REPO_ROOT
 from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb
 from pipeline_tasks.bench.grid import grid
 from pipeline_tasks.bench.models import inference, models, training
+from pipeline_tasks.bench.nowcast import nowcast
 from pipeline_tasks.bench.pglib_uc import unit_commitment, unit_commitment_proofs
 from pipeline_tasks.bench.pipeline import gates, report
 from pipeline_tasks.bench.surrogate import surrogate
@@ -28,6 +29,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "report": report,
     "grid": grid,
     "surrogate": surrogate,
+    "nowcast": nowcast,
     "unit_commitment": unit_commitment,
 }
 LONG: dict[str, Callable[[], list[Figure]]] = {"unit_commitment_proofs": unit_commitment_proofs}

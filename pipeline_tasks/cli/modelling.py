@@ -232,6 +232,20 @@ def new_model(name: Annotated[str, typer.Argument(help="Lower snake case.")], as
     out.print("next: fill the folder, then `make gen` and `make test`; nothing else needs an edit", highlight=False)
 
 
+@command
+def serve(
+    model: ModelName,
+    market: MarketName = "twin",
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")] = 5005,
+) -> None:
+    """Serve the champion of a model that decides interval by interval over HTTP, by MLflow's own model server."""
+    from pipeline_tasks.serving.server import serve as become_server
+
+    out.print(f'POST http://{host}:{port}/invocations with {{"dataframe_records": [{{"horizon_min": 15}}]}}', highlight=False)
+    become_server(model, market, host=host, port=port)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     for name, function in (
@@ -243,6 +257,7 @@ def register(app: typer.Typer) -> None:
         ("bench", bench),
         ("compare", compare),
         ("new-model", new_model),
+        ("serve", serve),
     ):
         app.command(name)(function)
 

@@ -100,6 +100,19 @@ def test_each_part_answers_alone_and_explains_itself(subject: laws.Subject, stru
     assert (moved > 0) == (structure == "factors")
 
 
+def test_carried_forward_it_answers_alike_without_history(subject: laws.Subject) -> None:
+    days = subject.sample.target["delivery_date"].unique().sort()
+    late = subject.sample.target.filter(pl.col("delivery_date") == days[10])
+    first = late["as_of"].min()
+    before = subject.sample.rows.filter(pl.col("as_of") <= first)
+    carried = subject.fitted.carried(before, as_of=first)  # type: ignore[attr-defined]
+    decided = late.filter(pl.col("as_of") == first)
+    around = Features(decided.clear(), decided)
+    whole = subject.answer(subject.fitted, target=decided)
+    assert carried.predict(around, as_of=first).frame.equals(whole)
+    assert not subject.fitted.predict(around, as_of=first).frame.equals(whole)  # the calibration had moved
+
+
 def test_outcomes_known_together_move_the_offsets_once_by_their_mean() -> None:
     levels, scores = np.array([0.1, 0.5, 0.9]), np.array([[0.5, -0.5, np.nan], [np.nan, np.nan, np.nan], [2.0, 2.0, 2.0]])
     tracker = QuantileTracker(levels, np.array([-1.0, 0.0, 1.0]), 0.1)

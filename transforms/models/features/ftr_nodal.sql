@@ -1,8 +1,8 @@
 -- Point-in-time features of nodal prices: one decision per node, delivery interval and horizon, shortly before delivery.
 -- Grain: market, hub, product (the node), delivery_ts, as_of. As-of rule: every column but the target (price_ccy_per_mwh, price_known_ts) uses
 -- only rows with known_ts <= as_of, each in its first published version. A gap is a gap: no last price is older than a day.
--- Rebuilt by partition: the months from start_date to end_date of one market; without start_date all months.
-{{ config(partition_by='(market, toYYYYMM(delivery_date))', order_by='(market, hub, product, delivery_ts, as_of)') }}
+-- Sorted by time first: a decision is about all nodes. Rebuilt by partition: the months from start_date to end_date of one market; without start_date all months.
+{{ config(partition_by='(market, toYYYYMM(delivery_date))', order_by='(market, delivery_ts, as_of, hub, product)') }}
 
 {%- set of_known = ['price_last', 'price_before_1', 'price_before_2', 'price_before_5', 'price_mean_60m', 'price_std_60m', 'price_last_da'] %}
 {%- set quantities = ['load', 'wind', 'solar'] %}

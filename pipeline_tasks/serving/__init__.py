@@ -1,0 +1,1 @@
+"""Champions behind MLflow's model server: what a request reads, what it answers, how the server starts."""

@@ -1,0 +1,123 @@
+"""Answers of a champion between two runs of the intraday DAG: the decision asked for, from features as the warehouse holds them."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, Self, runtime_checkable
+
+import polars as pl
+
+from config.markets import resolve_market
+from models._kernel.frames import outcomes_known
+from models._kernel.protocol import Features, Model
+from models._kernel.spec import ModelSpec
+from pipeline_tasks.steps.reading import history_start, known_rows
+from pipeline_tasks.warehouse import Warehouse
+
+REFRESH = timedelta(minutes=15)
+NOT_SERVED = "model is {name!r}: it decides once a day, at the gate; read curated.v_{name} instead of serving it"
+
+
+class RequestError(ValueError):
+    """A request that cannot be answered; the message names the field, its value and the remedy."""
+
+
+@runtime_checkable
+class Carried(Protocol):
+    """A model whose online calibration can be carried forward, so that answers need no history."""
+
+    def carried(self, history: pl.DataFrame, *, as_of: datetime) -> Self:
+        """The model as it stands once the outcomes known at `as_of` are learned."""
+        ...
+
+
+class Answers:
+    """A loaded champion of one market. Requests may come from several threads.
+
+    Args:
+        fitted: the champion.
+        spec: its spec.
+        market: market selection key.
+        cutoff: its training cutoff.
+        warehouse: where features are read.
+    """
+
+    def __init__(self, fitted: Model, spec: ModelSpec, market: str, cutoff: datetime, warehouse: Warehouse) -> None:
+        """Remember the parts; nothing is read yet."""
+        if not spec.intraday:
+            raise RequestError(
+                f"model is {spec.name!r}: it decides once a day, at the gate; read curated.v_{spec.name} instead of serving it"
+            )
+        self._spec, self._selection, self._warehouse = spec, resolve_market(market), warehouse
+        self._base, self._model, self._cutoff, self._calibrated_to = fitted, fitted, cutoff, cutoff
+        self._lock = threading.Lock()
+
+    def newest(self) -> datetime:
+        """The newest decision the features hold that lies at or before the last one with a known price.
+
+        Raises:
+            RequestError: there is none.
+        """
+        found = self._warehouse.scalar(
+            f"select max(as_of) from {self._spec.inputs.full_name} where market = {{market:String}} and hub in {{hubs:Array(String)}}"
+            f" and {self._spec.naive_column} is not null",
+            {"market": self._selection.market.key, "hubs": list(self._selection.hubs)},
+        )
+        if not isinstance(found, datetime) or found.year < 1990:
+            raise RequestError(
+                f"market is {self._selection.key!r}: {self._spec.inputs.full_name} has no decision of it; run the intraday DAG"
+            )
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+    def answer(self, as_of: datetime, horizon_min: int | None = None) -> pl.DataFrame:
+        """Forecasts decided at `as_of`: key, status and outputs, one row per series and horizon decided then.
+
+        Raises:
+            RequestError: nothing was decided then.
+        """
+        target = self._decided_at(as_of, horizon_min)
+        if target.is_empty():
+            raise RequestError(
+                f"as_of is {as_of.isoformat()}, horizon_min {horizon_min}: {self._spec.inputs.full_name} holds no such decision of"
+                f" {self._selection.key}; ask for one of a step of the market's horizons, or leave as_of out for the newest"
+            )
+        with self._lock:
+            model = self._model
+        return model.predict(Features(target.clear(), target), as_of=as_of).frame
+
+    def calibrate(self, as_of: datetime) -> None:
+        """Learn the outcomes known at `as_of`; nothing where the last time is less than a quarter of an hour before."""
+        if not isinstance(self._base, Carried) or timedelta(0) <= as_of - self._calibrated_to < REFRESH:
+            return
+        start, end = history_start(self._spec, self._cutoff), (as_of + timedelta(days=1)).date()
+        history = known_rows(self._warehouse, self._spec, self._selection, start=start, end=end, as_of=as_of)
+        carried = self._base.carried(history, as_of=as_of)
+        with self._lock:
+            self._model, self._calibrated_to = carried, as_of
+
+    @property
+    def calibrated_to(self) -> datetime:
+        """Outcomes known by then have been learned."""
+        return self._calibrated_to
+
+    def _decided_at(self, as_of: datetime, horizon_min: int | None) -> pl.DataFrame:
+        """Feature rows of one decision without their outcomes; the range of delivery_ts is what the table is sorted by."""
+        table, horizons = self._spec.inputs, self._spec.horizons_min
+        params: dict[str, Any] = {
+            "market": self._selection.market.key,
+            "hubs": list(self._selection.hubs),
+            "as_of": as_of,
+            "first": as_of + timedelta(minutes=horizon_min or horizons[0]),
+            "last": as_of + timedelta(minutes=horizon_min or horizons[-1]),
+        }
+        frame = self._warehouse.query(
+            f"select {', '.join(table.column_names)} from {table.full_name}"
+            " where market = {market:String} and hub in {hubs:Array(String)}"
+            " and delivery_ts between {first:DateTime64(3, 'UTC')} and {last:DateTime64(3, 'UTC')}"
+            " and toYYYYMM(delivery_date) between toYYYYMM({first:DateTime64(3, 'UTC')} - toIntervalDay(1))"
+            " and toYYYYMM({last:DateTime64(3, 'UTC')} + toIntervalDay(1))"
+            f" and as_of = {{as_of:DateTime64(3, 'UTC')}} order by {', '.join(table.key)}",
+            params,
+        )
+        return outcomes_known(frame.select(pl.col(c.name).cast(c.type.polars) for c in table.columns), None)
