@@ -129,5 +129,31 @@ CROSS_ASSET = _mart(
     ("market", "hub", "delivery_date"),
     "Daily power beside gas, coal, carbon and oil as they were known at the gate.",
 )
+RT_PERFORMANCE = _mart(
+    "fct_rt_performance",
+    (
+        symbol("model", "Model name."),
+        MARKET,
+        HUB,
+        symbol("product", "Product, or node, that was forecast."),
+        DELIVERY_DATE,
+        integer("horizon_min", "Minutes from the decision to the start of delivery.", unit="min", ge=1),
+        integer("decisions", "Published decisions whose outcome is known.", ge=1),
+        integer("degraded_decisions", "Those of them marked DEGRADED.", ge=0),
+        _price("mae_ccy_per_mwh", "Mean absolute error of the point forecast.", nullable=False),
+        _price("last_price_mae_ccy_per_mwh", "That of the last price known at the decision; null where none was known."),
+        number("inside_80_share", "Share of outcomes within the 10 % and 90 % quantiles.", ge=0, le=1),
+    ),
+    ("model", "market", "hub", "product", "delivery_date", "horizon_min"),
+    "How good published forecasts shortly before delivery were, beside the last known price.",
+)
 
-MART_TABLES: tuple[Table, ...] = (DIM_MARKET, PRICES_HOURLY, FORECAST_OUTCOME, PUBLICATIONS_MART, DATA_FRESHNESS, CROSS_ASSET)
+MART_TABLES: tuple[Table, ...] = (
+    DIM_MARKET,
+    PRICES_HOURLY,
+    FORECAST_OUTCOME,
+    PUBLICATIONS_MART,
+    DATA_FRESHNESS,
+    CROSS_ASSET,
+    RT_PERFORMANCE,
+)

@@ -13,6 +13,7 @@ from pipeline_tasks.reports.collect import ModelData, SiteData
 
 FAN_DAYS = 3
 TOP_DRIVERS = 12
+MOST_PRODUCTS = 12  # of a model that answers on many, at one hub
 HASHES = ("artifact_sha", "code_sha", "data_version")
 
 
@@ -92,11 +93,11 @@ def _own_product(site: SiteData, model: ModelData, rows: pl.DataFrame) -> pl.Dat
 
 
 def _subjects(site: SiteData, model: ModelData, today: pl.DataFrame) -> list[tuple[str, str]]:
-    """(hub, product) that get figures: every hub, and for a model of several products the others at its first hub."""
+    """(hub, product) that get figures: every hub, and for a model of several products the first ones of the others at its first hub."""
     pairs = today.select("hub", pl.col("product").cast(pl.String)).unique(maintain_order=True)
     own = _own_product(site, model, pairs)
     rest = pairs.filter(pl.col("hub") == pairs["hub"].first()).join(own, on=["hub", "product"], how="anti", maintain_order="left")
-    return [(hub, product) for part in (own, rest) for hub, product in part.iter_rows()]
+    return [(hub, product) for part in (own, rest.head(MOST_PRODUCTS)) for hub, product in part.iter_rows()]
 
 
 def _probability_rows(site: SiteData, model: ModelData) -> list[dict[str, Any]]:
