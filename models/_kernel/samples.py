@@ -9,14 +9,16 @@ import polars as pl
 from models._kernel.synthetic import SyntheticMarket, day_ahead_features, intraday_features
 from models._kernel.synthetic_reserves import reserve_features
 from models._kernel.synthetic_spread import spread_features
+from models._kernel.synthetic_units import unit_features
 from pipeline_tasks.contracts import Table
-from pipeline_tasks.contracts.features import ANCILLARY, DAY_AHEAD, INTRADAY, SPREAD
+from pipeline_tasks.contracts.features import ANCILLARY, DAY_AHEAD, INTRADAY, SPREAD, UNIT_COMMIT
 
 MAKERS: Mapping[str, Callable[[SyntheticMarket], pl.DataFrame]] = {
     DAY_AHEAD.name: day_ahead_features,
     INTRADAY.name: intraday_features,
     SPREAD.name: spread_features,
     ANCILLARY.name: reserve_features,
+    UNIT_COMMIT.name: unit_features,
 }
 
 

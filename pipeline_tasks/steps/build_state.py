@@ -16,7 +16,7 @@ from pipeline_tasks.steps.dbt_process import PROJECT_DIR
 from pipeline_tasks.warehouse import Warehouse
 
 EVERYTHING = date(1990, 1, 1)
-SOURCES = ("raw.prices", "raw.quantities", "raw.commodities")
+SOURCES = ("raw.prices", "raw.quantities", "raw.commodities", "raw.units")
 _RAW_ROWS = " union all ".join(f"select ingested_ts, delivery_ts from {t} where market = {{market:String}}" for t in SOURCES)
 
 
