@@ -93,9 +93,7 @@ def _baselines(
     starts, ramps = nothing(MARKOV, *SURVIVAL), nothing("ramp_persistence", "ramp_ridge")
     for fold in folds:
         at = np.flatnonzero(rows["delivery_date"].is_in(list(fold.test_dates)).to_numpy())
-        mine, known_ts = rows[at], pl.col(model.outcome.known)
-        trained = pl.col("delivery_date").is_between(fold.train_from, fold.train_to)
-        past = frame.filter(known_ts.is_not_null() & (known_ts <= fold.cutoff), trained)
+        mine, past = rows[at], fold.train(frame, model.outcome.known)
         known = past.filter(pl.col(model.outcome.column).is_not_null())
         prior, seen = _tuned(past, model.outcome.column), known.filter(~is_unseen(known, NEW_SHARE))
         for name, levels, counted in ((MARKOV, LEVELS, known), (CLIMATOLOGY, WITHOUT_STATE, known), (CLASS, CLASS_LEVELS, seen)):

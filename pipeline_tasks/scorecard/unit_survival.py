@@ -1,12 +1,14 @@
-"""Survival models of the offline state (lifelines): Kaplan-Meier by class, Cox with changing covariates, Weibull accelerated failure time.
+"""Survival models of the offline state (lifelines): Kaplan-Meier by class and age, Cox with changing covariates, Weibull AFT.
 
-Every day-ahead decision about an offline unit is an interval of its age: it enters at `state_h` hours offline and leaves 24 hours later,
-with a start or censored (left truncation; Andersen & Gill 1982). One decision a day, so that intervals of a unit do not overlap.
+Time runs from the decision. The horizons of one decision say in which of its intervals the first start fell, (0, 1], (1, 4], ... hours,
+or that none came until the last: starts count at the end of their interval. The covariates of Cox's model change within a decision, each
+interval has those of its own hour (Andersen & Gill 1982); the accelerated failure times have those of the last.
 """
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,103 +16,133 @@ import polars as pl
 
 Array = npt.NDArray[np.float64]
 SURVIVAL = ("kaplan_meier", "cox_time_varying", "weibull_aft")
-DAY_MIN, DAY_H = 1440, 24.0
 COVARIATES = (
-    "online_168h_share", "starts_2160h", "online_hour_7d_share", "online_slot_28d_share", "fleet_online_share", "fuel_online_share",
-    "residual_load_tightness", "price_prev_day_mean_ccy_per_mwh",
+    "log_state_h", "online_168h_share", "starts_2160h", "online_hour_7d_share", "online_slot_28d_share", "online_lag_7d",
+    "fleet_online_share", "fuel_online_share", "residual_load_tightness", "price_prev_day_mean_ccy_per_mwh",
 )  # fmt: skip
-MOST_ROWS = 12_000
+DECISION = ("product", "as_of")
+AGES_H = (24, 168)  # borders of the ages that Kaplan-Meier keeps apart
+MOST_DECISIONS = 4_000
+FEWEST_STARTS = 20
 PENALIZER = 0.01
 
 
 def start_probabilities(past: pl.DataFrame, rows: pl.DataFrame) -> dict[str, Array]:
-    """Probability of a start within 24 hours by survival model, on day-ahead rows of offline units; NaN elsewhere.
+    """Probability of a start within the longest horizon by survival model, on its rows of offline units; NaN elsewhere.
 
     Args:
         past: rows with known outcomes.
         rows: rows to answer on.
     """
     made = {name: np.full(rows.height, np.nan) for name in SURVIVAL}
-    offline = (pl.col("online_last") == 0) & (pl.col("horizon_min") == DAY_MIN)
-    spells = past.filter(offline, pl.col("started").is_not_null())
-    at = np.flatnonzero(rows.select(offline.alias("o"))["o"].to_numpy())
-    if not len(at) or spells["started"].sum() < 20:
+    longest = rows["horizon_min"].max()
+    asked = _intervals(rows.with_row_index("_row"))
+    at = asked.filter(pl.col("horizon_min") == longest)["_row"].to_numpy()
+    spells = _thinned(_intervals(past.filter(pl.col("started").is_not_null())))
+    if not len(at) or spells["event"].sum() < FEWEST_STARTS:
         return made
-    spells = spells.filter(pl.col("local_hour") == spells["local_hour"].min())
-    if spells.height > MOST_ROWS:
-        spells = spells.gather_every(-(-spells.height // MOST_ROWS))
-    asked = rows[at]
-    names, mean, scale = _usable(spells)
+    scale = _Scale.of(spells)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made["kaplan_meier"][at] = _kaplan_meier(spells, asked)
-        made["cox_time_varying"][at] = _cox(spells, asked, names, mean, scale)
-        made["weibull_aft"][at] = _weibull(spells, asked, names, mean, scale)
+        made["kaplan_meier"][at] = _kaplan_meier(_first(spells), asked.filter(pl.col("horizon_min") == longest))
+        cox = _cox(spells, asked, scale)
+        last = asked.select("_row", "horizon_min", *DECISION).with_columns(pl.Series("hazard", cox))
+        whole = last.with_columns(pl.col("hazard").sum().over(DECISION)).filter(pl.col("horizon_min") == longest)
+        made["cox_time_varying"][at] = -np.expm1(-whole["hazard"].to_numpy())
+        made["weibull_aft"][at] = _weibull(_first(spells), asked.filter(pl.col("horizon_min") == longest), scale)
     return made
 
 
-def _usable(spells: pl.DataFrame) -> tuple[list[str], Array, Array]:
+def _intervals(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of offline units in order: ends of their interval in hours, whether a start came before it, and whether one came in it."""
+    offline = rows.filter(pl.col("online_last") == 0).sort(*DECISION, "horizon_min", maintain_order=True)
+    before = pl.col("started").shift().over(DECISION).fill_null(0.0)
+    return offline.with_columns(
+        leave=pl.col("horizon_min") / 60,
+        enter=(pl.col("horizon_min").shift().over(DECISION) / 60).fill_null(0.0),
+        started_before=before,
+        event=((pl.col("started") > 0) & (before == 0)),
+        log_state_h=pl.col("state_h").cast(pl.Float64).log1p(),
+    )
+
+
+def _thinned(intervals: pl.DataFrame) -> pl.DataFrame:
+    """Intervals at risk of an even part of the decisions."""
+    number = pl.struct(DECISION).rle_id()
+    step = max(1, intervals.select(pl.struct(DECISION).n_unique()).item() // MOST_DECISIONS)
+    return intervals.filter(number % step == 0).filter(pl.col("started_before") == 0)
+
+
+def _first(intervals: pl.DataFrame) -> pl.DataFrame:
+    """One row per decision: the interval in which the first start came, or the last."""
+    return intervals.group_by(DECISION, maintain_order=True).last()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
     """Covariates that are mostly known and vary, with mean and spread."""
-    x = spells.select(pl.col(c).cast(pl.Float64) for c in COVARIATES)
-    names = [c for c in COVARIATES if x[c].is_not_null().mean() > 0.5 and (x[c].std() or 0.0) > 1e-9]  # type: ignore[operator]
-    known = x.select(names)
-    return names, known.mean().to_numpy()[0], known.std().to_numpy()[0]  # type: ignore[attr-defined]
+
+    names: list[str]
+    mean: Array
+    spread: Array
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame) -> _Scale:
+        x = rows.select(pl.col(c).cast(pl.Float64) for c in COVARIATES).to_numpy()
+        known = np.isfinite(x)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, x, 0.0).sum(axis=0) / count
+        spread = np.sqrt(np.where(known, (x - mean) ** 2, 0.0).sum(axis=0) / count)
+        usable = (known.mean(axis=0) > 0.5) & (spread > 1e-6)
+        return cls([c for c, u in zip(COVARIATES, usable, strict=True) if u], mean[usable], spread[usable])
+
+    def matrix(self, rows: pl.DataFrame) -> Array:
+        raw = rows.select(pl.col(c).cast(pl.Float64) for c in self.names).to_numpy()
+        return np.where(np.isfinite(raw), (raw - self.mean) / self.spread, 0.0)
 
 
-def _covariates(rows: pl.DataFrame, names: list[str], mean: Array, scale: Array) -> Array:
-    raw = rows.select(pl.col(c).cast(pl.Float64) for c in names).to_numpy()
-    return np.where(np.isfinite(raw), (raw - mean) / scale, 0.0)
-
-
-def _table(rows: pl.DataFrame, names: list[str], mean: Array, scale: Array):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a pandas frame
-    import pandas as pd
-
-    table = pd.DataFrame(_covariates(rows, names, mean, scale), columns=names)
-    entry = rows["state_h"].cast(pl.Float64).to_numpy()
-    return table.assign(entry=entry, leave=entry + DAY_H, event=rows["started"].to_numpy().astype(bool), unit=rows["product"].to_list())
+def _age(rows: pl.DataFrame) -> npt.NDArray[np.int64]:
+    return np.searchsorted(AGES_H, rows["state_h"].to_numpy(), side="right")
 
 
 def _kaplan_meier(spells: pl.DataFrame, asked: pl.DataFrame) -> Array:
     from lifelines import KaplanMeierFitter
 
     made = np.full(asked.height, np.nan)
-    classes = asked["unit_class"].to_numpy()
-    for name in np.unique(classes):
-        part = spells.filter(pl.col("unit_class") == name)
-        part = part if part["started"].sum() >= 5 else spells
-        entry = part["state_h"].cast(pl.Float64).to_numpy()
-        fitted = KaplanMeierFitter().fit(entry + DAY_H, part["started"].to_numpy(), entry=entry)
-        mine = classes == name
-        age = asked["state_h"].cast(pl.Float64).to_numpy()[mine]
-        before, after = (np.maximum(fitted.predict(t).to_numpy(), 1e-9) for t in (age, age + DAY_H))
-        made[mine] = np.clip(1 - after / before, 0, 1)
+    groups, asked_groups = ([f"{c}{a}" for c, a in zip(r["unit_class"], _age(r), strict=True)] for r in (spells, asked))
+    for group in sorted(set(asked_groups)):
+        part = spells.filter(pl.Series([g == group for g in groups]))
+        part = part if part["event"].sum() >= FEWEST_STARTS else spells
+        fitted = KaplanMeierFitter().fit(part["leave"].to_numpy(), part["event"].to_numpy())
+        mine = np.array([g == group for g in asked_groups])
+        made[mine] = 1 - float(fitted.survival_function_.iloc[-1, 0])
     return made
 
 
-def _cox(spells: pl.DataFrame, asked: pl.DataFrame, names: list[str], mean: Array, scale: Array) -> Array:
+def _cox(spells: pl.DataFrame, asked: pl.DataFrame, scale: _Scale) -> Array:
+    """Hazard of every asked interval."""
+    import pandas as pd
     from lifelines import CoxTimeVaryingFitter
 
-    table = _table(spells, names, mean, scale)
-    fitted = CoxTimeVaryingFitter(penalizer=PENALIZER).fit(table, id_col="unit", event_col="event", start_col="entry", stop_col="leave")
+    table = pd.DataFrame(scale.matrix(spells), columns=scale.names)
+    number = spells.select(pl.struct(DECISION).rle_id().alias("n"))["n"].to_numpy()
+    table = table.assign(enter=spells["enter"].to_numpy(), leave=spells["leave"].to_numpy(), event=spells["event"].to_numpy(), id=number)
+    fitted = CoxTimeVaryingFitter(penalizer=PENALIZER).fit(table, id_col="id", event_col="event", start_col="enter", stop_col="leave")
     hazard = fitted.baseline_cumulative_hazard_.iloc[:, 0]
-    times, values = hazard.index.to_numpy(dtype=np.float64), hazard.to_numpy(dtype=np.float64)
-
-    def until(t: Array) -> Array:
-        return np.concatenate(([0.0], values))[np.searchsorted(times, t, side="right")]
-
-    age = asked["state_h"].cast(pl.Float64).to_numpy()
-    risk = np.exp(_covariates(asked, names, mean, scale) @ fitted.params_.loc[names].to_numpy(dtype=np.float64))
-    return np.asarray(-np.expm1(-(until(age + DAY_H) - until(age)) * risk))
+    times, values = hazard.index.to_numpy(dtype=np.float64), np.concatenate(([0.0], hazard.to_numpy(dtype=np.float64)))
+    begin, end = (values[np.searchsorted(times, asked[c].to_numpy(), side="right")] for c in ("enter", "leave"))
+    weights = fitted.params_.loc[scale.names].to_numpy(dtype=np.float64)
+    return np.asarray((end - begin) * np.exp(scale.matrix(asked) @ weights))
 
 
-def _weibull(spells: pl.DataFrame, asked: pl.DataFrame, names: list[str], mean: Array, scale: Array) -> Array:
+def _weibull(spells: pl.DataFrame, asked: pl.DataFrame, scale: _Scale) -> Array:
+    import pandas as pd
     from lifelines import WeibullAFTFitter
 
-    table = _table(spells, names, mean, scale).drop(columns="unit")
-    fitted = WeibullAFTFitter(penalizer=PENALIZER).fit(table, duration_col="leave", event_col="event", entry_col="entry")
+    table = pd.DataFrame(scale.matrix(spells), columns=scale.names)
+    table = table.assign(leave=spells["leave"].to_numpy(), event=spells["event"].to_numpy())
+    fitted = WeibullAFTFitter(penalizer=PENALIZER).fit(table, duration_col="leave", event_col="event")
     by_name = fitted.params_["lambda_"]
-    log_scale = _covariates(asked, names, mean, scale) @ by_name.loc[names].to_numpy(dtype=np.float64) + float(by_name["Intercept"])
+    log_scale = scale.matrix(asked) @ by_name.loc[scale.names].to_numpy(dtype=np.float64) + float(by_name["Intercept"])
     shape = float(np.exp(fitted.params_["rho_"]["Intercept"]))
-    age = asked["state_h"].cast(pl.Float64).to_numpy()
-    before, after = (np.exp(shape * (np.log(t) - log_scale)) for t in (age, age + DAY_H))
-    return np.asarray(-np.expm1(-(after - before)))
+    return np.asarray(-np.expm1(-np.exp(shape * (np.log(asked["leave"].to_numpy()) - log_scale))))

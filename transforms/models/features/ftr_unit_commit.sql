@@ -20,8 +20,52 @@ market_settings as (
 ),
 
 states as (
-    select * from {{ ref('int_unit_states') }} where {{ of_market() }} and {{ is_rebuilt(days_before=10, days_after=2, partition='Month') }}
+    select unit_states.*
+    from {{ ref('int_unit_states') }} as unit_states
+    inner join market_settings on unit_states.market = market_settings.market
+    where
+        {{ is_rebuilt('unit_states.delivery_date', days_before=10, days_after=2, partition='Month') }}
+        and unit_states.delivery_date >= ifNull(market_settings.unit_since_date, toDate32('1990-01-11')) - 10
 ),
+
+counts as (
+    select
+        market,
+        unit_id,
+        delivery_ts + toIntervalHour(1) as as_of,
+        hours_until,
+        starts_until,
+        stops_until
+    from states
+),
+
+outcomes as (
+    select
+        market,
+        unit_id,
+        delivery_ts,
+        online,
+        ramp_mw,
+        usable_ts,
+        hours_until,
+        starts_until - is_start as starts_before,
+        stops_until - is_stop as stops_before
+    from states
+),
+
+{% for days in [1, 2, 7] %}
+    back_{{ days }}d as (
+        select
+            market,
+            unit_id,
+            delivery_ts + toIntervalDay({{ days }}) as delivery_ts,
+            usable_ts,
+            online,
+            {{ 'online_hour_7d_share, ramp_hour_7d_mw' if days == 2 else 'online_slot_28d_share, ramp_mw' if days == 7 else 'ramp_mw' }}
+        from states
+    ),
+
+{% endfor %}
 
 day_hours as (
     select
@@ -143,17 +187,17 @@ with_state as (
 counted as (
     select
         with_state.*,
-        before_states.hours_until as hours_before,
-        before_states.starts_until as starts_before,
-        before_states.stops_until as stops_before,
+        counts.hours_until as hours_before,
+        counts.starts_until as starts_before,
+        counts.stops_until as stops_before,
         arrayJoin(with_state.horizons_min) as horizon_min,
         with_state.as_of + toIntervalMinute(horizon_min) as delivery_ts
     from with_state
-    left join states as before_states
+    left join counts
         on
-            with_state.market = before_states.market
-            and with_state.unit_id = before_states.unit_id
-            and with_state.as_of - toIntervalHour(1) = before_states.delivery_ts
+            with_state.market = counts.market
+            and with_state.unit_id = counts.unit_id
+            and with_state.as_of = counts.as_of
 ),
 
 rows_of_units as (
@@ -170,19 +214,30 @@ rows_of_units as (
         and clock.delivery_date >= ifNull(counted.since_date, toDate32('1990-01-01'))
 ),
 
-loads as (
+first_loads as (
     select
         market,
         area,
-        toStartOfHour(measured.delivery_ts) as delivery_ts,
-        avg(measured.value) as load_mw,
-        max(measured.known_ts) as known_ts
+        measured.delivery_ts as interval_ts,
+        argMin(measured.value, (measured.known_ts, measured.resolution_min)) as value,
+        min(measured.known_ts) as known_ts
     from {{ ref('stg_quantities') }} as measured
     where
         {{ of_market() }}
         and kind = 'actual'
         and quantity = 'load'
         and {{ is_rebuilt('toDate32(measured.delivery_ts)', days_before=10, days_after=1, partition='Month') }}
+    group by market, area, interval_ts
+),
+
+loads as (
+    select
+        market,
+        area,
+        toStartOfHour(interval_ts) as delivery_ts,
+        {{ mean_of(stable_array('first_loads.value', 'interval_ts')) }} as load_mw,
+        max(first_loads.known_ts) as known_ts
+    from first_loads
     group by market, area, delivery_ts
 ),
 
@@ -239,8 +294,8 @@ final as (
         outcomes.online as online,
         -- the hours from as_of to this one, and the one before as_of, are all there
         outcomes.hours_until - rows_of_units.hours_before = intDiv(rows_of_units.horizon_min, 60) + 1 as is_whole,
-        if(is_whole, toFloat64(outcomes.starts_until - outcomes.is_start > rows_of_units.starts_before), null) as started,
-        if(is_whole, toFloat64(outcomes.stops_until - outcomes.is_stop > rows_of_units.stops_before), null) as stopped,
+        if(is_whole, toFloat64(outcomes.starts_before > rows_of_units.starts_before), null) as started,
+        if(is_whole, toFloat64(outcomes.stops_before > rows_of_units.stops_before), null) as stopped,
         outcomes.ramp_mw as ramp_mw,
         outcomes.usable_ts as status_known_ts,
         rows_of_units.fuel as fuel,
@@ -286,17 +341,17 @@ final as (
         toMonth(rows_of_units.delivery_date) as month,
         rows_of_units.is_holiday as is_holiday
     from rows_of_units
-    left join states as outcomes
+    left join outcomes
         on
             rows_of_units.market = outcomes.market
             and rows_of_units.unit_id = outcomes.unit_id
             and rows_of_units.delivery_ts = outcomes.delivery_ts
     {% for days in [1, 2, 7] %}
-        left join states as back_{{ days }}d
+        left join back_{{ days }}d
             on
                 rows_of_units.market = back_{{ days }}d.market
                 and rows_of_units.unit_id = back_{{ days }}d.unit_id
-                and rows_of_units.delivery_ts - toIntervalDay({{ days }}) = back_{{ days }}d.delivery_ts
+                and rows_of_units.delivery_ts = back_{{ days }}d.delivery_ts
     {% endfor %}
     left join fuel_hours
         on
