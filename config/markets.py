@@ -9,7 +9,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MARKETS_FILE = Path(__file__).parent / "markets.yaml"
 
@@ -82,6 +82,43 @@ class Ancillary(BaseModel):
     changes: tuple[date, ...] = ()
 
 
+class Units(BaseModel):
+    """Generating units whose starts, stops and ramps are foretold.
+
+    Attributes:
+        hub: hub of the market under which their forecasts are published, and whose prices and fundamentals they look at.
+        decision_hours: local hours at which is decided, once each.
+        horizons_min: minutes between decision and the start of the foretold hour.
+        exclude_fuels: fuels of raw.units whose units are not committed (wind, sun, storage).
+        telemetry_min: minutes after an hour at which its output counts as known, where whoever asks sees the units themselves (their
+            operator, a metering service) long before the file says it; None for the publication of the file.
+        since: first delivery date with rows; earlier hours are only looked back at. None for all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hub: str
+    decision_hours: tuple[int, ...] = Field(default=(0, 6, 12, 18), min_length=1)
+    horizons_min: tuple[int, ...] = Field(default=(60, 240, 720, 1440), min_length=1)
+    exclude_fuels: tuple[str, ...] = ()
+    telemetry_min: int | None = Field(default=None, ge=0, le=1440)
+    since: date | None = None
+
+    @field_validator("decision_hours")
+    @classmethod
+    def _hours_of_a_day(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)) or not 0 <= value[0] <= value[-1] <= 23:
+            raise ValueError(f"decision_hours {list(value)} must rise and lie within 0..23")
+        return value
+
+    @field_validator("horizons_min")
+    @classmethod
+    def _whole_hours(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)) or not 60 <= value[0] <= value[-1] <= 1440 or any(h % 60 for h in value):
+            raise ValueError(f"horizons_min {list(value)} must rise, be whole hours and lie within 60..1440")
+        return value
+
+
 class Market(BaseModel):
     """One market.
 
@@ -103,6 +140,7 @@ class Market(BaseModel):
         intraday: decisions shortly before delivery; None where there is no price to forecast then.
         ancillary: reserve products beside energy; None where the data hold none.
         nodal: decisions shortly before delivery at every node; None where there is no price to forecast then.
+        units: generating units whose commitment is foretold; None where the data hold none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -126,12 +164,19 @@ class Market(BaseModel):
     intraday: Intraday | None = None
     ancillary: Ancillary | None = None
     nodal: Nodal | None = None
+    units: Units | None = None
 
     @field_validator("time_zone")
     @classmethod
     def _zone_exists(cls, value: str) -> str:
         ZoneInfo(value)
         return value
+
+    @model_validator(mode="after")
+    def _units_have_a_hub(self) -> Market:
+        if self.units and self.units.hub not in self.hubs:
+            raise ValueError(f"units.hub {self.units.hub!r} is none of the market's hubs {list(self.hubs)}")
+        return self
 
     @property
     def zone(self) -> ZoneInfo:

@@ -120,7 +120,7 @@ def infer_on_files(name: str, artifact: Path, data: Path, *, output: Path | None
     spec = spec_of(name)
     verify_artifact(artifact)
     frame = read_contract_folder(data, spec.inputs, spec.required)
-    unknown = frame.filter(pl.col("price_ccy_per_mwh").is_null())
+    unknown = frame.filter(pl.col(spec.outcome.column).is_null())
     newest = unknown if unknown.height else frame
     target = newest.filter(pl.col("delivery_date") == newest["delivery_date"].max()) if not unknown.height else unknown
     as_of = target["as_of"].max()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models._kernel.protocol import Prediction
-from models._kernel.spec import ModelSpec
+from models._kernel.spec import PRICE, ModelSpec, Outcome
 from pipeline_tasks.contracts import LINEAGE, Table
 from pipeline_tasks.contracts.features import OUTCOMES
 
@@ -57,9 +57,9 @@ def outcomes_known(rows: pl.DataFrame, instant: datetime | pl.Expr | None) -> pl
     return rows.with_columns(hidden)
 
 
-def learnable(history: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+def learnable(history: pl.DataFrame, cutoff: datetime, outcome: Outcome = PRICE) -> pl.DataFrame:
     """Rows to learn from, in key order: decided and known by the cutoff, with a finite target."""
-    return decided(history, cutoff).filter(is_learnable(cutoff))
+    return decided(history, cutoff).filter(is_learnable(cutoff, outcome))
 
 
 def decided(history: pl.DataFrame, instant: datetime) -> pl.DataFrame:
@@ -71,11 +71,11 @@ def decided(history: pl.DataFrame, instant: datetime) -> pl.DataFrame:
     return in_key_order(history.filter(pl.col("as_of") <= instant))
 
 
-def is_learnable(cutoff: datetime) -> pl.Expr:
+def is_learnable(cutoff: datetime, outcome: Outcome = PRICE) -> pl.Expr:
     """Whether a decided row has a finite target that was known by the cutoff."""
-    price = pl.col("price_ccy_per_mwh")
-    known = pl.col("price_known_ts").is_not_null() & (pl.col("price_known_ts") <= cutoff)
-    return known & price.is_not_null() & price.is_finite()
+    value, known_ts = pl.col(outcome.column), pl.col(outcome.known)
+    known = known_ts.is_not_null() & (known_ts <= cutoff)
+    return known & value.is_not_null() & value.is_finite()
 
 
 def companion(table: Table, frame: pl.DataFrame) -> pl.DataFrame:

@@ -28,7 +28,6 @@ from pipeline_tasks.contracts import LINEAGE, Table
 from pipeline_tasks.contracts.features import DAY_AHEAD, OUTCOMES
 
 SEED = 7
-PRICE = "price_ccy_per_mwh"
 HAPPENED = tuple(name for values in OUTCOMES.values() for name in values)
 
 
@@ -314,7 +313,7 @@ def empty_in_empty_out(subject: Subject) -> None:
 def beats_naive(subject: Subject) -> None:
     """On the golden sample: MAE and CRPS below the naive column's, Brier score below the base rate, cost below that of deciding nothing."""
     spec, truth = subject.spec, in_key_order(subject.sample.target)
-    y = truth[PRICE].to_numpy()
+    y = truth[spec.outcome.column].to_numpy()
     instead = [c for c in ("price_lag_14d_ccy_per_mwh", "price_lag_1d_ccy_per_mwh") if c in truth.columns]
     known_before = truth.select(pl.coalesce(spec.naive_column, *instead))
     point = subject.answered[spec.point_column].to_numpy()
@@ -333,10 +332,10 @@ def beats_naive(subject: Subject) -> None:
             crps = metrics.crps_from_quantiles(y, ladder, spec.levels)
             _demand(crps < naive, f"CRPS {crps:.3f} is not below the {naive:.3f} of {spec.naive_column}")
         return
-    threshold = subject.answered[_threshold_column(spec)].to_numpy()
+    threshold = np.full(y.size, 0.5) if spec.outcome.is_event else subject.answered[_threshold_column(spec)].to_numpy()
     event = y > threshold
-    past = subject.sample.rows.filter(pl.col("price_known_ts") <= subject.sample.cutoff)
-    rate = float((past[PRICE] > float(np.mean(threshold))).mean() or 0.0)  # type: ignore[arg-type]
+    past = subject.sample.rows.filter(pl.col(spec.outcome.known) <= subject.sample.cutoff)
+    rate = float((past[spec.outcome.column] > float(np.mean(threshold))).mean() or 0.0)  # type: ignore[arg-type]
     naive = metrics.brier(event, np.full(y.size, rate))
     _demand(metrics.brier(event, point) < naive, f"Brier score {metrics.brier(event, point):.5f} is not below the base rate's {naive:.5f}")
 

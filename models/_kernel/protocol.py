@@ -18,8 +18,8 @@ class Features:
     """Point-in-time rows of one feature table.
 
     Attributes:
-        history: rows whose target may be known; models use a target only where `price_known_ts` (the target's
-            known_ts) is not after the decision time they answer for.
+        history: rows whose target may be known; models use a target only where its known_ts (`spec.outcome.known`, of prices
+            `price_known_ts`) is not after the decision time they answer for.
         target: rows to answer on; their own target value is never read. May be empty for `fit`.
     """
 

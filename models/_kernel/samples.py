@@ -9,8 +9,9 @@ import polars as pl
 from models._kernel.synthetic import SyntheticMarket, day_ahead_features, intraday_features, nodal_features
 from models._kernel.synthetic_reserves import reserve_features
 from models._kernel.synthetic_spread import spread_features
+from models._kernel.synthetic_units import unit_features
 from pipeline_tasks.contracts import Table
-from pipeline_tasks.contracts.features import ANCILLARY, DAY_AHEAD, INTRADAY, NODAL, SPREAD
+from pipeline_tasks.contracts.features import ANCILLARY, DAY_AHEAD, INTRADAY, NODAL, SPREAD, UNIT_COMMIT
 
 MAKERS: Mapping[str, Callable[[SyntheticMarket], pl.DataFrame]] = {
     DAY_AHEAD.name: day_ahead_features,
@@ -18,6 +19,7 @@ MAKERS: Mapping[str, Callable[[SyntheticMarket], pl.DataFrame]] = {
     SPREAD.name: spread_features,
     ANCILLARY.name: reserve_features,
     NODAL.name: nodal_features,
+    UNIT_COMMIT.name: unit_features,
 }
 
 

@@ -59,6 +59,24 @@ class TailAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a model foretells, as a column of its feature table.
+
+    Attributes:
+        column: the outcome.
+        known: when it became known (a key of `contracts.features.OUTCOMES`).
+        is_event: it is 1 where the event happened and 0 where not, so that a probability needs no threshold.
+    """
+
+    column: str = "price_ccy_per_mwh"
+    known: str = "price_known_ts"
+    is_event: bool = False
+
+
+PRICE = Outcome()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """Everything the pipeline must know about a model without importing it.
 
@@ -80,9 +98,12 @@ class ModelSpec:
         horizons_min: minutes between decision and delivery, ascending, for models that decide interval by interval; empty for those that
             decide once a day, at the market's gate. A market may offer fewer of them.
         naive_column: input column with the naive forecast that gates, daily metrics and laws compare with.
+        outcome: what is foretold; a price unless said otherwise.
+        per_unit: `product` names a generating unit: pages and daily metrics tell units of a class together, not one by one.
         companions: further curated tables that the model publishes beside its forecasts (`protocol.Companion`).
         every_product: it answers on every product of its feature table, not on the market's own only.
         lookback_days: delivery days before its cutoff that a version is shown when it answers; None: as many as it learned from.
+        history_days: delivery days before its cutoff that it is trained on at most; None for `train_history_days` of the schedules.
         owner: who answers for it.
         description: one sentence.
         yardstick: identifier in the design's list of yardsticks ("F6").
@@ -109,6 +130,9 @@ class ModelSpec:
     naive_column: str = "price_lag_7d_ccy_per_mwh"
     every_product: bool = False
     lookback_days: int | None = None
+    history_days: int | None = None
+    outcome: Outcome = PRICE
+    per_unit: bool = False
     companions: tuple[Table, ...] = ()
 
     def __post_init__(self) -> None:
@@ -117,14 +141,20 @@ class ModelSpec:
             raise ValueError(
                 f"spec {self.name}: kind is {self.kind.value} and decision is {self.decision}; a decision model, and no other, has one"
             )
+        if self.outcome.is_event and (self.kind is not Kind.PROBABILITY or self.threshold_column):
+            raise ValueError(f"spec {self.name}: an outcome that is an event calls for a probability without threshold_column")
+        self._check_answer()
+
+    def _check_answer(self) -> None:
+        """Refuse outputs, companions and ladders that do not fit together."""
         if self.tail and (not self.threshold_column or set(self.tail.shortfalls) - set(self.quantile_columns)):
             raise ValueError(f"spec {self.name}: a tail needs a threshold_column, and a quantile column for each shortfall's level")
         undeclared = self._named() - {c.name for c in self.output}
         if undeclared:
             raise ValueError(f"spec {self.name}: {sorted(undeclared)} are not in output; declare them or correct the name")
-        unknown = {*self.required, self.naive_column} - set(self.inputs.column_names)
+        unknown = {*self.required, self.naive_column, self.outcome.column, self.outcome.known} - set(self.inputs.column_names)
         if unknown:
-            raise ValueError(f"spec {self.name}: required or naive column(s) {sorted(unknown)} are not in {self.inputs.full_name}")
+            raise ValueError(f"spec {self.name}: required, naive or outcome column(s) {sorted(unknown)} are not in {self.inputs.full_name}")
         for table in self.companions:
             lacking = [c.name for c in LINEAGE if c.name not in table.column_names]
             if lacking or table.database is not Database.CURATED or table.name == self.name:

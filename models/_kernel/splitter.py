@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from models._kernel.spec import PRICE
+
 
 @dataclass(frozen=True, slots=True)
 class Fold:
@@ -29,12 +31,12 @@ class Fold:
     train_from: date
     train_to: date
 
-    def train(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Rows to learn from: delivered in the window, target known at the cutoff."""
+    def train(self, frame: pl.DataFrame, known: str = PRICE.known) -> pl.DataFrame:
+        """Rows to learn from: delivered in the window, target known at the cutoff (column `known`)."""
         return frame.filter(
             pl.col("delivery_date").is_between(self.train_from, self.train_to)
-            & pl.col("price_known_ts").is_not_null()
-            & (pl.col("price_known_ts") <= self.cutoff)
+            & pl.col(known).is_not_null()
+            & (pl.col(known) <= self.cutoff)
         )
 
     def test(self, frame: pl.DataFrame) -> pl.DataFrame:

@@ -87,12 +87,14 @@ class Slice:
         equals: its value in the slice, a number or a text.
         moves_only: only rows whose price differs from that of the interval before; where prices stand still, repeating them looks
             like skill.
+        also: further columns with the value they have in the slice.
     """
 
     name: str
     column: str
     equals: float | str
     moves_only: bool = False
+    also: tuple[tuple[str, float | str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

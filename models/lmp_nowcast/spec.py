@@ -40,6 +40,7 @@ SPEC = ModelSpec(
     horizons_min=HORIZONS_MIN,
     naive_column="price_last_ccy_per_mwh",
     lookback_days=2,
+    history_days=130,
     every_product=True,
     owner="quant-desk",
     description="Quantiles of every node's next prices: system price and congestion factors forecast together, calibrated by node cluster.",

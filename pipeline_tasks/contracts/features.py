@@ -13,6 +13,7 @@ LAG_DAYS = (1, 2, 3, 7, 14)
 OUTCOMES: Mapping[str, tuple[str, ...]] = {
     "price_known_ts": ("price_ccy_per_mwh",),
     "deviation_known_ts": ("load_deviation_share",),
+    "status_known_ts": ("online", "started", "stopped", "ramp_mw"),
 }
 FORECASTS = ("load", "zonal_load", "generation", "wind", "solar", "renewables")
 
@@ -272,7 +273,84 @@ ANCILLARY = Table(
     managed_by="dbt",
 )
 
-FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD, INTRADAY, SPREAD, ANCILLARY, NODAL)
+
+def _share(name: str, meaning: str) -> Column:
+    return number(name, meaning, nullable=True, ge=0, le=1)
+
+
+UNIT_CLASSES = ("base_load", "cycling", "peaker")
+UNIT_COMMIT = Table(
+    database=Database.FEATURES,
+    name="ftr_unit_commit",
+    columns=(
+        MARKET,
+        HUB.named("hub", "Hub under which the market's units are published, and whose prices and fundamentals stand beside them."),
+        symbol("product", "Generating unit."),
+        DELIVERY_TS,
+        day("delivery_date", "Market-local delivery date."),
+        integer("local_hour", "Market-local hour of the interval start, 0-23.", ge=0, le=23),
+        integer("dst_fold", "1 for the repeated hour of a 25-hour day, else 0.", ge=0, le=1),
+        RESOLUTION_MIN,
+        integer("horizon_min", "Minutes from the decision to the start of the hour.", unit="min", ge=60, le=1440),
+        instant("as_of", "Decision time: horizon_min before the hour."),
+        _share("online", "Outcome: 1 where the unit's first published output of the hour is above zero, else 0; null while unknown."),
+        _share("started", "Outcome: 1 where it started in an hour from as_of on and before this one; null while unknown or after a gap."),
+        _share("stopped", "Outcome: 1 where it stopped in those hours; null while unknown or after a gap."),
+        _mw("ramp_mw", "Outcome: output of the hour less that of the hour before; null while unknown or after a gap."),
+        instant("status_known_ts", "When these outcomes became known; null while unknown.", nullable=True),
+        symbol("fuel", "Fuel of the unit; empty when the source does not say."),
+        symbol(
+            "unit_class",
+            "What the unit did in the 2160 hours up to its last known one: base_load (online in more than 85 % of the hours), peaker (in"
+            " less than 15 %), or cycling.",
+            allowed=UNIT_CLASSES,
+        ),
+        number("capacity_mw", "Highest output up to the last known hour.", unit="MW", ge=0),
+        number("online_last", "Whether the unit was online in the last hour known at as_of.", ge=0, le=1),
+        integer("status_age_min", "Minutes from the start of that hour to as_of.", unit="min", ge=0, le=10_080),
+        number("output_last_share", "Output of that hour over capacity_mw; null without a capacity.", nullable=True),
+        _mw("ramp_last_mw", "Output of that hour less that of the hour before."),
+        integer("state_h", "Hours in the state of that hour, itself included, at most 2160.", unit="h", ge=1, le=2160),
+        _share("online_24h_share", "Share of the 24 published hours up to that hour in which it was online."),
+        _share("online_168h_share", "The same of 168 hours."),
+        _share("online_2160h_share", "The same of 2160 hours (90 days without gaps)."),
+        integer("starts_2160h", "Starts in those 2160 hours.", ge=0),
+        _share("online_lag_1d", "Whether it was online 24 hours before this hour, if known at as_of."),
+        _share("online_lag_2d", "The same 48 hours before."),
+        _share("online_lag_7d", "The same 168 hours before."),
+        _mw("ramp_lag_1d_mw", "Ramp of 24 hours before, if known at as_of."),
+        _mw("ramp_lag_7d_mw", "Ramp of 168 hours before, if known at as_of."),
+        _share("online_hour_7d_share", "Share online at the same time of day on the seven published days that end two days before."),
+        _mw("ramp_hour_7d_mw", "Mean ramp at the same time of day on the same seven days."),
+        _share("online_slot_28d_share", "Share online at the same hour of the week in four weeks that end seven days before."),
+        _share("fleet_online_share", "Share of the market's units online in the last hour known of the fleet at as_of."),
+        _share("fuel_online_share", "The same of the units with the same fuel."),
+        _mw("load_lag_7d_mw", "Measured load 168 hours before this hour, if known at as_of."),
+        _mw("load_lag_7d_ramp_mw", "That load less the one an hour before it."),
+        _mw("load_lag_1d_ramp_mw", "Measured load 24 hours before this hour less the one an hour before it, if known at as_of."),
+        _price("price_da_ccy_per_mwh", "Price of the market's product in this hour at the hub, if known at as_of (day-ahead markets)."),
+        _price("price_now_ccy_per_mwh", "The same of the hour that begins at as_of."),
+        _price("price_prev_day_mean_ccy_per_mwh", "Mean price of the last local day fully known at the gate before as_of."),
+        _price("price_lag_7d_ccy_per_mwh", "Price of this local hour seven days before, if known at a gate before as_of."),
+        _mw("load_forecast_mw", "Load forecast of this hour as known at its gate, if that lies before as_of."),
+        _mw("residual_load_forecast_mw", "The same of load less wind and solar."),
+        _mw("residual_load_ramp_mw", "The same of its change from the hour before."),
+        _mw("residual_load_change_mw", "The same less that of the hour that begins at as_of."),
+        number("residual_load_tightness", "Residual load forecast over the highest of the 28 days before.", nullable=True),
+        number("temperature_forecast_degc", "Temperature forecast of this hour as known at its gate.", unit="degC", nullable=True),
+        number("gas_price_ccy_per_unit", "Gas price known at the gate of the hour from as_of on.", unit="currency/unit", nullable=True),
+        number("co2_price_ccy_per_unit", "Carbon price known at that gate.", unit="currency/t", nullable=True),
+        integer("day_of_week", "ISO weekday of the delivery date, 1 Monday to 7 Sunday.", ge=1, le=7),
+        integer("month", "Month of the delivery date.", ge=1, le=12),
+        flag("is_holiday", "Public holiday in the market's calendar."),
+    ),
+    key=DAY_AHEAD.key,
+    meaning="Point-in-time features of the status of generating units: one row per unit, foretold hour and decision.",
+    partition_by="(market, toYYYYMM(delivery_date))",
+    managed_by="dbt",
+)
+
+FEATURE_TABLES: tuple[Table, ...] = (DAY_AHEAD, INTRADAY, SPREAD, ANCILLARY, NODAL, UNIT_COMMIT)
 
 # what the drift monitors watch: levels as delivered; lags, means and ramps of them move with them
 MONITORED: dict[str, tuple[str, ...]] = {

@@ -60,6 +60,19 @@ MARKET_SETTINGS = _table(
         integer("nodal_resolution_min", "Longest delivery interval of theirs; 0 for none.", unit="min", ge=0),
         integer("nodal_step_min", "They are about intervals at multiples of it in the local day; 0 for none.", unit="min", ge=0),
         day("nodal_from_date", "First delivery date of theirs."),
+        symbol("unit_hub", "Hub under which forecasts of generating units are published; empty for none."),
+        symbol("unit_decision_hours", "Local hours at which is decided on them, comma-separated; empty for none."),
+        symbol("unit_horizons_min", "Minutes between those decisions and the foretold hour, comma-separated; empty for none.", unit="min"),
+        symbol("unit_excluded_fuels", "Fuels whose units are not committed, comma-separated; empty for none."),
+        integer(
+            "unit_telemetry_min",
+            "Minutes after an hour at which a unit's output counts as known; null for its file's.",
+            unit="min",
+            nullable=True,
+            ge=0,
+            le=1440,
+        ),
+        day("unit_since_date", "First delivery date with rows of units; null for all.", nullable=True),
         string("settings_sha", "SHA-256 of the settings the calendar was made from."),
     ),
     ("market",),
@@ -294,6 +307,43 @@ INTRADAY_SLOTS = _table(
     "Every delivery interval of the intraday product with its calendar, its price, and what the earliest decision for it knew.",
 )
 
+
+def _of_unit(name: str, meaning: str, **kw: object) -> Column:
+    return number(name, meaning, nullable=True, **kw)
+
+
+UNIT_STATES = _table(
+    "int_unit_states",
+    (
+        MARKET,
+        symbol("unit_id", "Generating unit."),
+        DELIVERY_TS,
+        DELIVERY_DATE,
+        symbol("fuel", "Fuel of the unit; empty when the source does not say."),
+        number("output_mw", "First published output of the hour.", unit="MW"),
+        number("online", "1 where that output is above zero, else 0.", ge=0, le=1),
+        _of_unit("ramp_mw", "Output less that of the hour before; null after a gap.", unit="MW"),
+        instant("known_ts", "When the output became known: as published, or by telemetry where the market has it."),
+        instant("usable_ts", "When this hour and all before it were known."),
+        number("capacity_mw", "Highest output up to this hour, never below zero.", unit="MW", ge=0),
+        integer("state_h", "Hours in the present state, this one included, at most 2160.", unit="h", ge=1, le=2160),
+        number("online_24h_share", "Share of the 24 published hours up to this one in which it was online.", ge=0, le=1),
+        number("online_168h_share", "The same of 168 hours.", ge=0, le=1),
+        number("online_2160h_share", "The same of 2160 hours (90 days without gaps).", ge=0, le=1),
+        integer("starts_2160h", "Starts in those 2160 hours.", ge=0),
+        number("online_hour_7d_share", "Share online at this time of day (UTC) on the seven published days, this one last.", ge=0, le=1),
+        _of_unit("ramp_hour_7d_mw", "Mean ramp at this time of day on the same days.", unit="MW"),
+        number("online_slot_28d_share", "Share online at this hour of the week (UTC) in four weeks, this one last.", ge=0, le=1),
+        integer("is_start", "1 where it was offline the hour before and is online.", ge=0, le=1),
+        integer("is_stop", "1 where it was online the hour before and is offline.", ge=0, le=1),
+        integer("hours_until", "Hours of the unit up to this one.", ge=1),
+        integer("starts_until", "Starts up to this hour.", ge=0),
+        integer("stops_until", "Stops up to this hour.", ge=0),
+    ),
+    ("market", "unit_id", "delivery_ts"),
+    "Every published hour of a committed unit with its status, and what the hours up to it say of the unit.",
+)
+
 INTERMEDIATE_TABLES: tuple[Table, ...] = (
     MARKET_SETTINGS,
     MARKET_DAYS,
@@ -308,4 +358,5 @@ INTERMEDIATE_TABLES: tuple[Table, ...] = (
     INTRADAY_PRICES,
     INTRADAY_SLOTS,
     NODAL_PRICES,
+    UNIT_STATES,
 )

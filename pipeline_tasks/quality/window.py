@@ -10,7 +10,7 @@ import polars as pl
 
 from config.markets import MarketSelection
 from pipeline_tasks.contracts import Table
-from pipeline_tasks.contracts.features import INTRADAY
+from pipeline_tasks.contracts.features import INTRADAY, UNIT_COMMIT
 from pipeline_tasks.contracts.grid import GRID_TABLES
 from pipeline_tasks.contracts.raw import UNITS
 from pipeline_tasks.generation.suites import RULE_PREFIX, suite_of
@@ -78,7 +78,7 @@ def last_delivery_date(wh: Warehouse, selection: MarketSelection) -> date | None
 
 def budget_of(table: Table) -> int:
     """Rows of a table that a gate looks at."""
-    return ELEMENT_BUDGET if table in (*GRID_TABLES, UNITS, INTRADAY) else ROW_BUDGET
+    return ELEMENT_BUDGET if table in (*GRID_TABLES, UNITS, INTRADAY, UNIT_COMMIT) else ROW_BUDGET
 
 
 def read_rows(wh: Warehouse, table: Table, window: Window, *, budget: int | None = None) -> tuple[pl.DataFrame, Window]:

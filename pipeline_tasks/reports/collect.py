@@ -10,7 +10,7 @@ import polars as pl
 
 from config.markets import MarketSelection, resolve_market
 from models._kernel.registry import specs
-from models._kernel.spec import ModelSpec
+from models._kernel.spec import PRICE, ModelSpec
 from pipeline_tasks.reports import queries
 from pipeline_tasks.scorecard.stored import LATEST
 from pipeline_tasks.twin.realism.store import stored_facts
@@ -106,7 +106,7 @@ def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: da
         selection=selection,
         delivery_date=delivery_date,
         models=[m for m in models if m.forecasts.height],
-        outcomes=warehouse.query(queries.outcomes(sorted({s.inputs.full_name for s in specs()})), window),
+        outcomes=warehouse.query(queries.outcomes(sorted({s.inputs.full_name for s in specs() if s.outcome == PRICE})), window),
         steps=warehouse.query(queries.STEPS, window).sort("at_ts"),
         publications=warehouse.query(queries.PUBLICATIONS, window),
         loads=warehouse.query(queries.LOADS, window),

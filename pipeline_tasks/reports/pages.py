@@ -93,7 +93,9 @@ def _own_product(site: SiteData, model: ModelData, rows: pl.DataFrame) -> pl.Dat
 
 
 def _subjects(site: SiteData, model: ModelData, today: pl.DataFrame) -> list[tuple[str, str]]:
-    """(hub, product) that get figures: every hub, and for a model of several products the first ones of the others at its first hub."""
+    """(hub, product) that get figures: every hub, of a model of several products the first others at its first hub; no single unit."""
+    if model.spec.per_unit:
+        return []
     pairs = today.select("hub", pl.col("product").cast(pl.String)).unique(maintain_order=True)
     own = _own_product(site, model, pairs)
     rest = pairs.filter(pl.col("hub") == pairs["hub"].first()).join(own, on=["hub", "product"], how="anti", maintain_order="left")

@@ -138,7 +138,7 @@ group by commodity, hub
 
 
 def outcomes(tables: Iterable[str]) -> str:
-    """First published outcomes of every product that the feature tables forecast."""
+    """First published prices of every product that the feature tables forecast."""
     parts = [f"select hub, product, delivery_ts, delivery_date, local_hour, price_ccy_per_mwh from {t} where {_WINDOW}" for t in tables]
     return "select * from (" + "\nunion distinct ".join(parts) + ") order by product, hub, delivery_ts"
 

@@ -24,6 +24,7 @@ from pipeline_tasks.scorecard.panel import KEY, Comparator, Money, Panel, TailVi
 from pipeline_tasks.scorecard.point_baselines import historical_quantiles, naive_week, point_comparators
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet
 from pipeline_tasks.scorecard.tail_baselines import Asked, tail_comparators
+from pipeline_tasks.scorecard.unit_panel import unit_panel
 from pipeline_tasks.scorecard.walk import Walked
 from pipeline_tasks.scorecard.window import Window
 
@@ -37,10 +38,12 @@ def window_of(data: DataSet, spec: DataSetSpec, model: ModelSpec, start: date | 
     Raises:
         DataAbsentError: too little history before the window for the model's `min_history_days`.
     """
-    priced = data.frame.filter(pl.col("price_ccy_per_mwh").is_not_null())["delivery_date"].unique().sort()
+    priced = data.frame.filter(pl.col(model.outcome.column).is_not_null())["delivery_date"].unique().sort()
     dates = [d for d in priced.to_list() if end is None or d <= end]
     if not dates:
-        raise DataAbsentError(f"{data.name}: no published prices" + (f" up to {end}" if end else ""))
+        raise DataAbsentError(
+            f"{data.name}: no published {'status' if model.outcome.is_event else 'prices'}" + (f" up to {end}" if end else "")
+        )
     first = max(start, dates[0]) if start else dates[-min(spec.test_days, len(dates))]
     history = [d for d in dates if d < first]
     if len(history) < model.min_history_days:
@@ -223,6 +226,8 @@ def panel_of(
         params: its parameters, with the assets that decisions settle with.
         ablated: answers with other parameters, by the name of the baseline they are.
     """
+    if model.spec.per_unit:
+        return unit_panel(model.spec, _wanted(yardstick, data), data, window, walked, ablated=ablated)
     if model.spec.kind is Kind.DECISION:
         return decision_panel(model.spec, yardstick, data, window, walked, params=params, ablated=ablated)
     if model.spec.tail is not None:

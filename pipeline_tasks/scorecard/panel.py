@@ -122,6 +122,38 @@ class TailView:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitView:
+    """What is said of starts, stops and ramps of units, and what happened, on the panel's rows.
+
+    Attributes:
+        events: `start` and `stop` -> 1 where it came within the horizon, NaN where that is not known, shape (n,).
+        probabilities: the same -> the model's probability.
+        baselines: the same -> baseline -> its probability, NaN where it has none.
+        ramp_mw: output of the hour less that of the hour before, NaN where not known.
+        ramps_mw: the model's ramp under "", and each baseline's.
+        unseen: probability of a fit that had not seen the row's unit; NaN on rows of units that it had, and without such a fit.
+    """
+
+    events: Mapping[str, Array]
+    probabilities: Mapping[str, Array]
+    baselines: Mapping[str, Mapping[str, Array]]
+    ramp_mw: Array
+    ramps_mw: Mapping[str, Array]
+    unseen: Array
+
+    def at(self, chosen: npt.NDArray[np.bool_]) -> UnitView:
+        """Chosen rows."""
+        return UnitView(
+            {k: v[chosen] for k, v in self.events.items()},
+            {k: v[chosen] for k, v in self.probabilities.items()},
+            {k: {b: v[chosen] for b, v in made.items()} for k, made in self.baselines.items()},
+            self.ramp_mw[chosen],
+            {k: v[chosen] for k, v in self.ramps_mw.items()},
+            self.unseen[chosen],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """Scored rows in key order.
 
@@ -136,6 +168,7 @@ class Panel:
         alert: alerts of a probability model, shape (n,), or None.
         money: costs of a decision model, or None.
         tail: tails of a distribution that says more of them than quantiles, or None.
+        units: starts, stops and ramps of units, or None.
         fallback_rows: rows the model did not answer, scored with the fallback.
         unpriced_rows: rows of the window without a published outcome; they cannot be scored.
         joint: scores of whole days where the yardstick has joint baselines, or None.
@@ -152,6 +185,7 @@ class Panel:
     alert: npt.NDArray[np.bool_] | None = None
     money: Money | None = None
     tail: TailView | None = None
+    units: UnitView | None = None
     joint: Joint | None = None
     fallback_rows: int = 0
     unpriced_rows: int = 0
@@ -164,7 +198,10 @@ class Panel:
 
     def part(self, where: Slice) -> Panel:
         """The rows of a slice."""
-        chosen = (self.rows[where.column] == where.equals).fill_null(value=False).to_numpy()
+        alike = [
+            (self.rows[column] == value).fill_null(value=False).to_numpy() for column, value in ((where.column, where.equals), *where.also)
+        ]
+        chosen = np.logical_and.reduce(alike)
         return self.only(chosen & self._moves() if where.moves_only else chosen)
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> Panel:
@@ -179,6 +216,7 @@ class Panel:
             money=None if self.money is None else self.money.at(chosen),
             alert=None if self.alert is None else self.alert[chosen],
             tail=None if self.tail is None else self.tail.part(chosen),
+            units=None if self.units is None else self.units.at(chosen),
             joint=None,  # scores of whole days say nothing about a part of their rows
         )
 

@@ -192,7 +192,9 @@ class Job:
         def walk(over: Mapping[str, Any], folds: tuple[Fold, ...] = window.folds) -> Walked:
             own = {**params, **over}
             identity = {"model": name, "code": model_code_sha(name), "params": own}
-            made = Walk(name, _maker(cls, own), identity, data.frame, self.cache / name / spec.name, self.seed)
+            made = Walk(
+                name, _maker(cls, own), identity, data.frame, self.cache / name / spec.name, self.seed, known=model_spec.outcome.known
+            )
             return made.run(folds, lambda text: self.say(f"{spec.name}: {text}"))
 
         return _Begun(model_spec, data, window, params, walk)

@@ -10,7 +10,7 @@ from typing import Any
 
 from models._kernel.spec import Kind
 from models._kernel.yardstick import DataClass, Direction, MetricTarget, Slice, Yardstick
-from pipeline_tasks.scorecard import decision, distribution, probability, tail
+from pipeline_tasks.scorecard import decision, distribution, probability, tail, unit_metrics
 from pipeline_tasks.scorecard.measures import Measure, Measurer, NotMeasurableError
 from pipeline_tasks.scorecard.panel import Panel
 from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
@@ -64,6 +64,7 @@ def not_measurable(yardstick: Yardstick, stamp: Stamp, reason: str) -> list[Scor
 def score(panel: Panel, yardstick: Yardstick, kind: Kind, stamp: Stamp) -> list[ScoreRow]:
     """Rows of every metric on a panel."""
     measurers = MEASURERS[kind](stamp.seed) | (tail.tail_measurers(stamp.seed, panel) if panel.tail else {})
+    measurers |= unit_metrics.unit_measurers(stamp.seed) if panel.units else {}
     parts = {"": panel, **{part.name: panel.part(part) for part in yardstick.slices}}
     rows = metric_rows(yardstick, kind)
     for column in {m.by for m in rows if m.by}:

@@ -18,6 +18,7 @@ import polars as pl
 from models._kernel.frames import outcomes_known
 from models._kernel.protocol import Features, Model
 from models._kernel.registry import MODELS_ROOT
+from models._kernel.spec import PRICE
 from models._kernel.splitter import Fold
 from pipeline_tasks.scorecard.panel import KEY
 
@@ -82,6 +83,7 @@ class Walk:
         frame: features with outcomes, in key order.
         cache: folder of finished folds.
         seed: seed of the fits.
+        known: column that says when a row's target became known.
         audit: repeat one day of each fold with only what was known at its own decision time, and compare.
     """
 
@@ -92,6 +94,7 @@ class Walk:
     cache: Path
     seed: int
     audit: bool = True
+    known: str = PRICE.known
 
     def run(self, folds: tuple[Fold, ...], say: Say) -> Walked:
         """Answer every fold's test dates.
@@ -131,7 +134,7 @@ class Walk:
     def _make_fold(self, fold: Fold, path: Path, meta: Path) -> None:
         target = fold.test(self.frame)
         began = time.perf_counter()
-        history = outcomes_known(fold.train(self.frame), fold.cutoff)
+        history = outcomes_known(fold.train(self.frame, self.known), fold.cutoff)
         model = self.make().fit(Features(history, blinded(target.clear())), cutoff=fold.cutoff, seed=self.seed)
         fitted = time.perf_counter()
         answers = self._predict(model, fold, target)

@@ -9,22 +9,26 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from pipeline_tasks.contracts import STATIC_TABLES
-from pipeline_tasks.contracts.features import ANCILLARY, DAY_AHEAD, INTRADAY, NODAL, SPREAD
-from pipeline_tasks.contracts.intermediate import INTRADAY_SLOTS, LAYER_BUILDS, MARKET_CALENDAR
+from pipeline_tasks.contracts.features import ANCILLARY, DAY_AHEAD, INTRADAY, NODAL, SPREAD, UNIT_COMMIT
+from pipeline_tasks.contracts.intermediate import INTRADAY_SLOTS, LAYER_BUILDS, MARKET_CALENDAR, MARKET_SETTINGS, UNIT_STATES
 from pipeline_tasks.contracts.tables import Table
 from pipeline_tasks.steps.dbt_process import PROJECT_DIR
 from pipeline_tasks.warehouse import Warehouse
 
 EVERYTHING = date(1990, 1, 1)
-BUILT_ON = (
-    (DAY_AHEAD, MARKET_CALENDAR),
-    (INTRADAY, INTRADAY_SLOTS),
-    (SPREAD, MARKET_CALENDAR),
-    (ANCILLARY, MARKET_CALENDAR),
-    (NODAL, MARKET_CALENDAR),
-)
-SOURCES = ("raw.prices", "raw.quantities", "raw.commodities", "raw.nodal_prices")
+SOURCES = ("raw.prices", "raw.quantities", "raw.commodities", "raw.nodal_prices", "raw.units")
 _RAW_ROWS = " union all ".join(f"select ingested_ts, delivery_ts from {t} where market = {{market:String}}" for t in SOURCES)
+# a unit is foretold up to eight days after its last known hour
+_UNIT_DATES = (
+    "(select states.market as market, arrayJoin([states.delivery_date, states.delivery_date + 8]) as delivery_date"
+    f" from {UNIT_STATES.full_name} as states inner join {MARKET_SETTINGS.full_name} as settings on states.market = settings.market"
+    " where states.delivery_date >= ifNull(settings.unit_since_date, toDate32('1990-01-01')))"
+)
+_BUILT_ON = (
+    *((table, MARKET_CALENDAR.full_name) for table in (DAY_AHEAD, SPREAD, ANCILLARY, NODAL)),
+    (INTRADAY, INTRADAY_SLOTS.full_name),
+    (UNIT_COMMIT, _UNIT_DATES),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +137,11 @@ def drop_stale_partitions(wh: Warehouse, market: str) -> list[str]:
         What was dropped, `table period`.
     """
     dropped = []
-    for table, rows in BUILT_ON:
+    for table, rows in _BUILT_ON:
         period = table.partition_by.removeprefix("(market, ").removesuffix(")")
         found = wh.query(
             f"select distinct {period} as period from {table.full_name} where market = {{market:String}} and period not in"
-            f" (select {period} from {rows.full_name} where market = {{market:String}}) order by period",
+            f" (select {period} from {rows} where market = {{market:String}}) order by period",
             {"market": market},
         )
         for value in found["period"].to_list():

@@ -13,7 +13,7 @@ import polars as pl
 from models._kernel.frames import outcomes_known
 from models._kernel.protocol import Companion, Contributions, Features
 from models._kernel.registry import spec_of
-from models._kernel.spec import ModelSpec
+from models._kernel.spec import PRICE, ModelSpec, Outcome
 from pipeline_tasks.contracts import LINEAGE
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
@@ -131,7 +131,7 @@ def forecast(
     with one_blas_thread():
         fitted = tracking.load(ref)
     for run, told in _answers(fitted, spec, rows, runs):
-        faults = upstream_faults(warehouse, run, as_known(rows, run.as_of))
+        faults = upstream_faults(warehouse, run, as_known(rows, run.as_of), spec.outcome)
         answer = _degrade(_degrade(told.answer, standing(warehouse, run, spec, ref)), faults)
         frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
         made[run.run_id] = Made(frame, _beside(frame, told, spec), told.served, told.seconds)
@@ -275,18 +275,19 @@ def standing(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, ref: Versio
     return str(found.item(0, "reason")) if found.height and found.item(0, "verdict") == "demote" else ""
 
 
-def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame) -> str:
+def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, outcome: Outcome = PRICE) -> str:
     """Why the input is worse than it should be; empty when it is as it should be.
 
-    Looks for hubs without rows, missing intervals, a newest known price that is too old, and warnings of the gates.
+    Looks for hubs without rows, missing intervals, a newest known outcome that is too old, and warnings of the gates.
 
     Args:
         warehouse: open connection.
         ctx: the run.
         rows: feature rows as known at the run's decision time, its delivery date included.
+        outcome: what the model foretells.
     """
     target = rows.filter(pl.col("delivery_date") == ctx.delivery_date)
-    return "; ".join([*_gaps(ctx, target), *_stale(ctx, rows), *_warnings(warehouse, ctx)])
+    return "; ".join([*_gaps(ctx, target), *_stale(ctx, rows, outcome), *_warnings(warehouse, ctx)])
 
 
 def _gaps(ctx: RunContext, target: pl.DataFrame) -> list[str]:
@@ -299,13 +300,13 @@ def _gaps(ctx: RunContext, target: pl.DataFrame) -> list[str]:
     return [f"{hub}: {per_hub.get(hub, 0)} of {expected} intervals" for hub in ctx.selection.hubs if per_hub.get(hub, 0) < expected]
 
 
-def _stale(ctx: RunContext, rows: pl.DataFrame) -> list[str]:
-    limit = load_schedules().stale_after_h
-    newest = rows.get_column("price_known_ts").max()
+def _stale(ctx: RunContext, rows: pl.DataFrame, outcome: Outcome) -> list[str]:
+    limit, what = load_schedules().stale_after_h, "status" if outcome.is_event else "price"
+    newest = rows.get_column(outcome.known).max()
     if not isinstance(newest, datetime):
-        return ["no price is known"]
+        return [f"no {what} is known"]
     age = (ctx.as_of - newest).total_seconds() / 3600
-    return [f"newest known price is {age:.0f} h old at the decision (limit {limit} h)"] if age > limit else []
+    return [f"newest known {what} is {age:.0f} h old at the decision (limit {limit} h)"] if age > limit else []
 
 
 def _warnings(warehouse: Warehouse, ctx: RunContext) -> list[str]:

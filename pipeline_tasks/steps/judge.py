@@ -44,7 +44,7 @@ def judge(
     start = history_start(spec, selection.market.gate(cutoff_date))
     known = selection.market.gate(last + timedelta(days=1))
     rows = known_rows(warehouse, spec, selection, start=start, end=last, as_of=known)
-    scorable = pl.col("price_known_ts").is_not_null() & pl.col(spec.naive_column).is_not_null()
+    scorable = pl.col(spec.outcome.known).is_not_null() & pl.col(spec.naive_column).is_not_null()
     unseen = rows.filter(pl.col("delivery_date") >= cutoff_date, scorable)
     if unseen.is_empty():
         return GateResult("not_run", (f"no outcome after the cutoff ({cutoff_date}) is known yet",), {"rows": 0.0, "days": 0.0})

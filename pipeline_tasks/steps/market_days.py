@@ -23,7 +23,7 @@ LAST_DAY = date(2040, 12, 31)
 
 def settings_row(market: Market) -> dict[str, Any]:
     """The row of `intermediate.market_settings`; `settings_sha` changes whenever the market's days may change."""
-    fuels, intraday, ancillary, nodal = market.commodities, market.intraday, market.ancillary, market.nodal
+    fuels, intraday, ancillary, nodal, units = market.commodities, market.intraday, market.ancillary, market.nodal, market.units
     row: dict[str, Any] = {
         "market": market.key,
         "label": market.label,
@@ -50,6 +50,12 @@ def settings_row(market: Market) -> dict[str, Any]:
         "nodal_resolution_min": nodal.resolution_min if nodal else 0,
         "nodal_step_min": nodal.step_min if nodal else 0,
         "nodal_from_date": nodal.from_date if nodal else FIRST_DAY,
+        "unit_hub": units.hub if units else "",
+        "unit_decision_hours": ",".join(map(str, units.decision_hours)) if units else "",
+        "unit_horizons_min": ",".join(map(str, units.horizons_min)) if units else "",
+        "unit_excluded_fuels": ",".join(units.exclude_fuels) if units else "",
+        "unit_telemetry_min": units.telemetry_min if units else None,
+        "unit_since_date": units.since if units else None,
     }
     text = repr((sorted(row.items()), FIRST_DAY, LAST_DAY, MARKET_DAYS.column_names))
     return {**row, "settings_sha": hashlib.sha256(text.encode()).hexdigest()}

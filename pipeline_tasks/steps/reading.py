@@ -39,10 +39,14 @@ def lacks_input(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelectio
     return "" if found else f"{spec.name} does not apply to {selection.key}: {spec.inputs.full_name} has no row of it"
 
 
+def training_start(spec: ModelSpec, cutoff_date: date) -> date:
+    """First delivery date that a version with this cutoff learns from."""
+    return cutoff_date - timedelta(days=spec.history_days or load_schedules().train_history_days)
+
+
 def history_start(spec: ModelSpec, cutoff: datetime) -> date:
     """First delivery date that a version trained at `cutoff` is shown when it answers: the same for all dates it ever answers for."""
-    days = load_schedules().train_history_days if spec.lookback_days is None else spec.lookback_days
-    return cutoff.date() - timedelta(days=days)
+    return training_start(spec, cutoff.date()) if spec.lookback_days is None else cutoff.date() - timedelta(days=spec.lookback_days)
 
 
 def decided_by(spec: ModelSpec, market: Market, delivery_date: date) -> datetime:

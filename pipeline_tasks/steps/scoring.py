@@ -12,11 +12,11 @@ from models._kernel import metrics
 from models._kernel.registry import params_of
 from models._kernel.settlement import positions_of, settlement_of
 from models._kernel.spec import Kind, ModelSpec
+from models._kernel.unit_markov import Markov
 from pipeline_tasks.contracts.features import OUTCOMES
 
 Array = npt.NDArray[np.float64]
 ROW = ("market", "hub", "product", "delivery_ts", "as_of")
-OUTCOME = "price_ccy_per_mwh"
 NAIVE = "naive_ccy_per_mwh"
 BESIDE = (
     "local_hour",
@@ -27,6 +27,9 @@ BESIDE = (
     "is_energy",
     "gas_price_ccy_per_unit",
     "co2_price_ccy_per_unit",
+    "unit_class",
+    "online_last",
+    "horizon_min",
 )
 NOMINAL = 0.9
 
@@ -42,7 +45,7 @@ def with_outcomes(spec: ModelSpec, forecasts: pl.DataFrame, outcomes: pl.DataFra
     happened = [name for values in OUTCOMES.values() for name in values if name in outcomes.columns]
     beside = [c for c in BESIDE if c in outcomes.columns and c not in forecasts.columns]
     columns = [pl.col(spec.naive_column).alias(NAIVE), *(pl.col(c) for c in (*happened, *beside))]
-    known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(*ROW, *columns)
+    known = outcomes.filter(pl.col(spec.outcome.column).is_not_null()).select(*ROW, *columns)
     return forecasts.join(known, on=list(ROW), how="inner").sort(*ROW)
 
 
@@ -70,9 +73,9 @@ def row_losses(spec: ModelSpec, rows: pl.DataFrame, metric: str) -> Array:
         levels, ladder = _ladder(spec, rows)
         losses = {
             **({"cost": lambda: _costs(spec, rows)[0]} if spec.decision else {}),
-            "mae": lambda: np.abs(_column(rows, OUTCOME) - _column(rows, spec.point_column)),
-            "crps": lambda: metrics.crps_losses(_column(rows, OUTCOME), ladder, levels),
-            "pinball": lambda: metrics.pinball_losses(_column(rows, OUTCOME), ladder, levels).mean(axis=1),
+            "mae": lambda: np.abs(_column(rows, spec.outcome.column) - _column(rows, spec.point_column)),
+            "crps": lambda: metrics.crps_losses(_column(rows, spec.outcome.column), ladder, levels),
+            "pinball": lambda: metrics.pinball_losses(_column(rows, spec.outcome.column), ladder, levels).mean(axis=1),
         }
     else:
         losses = {"brier": lambda: (_column(rows, spec.point_column) - events(spec, rows)) ** 2}
@@ -86,6 +89,8 @@ def row_losses(spec: ModelSpec, rows: pl.DataFrame, metric: str) -> Array:
 def baseline_losses(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame, *, metric: str) -> Array:
     """Loss of the naive baseline on the same rows: the spec's naive column, the climatology of the hour of the week, or no position.
 
+    Of an outcome that is an event: the Markov forecast of the unit by hour of the week (`unit_markov`).
+
     Args:
         spec: the model.
         rows: rows of `with_outcomes`, without gaps in the baseline's input.
@@ -96,9 +101,10 @@ def baseline_losses(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame, 
     if metric == "cost":
         return _costs(spec, rows)[1]
     if spec.kind is not Kind.PROBABILITY:
-        error = np.abs(_column(rows, OUTCOME) - _column(rows, NAIVE))
+        error = np.abs(_column(rows, spec.outcome.column) - _column(rows, NAIVE))
         return error / 2 if metric == "pinball" else error
-    return (_climatology(spec, rows, history) - events(spec, rows)) ** 2
+    expected = _markov(spec, rows, history) if spec.outcome.is_event else _climatology(spec, rows, history)
+    return (expected - events(spec, rows)) ** 2
 
 
 def covered(spec: ModelSpec, rows: pl.DataFrame) -> npt.NDArray[np.bool_] | None:
@@ -106,13 +112,18 @@ def covered(spec: ModelSpec, rows: pl.DataFrame) -> npt.NDArray[np.bool_] | None
     interval = _interval(spec)
     if interval is None:
         return None
-    outcome, low, high = (_column(rows, name) for name in (OUTCOME, *interval))
+    outcome, low, high = (_column(rows, name) for name in (spec.outcome.column, *interval))
     return np.asarray((outcome >= low) & (outcome <= high))
 
 
 def events(spec: ModelSpec, rows: pl.DataFrame) -> Array:
-    """1 where the outcome exceeds the row's own threshold, the model's one column that ends `_threshold_ccy_per_mwh`."""
-    return np.asarray(_column(rows, OUTCOME) > _column(rows, threshold_column(spec)), dtype=np.float64)
+    """1 where the event happened: the outcome itself, or that it exceeds the row's own threshold.
+
+    The threshold is the model's one column that ends `_threshold_ccy_per_mwh`.
+    """
+    if spec.outcome.is_event:
+        return _column(rows, spec.outcome.column)
+    return np.asarray(_column(rows, spec.outcome.column) > _column(rows, threshold_column(spec)), dtype=np.float64)
 
 
 def threshold_column(spec: ModelSpec) -> str:
@@ -128,7 +139,7 @@ def threshold_column(spec: ModelSpec) -> str:
 
 
 def _distribution(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
-    outcome, point = _column(rows, OUTCOME), _column(rows, spec.point_column)
+    outcome, point = _column(rows, spec.outcome.column), _column(rows, spec.point_column)
     found = {
         "mae": metrics.mae(outcome, point),
         "rmse": metrics.rmse(outcome, point),
@@ -137,7 +148,7 @@ def _distribution(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
     }
     both = rows.filter(pl.col(NAIVE).is_not_null())
     if both.height:
-        found["rmae"] = metrics.rmae(_column(both, OUTCOME), _column(both, spec.point_column), _column(both, NAIVE))
+        found["rmae"] = metrics.rmae(_column(both, spec.outcome.column), _column(both, spec.point_column), _column(both, NAIVE))
     if spec.quantile_columns:
         levels, ladder = _ladder(spec, rows)
         found["crps"] = metrics.crps_from_quantiles(outcome, ladder, levels)
@@ -175,6 +186,9 @@ def _probability(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
         "mean_probability": float(np.mean(probability)),
         "auc": metrics.auc(event, probability),
     }
+    if spec.per_unit:  # a pool of units that hardly ever change looks skilful whatever is said of the others
+        parts = rows.select("unit_class", pl.Series("loss", (event - probability) ** 2)).group_by("unit_class").agg(pl.col("loss").mean())
+        found |= {f"brier_{name}": loss for name, loss in parts.sort("unit_class").iter_rows()}
     if "alert" in rows.columns:
         found["alert_rate"] = float(np.mean(_column(rows, "alert")))
     return found
@@ -182,10 +196,15 @@ def _probability(spec: ModelSpec, rows: pl.DataFrame) -> dict[str, float]:
 
 def _climatology(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame) -> Array:
     same = ["market", "hub", "product", "local_hour", "day_of_week"]
-    past = history.filter(pl.col(OUTCOME).is_not_null()).select(*same, pl.col(OUTCOME).alias("_past"))
+    past = history.filter(pl.col(spec.outcome.column).is_not_null()).select(*same, pl.col(spec.outcome.column).alias("_past"))
     asked = rows.select(*same, pl.col(threshold_column(spec)).alias("_threshold")).with_row_index("_row")
     share = asked.join(past, on=same, how="left").group_by("_row").agg((pl.col("_past") > pl.col("_threshold")).mean().alias("_share"))
     return _column(asked.join(share, on="_row", how="left").sort("_row").with_columns(pl.col("_share").fill_null(0.0)), "_share")
+
+
+def _markov(spec: ModelSpec, rows: pl.DataFrame, history: pl.DataFrame) -> Array:
+    event = spec.outcome.column
+    return Markov.of(history.filter(pl.col(event).is_not_null()), event).probability(rows)
 
 
 def _interval(spec: ModelSpec) -> tuple[str, str] | None:

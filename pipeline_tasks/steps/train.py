@@ -23,11 +23,12 @@ from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.exact import one_blas_thread
 from pipeline_tasks.steps.judge import judge
-from pipeline_tasks.steps.reading import known_rows, lacks_input
+from pipeline_tasks.steps.reading import known_rows, lacks_input, training_start
 from pipeline_tasks.steps.schedules import load_schedules
 
 if TYPE_CHECKING:
     from models._kernel.protocol import Model
+    from models._kernel.spec import ModelSpec
     from pipeline_tasks.tracking import VersionRef
     from pipeline_tasks.warehouse import Warehouse
 
@@ -101,10 +102,10 @@ def train(
     config, spec, selection = load_schedules(), spec_of(model), resolve_market(market)
     profile, seed = profile or get_settings().profile, config.seed if seed is None else seed
     cutoff, began = selection.market.gate(cutoff_date), time.perf_counter()
-    start = cutoff_date - timedelta(days=config.train_history_days)
+    start = training_start(spec, cutoff_date)
     with connect() as warehouse, tempfile.TemporaryDirectory(prefix="desk-train-") as scratch:
         rows = known_rows(warehouse, spec, selection, start=start, end=cutoff_date, as_of=cutoff)
-        check_history(model, market, rows, spec.min_history_days)
+        check_history(spec, market, rows)
         params = params_of(model, profile)
         with one_blas_thread():
             fitted = model_class(model)(params).fit(Features(history=rows, target=rows.clear()), cutoff=cutoff, seed=seed)
@@ -138,17 +139,17 @@ def train(
     }
 
 
-def check_history(model: str, market: str, rows: pl.DataFrame, needed_days: int) -> None:
+def check_history(spec: ModelSpec, market: str, rows: pl.DataFrame) -> None:
     """Refuse to train on too little.
 
     Raises:
         ValueError: fewer delivery dates with a known outcome than the model needs.
     """
-    known = rows.filter(pl.col("price_known_ts").is_not_null())
+    known = rows.filter(pl.col(spec.outcome.known).is_not_null())
     days = known.get_column("delivery_date").n_unique() if known.height else 0
-    if days < needed_days:
+    if days < spec.min_history_days:
         raise ValueError(
-            f"{model} needs {needed_days} delivery dates with known outcomes to train for {market}, found {days};"
+            f"{spec.name} needs {spec.min_history_days} delivery dates with known outcomes to train for {market}, found {days};"
             " ingest more history or choose a later date"
         )
 

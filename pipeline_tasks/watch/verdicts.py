@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from models._kernel.registry import spec_of, yardstick_of
 from models._kernel.sequential import e_process, power, relative_difference
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.contracts.watch import SHADOW_VERDICTS
-from pipeline_tasks.steps.reading import known_rows
+from pipeline_tasks.steps.reading import known_rows, training_start
 from pipeline_tasks.steps.schedules import Watch, load_schedules
 from pipeline_tasks.steps.scoring import NAIVE, ROW, baseline_losses, row_losses, with_outcomes
 from pipeline_tasks.watch.shadow import rivals
@@ -160,7 +160,7 @@ def paired_with_baseline(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec,
     first = forecasts.get_column("delivery_date").min()
     if not isinstance(first, date):
         return np.empty(0), np.empty(0)
-    start = first - timedelta(days=load_schedules().train_history_days)
+    start = training_start(spec, first)
     rows = known_rows(warehouse, spec, ctx.selection, start=start, end=ctx.delivery_date, as_of=ctx.as_of)
     history = rows.filter(pl.col("delivery_date") < first)
     scored = with_outcomes(spec, forecasts, rows.filter(pl.col("delivery_date") >= first)).filter(pl.col(NAIVE).is_not_null()).sort(*ROW)

@@ -29,6 +29,12 @@ create table if not exists intermediate.market_settings
     nodal_resolution_min Int64 comment 'Longest delivery interval of theirs; 0 for none. [min]',
     nodal_step_min Int64 comment 'They are about intervals at multiples of it in the local day; 0 for none. [min]',
     nodal_from_date Date32 comment 'First delivery date of theirs.',
+    unit_hub LowCardinality(String) comment 'Hub under which forecasts of generating units are published; empty for none.',
+    unit_decision_hours LowCardinality(String) comment 'Local hours at which is decided on them, comma-separated; empty for none.',
+    unit_horizons_min LowCardinality(String) comment 'Minutes between those decisions and the foretold hour, comma-separated; empty for none. [min]',
+    unit_excluded_fuels LowCardinality(String) comment 'Fuels whose units are not committed, comma-separated; empty for none.',
+    unit_telemetry_min Nullable(Int64) comment 'Minutes after an hour at which a unit\'s output counts as known; null for its file\'s. [min]',
+    unit_since_date Nullable(Date32) comment 'First delivery date with rows of units; null for all.',
     settings_sha String comment 'SHA-256 of the settings the calendar was made from.'
 )
 engine = MergeTree

@@ -19,7 +19,7 @@ from config.markets import Market, load_markets
 from pipeline_tasks.bench.core import scratch_home
 from pipeline_tasks.contracts import TS_DTYPE, Table
 from pipeline_tasks.contracts.grid import GRID_BUSES, NODAL_PRICES
-from pipeline_tasks.contracts.raw import COMMODITIES, PRICES, QUANTITIES
+from pipeline_tasks.contracts.raw import COMMODITIES, PRICES, QUANTITIES, UNITS
 from pipeline_tasks.steps.transform import transform
 from pipeline_tasks.warehouse import Warehouse, connect
 from pipeline_tasks.warehouse.migrate import migrate
@@ -107,6 +107,16 @@ markets:
     hubs: [A, B, C]
     holidays: DE
     ancillary: {products: [regup, regdn], price_hub: system, hubs: [A, B], changes: [2024-10-25]}
+  t_units:
+    label: Test market with generating units
+    time_zone: Europe/Berlin
+    currency: EUR
+    gate_time: "12:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [U]
+    holidays: DE
+    units: {hub: U, decision_hours: [6], horizons_min: [60, 1440], exclude_fuels: [storage], since: 2024-10-10}
 """
 INGESTED = datetime(2024, 12, 31, tzinfo=UTC)
 
@@ -183,6 +193,11 @@ class RawRows:
         fixed = {"market": self.market.key, "bus": name, "hub": hub, "base_kv": 380.0, "load_share": 0.5}
         self._insert(GRID_BUSES, [fixed | {"delivery_ts": since, "known_ts": since}], INGESTED)
 
+    def units(self, unit: str, fuel: str, rows: list[tuple[datetime, datetime, float]], *, ingested: datetime = INGESTED) -> None:
+        """Hourly outputs of a unit: rows of (delivery_ts, known_ts, MW)."""
+        fixed = {"market": self.market.key, "unit_id": unit, "fuel": fuel, "resolution_min": 60}
+        self._insert(UNITS, [fixed | {"delivery_ts": d, "known_ts": k, "output_mw": v} for d, k, v in rows], ingested)
+
     def gas(self, rows: list[tuple[datetime, datetime, float]]) -> None:
         """Daily settlements: rows of (delivery_ts, known_ts, price)."""
         fixed = {"market": self.market.key, "commodity": "gas", "hub": "T_GAS", "resolution_min": 1440, "currency": "EUR", "unit": "MWh"}
@@ -211,7 +226,7 @@ def raw_rows(warehouse: Warehouse, test_markets: dict[str, Market]) -> Callable[
 
 
 Features = Callable[..., pl.DataFrame]
-TABLES = ("ftr_day_ahead", "ftr_intraday", "ftr_spread", "ftr_ancillary", "ftr_nodal")
+TABLES = ("ftr_day_ahead", "ftr_intraday", "ftr_spread", "ftr_ancillary", "ftr_nodal", "ftr_unit_commit")
 
 
 def _build(request: pytest.FixtureRequest, warehouse: Warehouse, raw_rows: Callable[[str], RawRows], what: str) -> Features:
@@ -227,7 +242,7 @@ def _build(request: pytest.FixtureRequest, warehouse: Warehouse, raw_rows: Calla
 
 def _read(warehouse: Warehouse, table: str) -> pl.DataFrame:
     rows = warehouse.query(f"select * from features.{table} order by market, hub, product, delivery_ts, as_of")
-    return rows.with_columns(pl.col("delivery_ts", "as_of", "price_known_ts").cast(TS_DTYPE))
+    return rows.with_columns(pl.col("^(delivery_ts|as_of|(price|status)_known_ts)$").cast(TS_DTYPE))
 
 
 @pytest.fixture(scope="package")

@@ -47,6 +47,12 @@ final as (
         market_settings.reserve_price_hub as reserve_price_hub,
         market_settings.reserve_hubs as reserve_hubs,
         market_settings.reserve_change_dates as reserve_change_dates,
+        market_settings.unit_hub as unit_hub,
+        market_settings.unit_decision_hours as unit_decision_hours,
+        market_settings.unit_horizons_min as unit_horizons_min,
+        market_settings.unit_excluded_fuels as unit_excluded_fuels,
+        market_settings.unit_telemetry_min as unit_telemetry_min,
+        market_settings.unit_since_date as unit_since_date,
         coalesce(spans.hub_count, 0) as hub_count,
         spans.first_delivery_date as first_delivery_date,
         spans.last_delivery_date as last_delivery_date
