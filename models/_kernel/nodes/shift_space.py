@@ -43,7 +43,9 @@ def shift_vectors(sensitivity: npt.ArrayLike, weight: npt.ArrayLike, *, dimensio
     """
     rows, sizes = np.asarray(sensitivity, dtype=np.float64), np.asarray(weight, dtype=np.float64)
     if rows.ndim != 2 or sizes.shape != rows.shape[:1] or dimensions < 1:
-        raise ValueError(f"sensitivities {rows.shape}, weights {sizes.shape}, dimensions {dimensions}; give (limits, nodes) and one weight per limit")
+        raise ValueError(
+            f"sensitivities {rows.shape}, weights {sizes.shape}, dimensions {dimensions}; give (limits, nodes) and one weight per limit"
+        )
     return principal(((rows - rows.mean(axis=1, keepdims=True)) * sizes[:, None]).T, dimensions)
 
 

@@ -24,7 +24,7 @@ SHARES = (0.03, 0.3, 3.0)
 LEVEL = 10.0  # variance of what all nodes share, over that of what tells them apart: practically unknown, as in ordinary kriging
 SAMPLED, GAIN, MOST = 400, 0.995, 3
 FACTORS = 96
-PRIOR_SCALES, NOISE_SCALES = np.logspace(-2, 1, 4), np.logspace(-3, 1, 5)
+PRIOR_SCALES, NOISE_SCALES = np.logspace(-2, 0, 3), np.logspace(-3, 1, 5)
 """Of the prior and noise variances that known nodes show; which hold for a node, its own prices decide."""
 
 
@@ -143,7 +143,9 @@ class Transfer:
     typical: float = 1.0
 
     @classmethod
-    def fit(cls, prices: Array, known: Sequence[int] | Ints, priors: Mapping[str, Array], *, covariance: Covariance | None = None) -> Transfer:
+    def fit(
+        cls, prices: Array, known: Sequence[int] | Ints, priors: Mapping[str, Array], *, covariance: Covariance | None = None
+    ) -> Transfer:
         """Learn from known nodes; prices of others are not touched.
 
         Args:
