@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from config.settings import REPO_ROOT
+from pipeline_tasks.bench.ann import ann
 from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb
 from pipeline_tasks.bench.grid import grid
 from pipeline_tasks.bench.models import inference, models, training
@@ -28,6 +29,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "report": report,
     "grid": grid,
     "surrogate": surrogate,
+    "ann": ann,
     "unit_commitment": unit_commitment,
 }
 LONG: dict[str, Callable[[], list[Figure]]] = {"unit_commitment_proofs": unit_commitment_proofs}

@@ -1,4 +1,4 @@
-"""Nearest nodes by cosine, asked of the warehouse: through the HNSW index, or exactly. Values are bound, identifiers come from contracts."""
+"""Nearest nodes by cosine, asked of the warehouse: through the HNSW index, or exactly."""
 
 from __future__ import annotations
 

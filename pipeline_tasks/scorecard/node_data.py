@@ -177,7 +177,7 @@ def _isone(job: SystemJob) -> Cold:
     found = errors(trial, hidden_groups(np.arange(len(names)), GROUPS, job.seed))
     day = (int((datetime(2026, 6, 4, tzinfo=UTC).date() - EPOCH).days),)
     note = "one day: 12 hours learned, 12 scored, so that nothing is said of days; stations by name, no coordinates or network are public"
-    gone = {m: "one day of prices is public here" for m in ("rmae_d3", "rmae_d7", "rmae_d30")}
+    gone = dict.fromkeys(("rmae_d3", "rmae_d7", "rmae_d30"), "one day of prices is public here")
     return Cold(found, clusters(values[:12]), shared(values[:12]), np.zeros(len(names), dtype=bool), "USD/MWh", note, day, gone)
 
 
@@ -202,11 +202,13 @@ def _caiso(job: SystemJob) -> Cold:
 
 def _by_month(job: SystemJob, market: NodeMarket, values: Array, months: list[str]) -> Cold:
     """Walk forward over months; a node's error is the mean over the months in which it was hidden."""
-    n, sums, counts = values.shape[1], {}, {}
+    n = values.shape[1]
+    sums: Errors = {}
+    counts: Errors = {}
     whole = np.flatnonzero(np.isfinite(values).all(axis=0))
     sample = np.random.default_rng(job.seed).choice(whole, min(CAISO_HIDDEN, whole.size), replace=False)
     first = np.array([int(np.argmax(np.isfinite(values[:, k]))) // 2 for k in range(n)])
-    late = ~np.isfinite(values[: 2 * CAISO_FROM]).any(axis=0)
+    late = np.asarray(~np.isfinite(values[: 2 * CAISO_FROM]).any(axis=0))
     for k in range(CAISO_FROM, len(months)):
         job.say(f"{job.data_set}: {months[k]}")
         past, now = values[: 2 * k], values[2 * k : 2 * k + 2]
@@ -221,7 +223,7 @@ def _by_month(job: SystemJob, market: NodeMarket, values: Array, months: list[st
             sums.setdefault(key, np.zeros(n))[there] += found[there]
             counts.setdefault(key, np.zeros(n))[there] += 1
     made = {key: np.where(counts[key] > 0, sums[key] / np.maximum(counts[key], 1), np.nan) for key in sums}
-    gone = {m: "monthly means are public, no days" for m in ("rmae_d3", "rmae_d7")} | {"rmae_ptdf_cosine": "no shift factors are public"}
+    gone = dict.fromkeys(("rmae_d3", "rmae_d7"), "monthly means are public, no days") | {"rmae_ptdf_cosine": "no shift factors are public"}
     days = tuple((datetime.strptime(m, "%Y-%m").replace(tzinfo=UTC).date() - EPOCH).days for m in months[CAISO_FROM:])
     note = "monthly means of midday and evening congestion; d0: no month known, d30: the month before; a third of 750 nodes hidden a month"
     return Cold(made, clusters(values[: 2 * CAISO_FROM, :]), shared(values), late, "USD/MWh", note, days, gone)

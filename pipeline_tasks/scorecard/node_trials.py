@@ -124,7 +124,7 @@ def _baselines(market: NodeMarket, hidden: Ints, seen: Ints, past: Array, now: A
 def _closest(places: Array, others: Array) -> Ints:
     """Position of the nearest of some places; those without a place are never nearest."""
     apart = ((places[:, None, :] - others[None, :, :]) ** 2).sum(axis=2)
-    return np.argmin(np.where(np.isfinite(apart), apart, np.inf), axis=1)
+    return np.asarray(np.argmin(np.where(np.isfinite(apart), apart, np.inf), axis=1), dtype=np.int64)
 
 
 def _ridge(past: Array, own: Array, now: Array) -> Array:

@@ -49,7 +49,7 @@ def price_factors(prices: npt.ArrayLike, *, rank: int, shrink: float = 0.02) -> 
     x = np.asarray(prices, dtype=np.float64)
     if x.ndim != 2 or rank < 1:
         raise ValueError(f"prices of shape {x.shape}, rank {rank}; give a (time, node) matrix and a rank of at least 1")
-    seen = np.isfinite(x)
+    seen = np.asarray(np.isfinite(x))
     kept = min(rank, *x.shape)
     low = np.zeros_like(x)
     for _ in range(1 if seen.all() else ROUNDS):

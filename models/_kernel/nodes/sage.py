@@ -21,7 +21,8 @@ def graphsage(begin: Ints, end: Ints, weight: Array, features: Array, *, dimensi
     """Vectors of nodes, rows of length 1.
 
     Args:
-        begin, end: ends of each edge.
+        begin: one end of each edge.
+        end: the other.
         weight: positive, e.g. the susceptance of a branch.
         features: what each node is like, shape (nodes, p); standardised here.
         dimensions: length of a vector.

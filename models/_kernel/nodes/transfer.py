@@ -168,7 +168,7 @@ class Transfer:
         variance = np.maximum(np.diag(gram) - np.einsum("ij,ji->i", weights, gram[at]), 0.0) + chosen.nugget
         errors, alone = left_out(y, gram[np.ix_(at, at)], chosen.nugget)
         directions, spread, noise = _corrections(y, errors)
-        return cls(at, chosen, weights, variance, directions, spread, noise, float(np.median(alone)))
+        return cls(at, chosen, np.asarray(weights, dtype=np.float64), variance, directions, spread, noise, float(np.median(alone)))
 
     def nowcast(self, now: Array, node: int, first: Array, first_prices: Array) -> Array:
         """Prices of a node from those of the known nodes in the same intervals.

@@ -7,6 +7,8 @@ susceptance.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,7 +22,8 @@ def deepwalk(nodes: int, begin: Ints, end: Ints, weight: Array, *, dimensions: i
 
     Args:
         nodes: number of nodes.
-        begin, end: ends of each edge.
+        begin: one end of each edge.
+        end: the other.
         weight: positive, e.g. the susceptance of a branch; parallel edges add up.
         dimensions: length of a vector.
         window: steps of a walk within which two nodes meet.
@@ -50,7 +53,7 @@ def deepwalk(nodes: int, begin: Ints, end: Ints, weight: Array, *, dimensions: i
     return _factor(np.log(np.maximum(meets, 1.0)), dimensions)
 
 
-def _spectrum(adjacency: object, root: Array) -> tuple[Array, Array]:
+def _spectrum(adjacency: Any, root: Array) -> tuple[Array, Array]:
     """Eigenpairs of the normalised adjacency: all of a small graph, the largest of a large one."""
     from scipy.sparse import diags_array
     from scipy.sparse.linalg import eigsh
@@ -64,7 +67,7 @@ def _spectrum(adjacency: object, root: Array) -> tuple[Array, Array]:
 
 
 def _factor(matrix: Array, dimensions: int) -> Array:
-    """u sqrt(s) of the largest singular directions of a symmetric matrix, signs fixed."""
+    """U sqrt(s) of the largest singular directions of a symmetric matrix, signs fixed."""
     from scipy.sparse.linalg import eigsh
 
     n = matrix.shape[0]
