@@ -295,3 +295,13 @@ def simulate_outages() -> Result:
     from pipeline_tasks.steps.flow import simulate_outages_step
 
     return simulate_outages_step(get_current_context()["params"])
+
+
+@task(pool=pool("training"))
+@permanent
+def embed_nodes() -> Result:
+    """Embed the market's nodes and publish vectors, neighbours, hubs and nowcasts."""
+    from pipeline_tasks.steps.flow import embed_step
+
+    params = get_current_context()["params"]
+    return embed_step(run_context("embeddings"), int(params["days"]), str(params["name"]))

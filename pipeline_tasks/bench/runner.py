@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from config.settings import REPO_ROOT
+from pipeline_tasks.bench.ann import ann
 from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb
 from pipeline_tasks.bench.grid import grid
 from pipeline_tasks.bench.models import inference, models, training
@@ -30,6 +31,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "grid": grid,
     "surrogate": surrogate,
     "nowcast": nowcast,
+    "ann": ann,
     "unit_commitment": unit_commitment,
 }
 LONG: dict[str, Callable[[], list[Figure]]] = {"unit_commitment_proofs": unit_commitment_proofs}

@@ -6,6 +6,7 @@ from pipeline_tasks.contracts.features import FEATURE_TABLES
 from pipeline_tasks.contracts.grid import GRID_TABLES
 from pipeline_tasks.contracts.intermediate import INTERMEDIATE_TABLES
 from pipeline_tasks.contracts.marts import MART_TABLES
+from pipeline_tasks.contracts.nodes import NODE_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
 from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
 from pipeline_tasks.contracts.simulation import SIMULATION_TABLES
@@ -28,6 +29,7 @@ STATIC_TABLES: tuple[Table, ...] = (
     *WATCH_TABLES,
     *TRUTH_TABLES,
     *SIMULATION_TABLES,
+    *NODE_TABLES,
 )
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "INTERMEDIATE_TABLES",
     "LINEAGE",
     "MART_TABLES",
+    "NODE_TABLES",
     "OPS_TABLES",
     "QUARANTINE_TABLES",
     "RAW_TABLES",

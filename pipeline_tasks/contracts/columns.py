@@ -21,6 +21,7 @@ class ColumnType(Enum):
     BOOL = ("Bool", pl.Boolean())
     DATE = ("Date32", pl.Date())
     TS = ("DateTime64(3, 'UTC')", TS_DTYPE)
+    VECTOR = ("Array(Float32)", pl.List(pl.Float32()))
 
     @property
     def clickhouse(self) -> str:
@@ -100,6 +101,11 @@ def number(name: str, meaning: str, **kw: object) -> Column:
 def flag(name: str, meaning: str, **kw: object) -> Column:
     """Boolean column."""
     return Column(name, ColumnType.BOOL, meaning, **kw)  # type: ignore[arg-type]
+
+
+def vector(name: str, meaning: str, **kw: object) -> Column:
+    """Column of vectors: 32-bit numbers, all rows of one length (a row rule says which)."""
+    return Column(name, ColumnType.VECTOR, meaning, **kw)  # type: ignore[arg-type]
 
 
 def day(name: str, meaning: str, **kw: object) -> Column:

@@ -105,6 +105,7 @@ def _wrong_type(column: Column, frame: pl.DataFrame) -> Violation | None:
         ColumnType.BOOL: dtype == pl.Boolean(),
         ColumnType.DATE: dtype == pl.Date(),
         ColumnType.TS: isinstance(dtype, pl.Datetime) and dtype.time_zone == "UTC",
+        ColumnType.VECTOR: isinstance(dtype, pl.List) and dtype.inner.is_float(),
     }[kind]
     if fits:
         return None
@@ -114,6 +115,7 @@ def _wrong_type(column: Column, frame: pl.DataFrame) -> Violation | None:
         ColumnType.FLOAT: "Give plain numbers with a decimal point; leave absent values empty.",
         ColumnType.INT: "Give whole numbers.",
         ColumnType.BOOL: "Give true or false.",
+        ColumnType.VECTOR: "Give lists of 32-bit numbers, all of one length.",
     }.get(kind, "Give text.")
     first = frame[column.name].drop_nulls().head(1)
     example = f"{first[0]!r} ({dtype})" if first.len() else str(dtype)
@@ -135,6 +137,9 @@ def _value_checks(column: Column, values: pl.Series) -> Iterator[tuple[str, pl.S
     unit = f" {column.unit}" if column.unit else ""
     if column.type is ColumnType.FLOAT and values.dtype.is_float():
         yield "not_finite", ~values.is_finite(), "Leave absent values empty instead of NaN or infinity."
+    if column.type is ColumnType.VECTOR:
+        finite = values.list.eval(pl.element().is_finite()).list.all()
+        yield "not_finite", ~finite, "A vector holds NaN or infinity; leave such rows out."
     if column.ge is not None:
         yield "below_minimum", values < column.ge, f"Values of {column.name} are at least {column.ge:g}{unit}; check unit and sign."
     if column.le is not None:
@@ -200,6 +205,8 @@ def _dataframely_column(column: Column, *, primary_key: bool) -> dy.Column:
             return dy.Int64(nullable=nullable, primary_key=primary_key, min=low, max=high, description=column.meaning)
         case ColumnType.FLOAT:
             return dy.Float64(nullable=nullable, primary_key=primary_key, min=column.ge, max=column.le, description=column.meaning)
+        case ColumnType.VECTOR:
+            return dy.List(dy.Float32(nullable=False), nullable=nullable, primary_key=primary_key, description=column.meaning)
         case ColumnType.BOOL:
             return dy.Bool(nullable=nullable, primary_key=primary_key, description=column.meaning)
         case ColumnType.DATE:

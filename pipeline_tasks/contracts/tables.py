@@ -56,6 +56,19 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorIndex:
+    """An approximate index (HNSW, cosine distance) over a vector column.
+
+    Attributes:
+        column: the column.
+        dimensions: length of its vectors.
+    """
+
+    column: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One table of the warehouse.
 
@@ -70,6 +83,7 @@ class Table:
         rules: row rules beyond column bounds.
         managed_by: "migrations" for generated DDL, "dbt" for tables that dbt builds.
         dedup_window: number of insert tokens remembered (exactly-once loads); 0 for none.
+        vector_index: approximate nearest-neighbour index; None for none.
     """
 
     database: Database
@@ -82,6 +96,7 @@ class Table:
     rules: tuple[Rule, ...] = field(default=())
     managed_by: str = "migrations"
     dedup_window: int = 0
+    vector_index: VectorIndex | None = None
 
     def __post_init__(self) -> None:
         """Refuse duplicate columns and keys that name no column."""

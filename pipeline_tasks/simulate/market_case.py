@@ -9,7 +9,7 @@ out. Contingencies are those that published constraints name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -62,20 +62,18 @@ def market_case(warehouse: Warehouse, market: str, *, at: datetime, as_of: datet
         MarketStateError: no network, no load forecast or no disclosed offers are known at `as_of`.
     """
     params = {"market": market, "at": at, "as_of": as_of, "window": window}
-    buses = _needed(warehouse, f"select bus, hub, base_kv, load_share from raw.grid_buses where {IN_FORCE}{_valid()} {NEWEST} bus",
-                    params, "network", "desk ingest of a source with a network model")  # fmt: skip
-    branches = warehouse.query(f"select * from raw.grid_branches where {IN_FORCE}{_valid()} {NEWEST} branch", params).sort("branch")
+    buses, branches = known_grid(warehouse, market, at=at, as_of=as_of)
     units = warehouse.query(f"select * from raw.grid_units where {IN_FORCE}{_valid()} {NEWEST} unit_id", params).sort("unit_id")
     offers = _offers(warehouse, params)
     offered = offers.group_by("unit_id").agg((pl.col("start_mw") + pl.col("block_mw")).last().alias("offered_mw"))
     units = units.join(offered, on="unit_id", how="inner", maintain_order="left")
     units = units.with_columns(pl.min_horizontal("p_max_mw", "offered_mw").alias("p_max_mw"))  # nothing beyond the offer can be dispatched
     left = _left(warehouse, params)
-    network = _network(market, buses.sort("bus"), branches, units, offers)
+    network = _network(market, buses, branches, units, offers)
     validate_network(network)
     ceiling = _ceiling(warehouse, params, units, left)
     case = OpfCase(
-        load_mw=_load(warehouse, params, buses.sort("bus")),
+        load_mw=_load(warehouse, params, buses),
         p_min_mw=_floor(warehouse, params, units, ceiling),
         p_max_mw=ceiling,
         outages=tuple(k for k, name in enumerate(network.branches.names) if left.get(("branch", name), 1.0) == 0.0),
@@ -143,22 +141,25 @@ def _contingencies(warehouse: Warehouse, params: Mapping[str, Any], network: Net
     return tuple(k for k, name in enumerate(network.branches.names) if name in seen)
 
 
-def _network(market: str, buses: pl.DataFrame, branches: pl.DataFrame, units: pl.DataFrame, offers: pl.DataFrame) -> Network:
+def known_grid(warehouse: Warehouse, market: str, *, at: datetime, as_of: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Buses and branches of the network model in force at `at`, as known at `as_of`, by name.
+
+    Raises:
+        MarketStateError: no network is known.
+    """
+    params = {"market": market, "at": at, "as_of": as_of}
+    remedy = "desk ingest of a source with a network model"
+    buses = _needed(warehouse, f"select * from raw.grid_buses where {IN_FORCE}{_valid()} {NEWEST} bus", params, "network", remedy)
+    branches = warehouse.query(f"select * from raw.grid_branches where {IN_FORCE}{_valid()} {NEWEST} branch", params)
+    return buses.sort("bus"), branches.sort("branch")
+
+
+def bare_network(market: str, buses: pl.DataFrame, branches: pl.DataFrame) -> Network:
+    """The network without units and loads, from rows of raw.grid_buses and raw.grid_branches; elements in the order of the rows."""
     bus = {name: k for k, name in enumerate(buses["bus"].to_list())}
-    unit = {name: k for k, name in enumerate(units["unit_id"].to_list())}
-    blocks = offers.filter(pl.col("unit_id").is_in(units["unit_id"].implode()))
-    nothing = np.zeros(units.height)
-    cost = CostCurves(
-        constant=nothing,
-        linear=nothing,
-        quadratic=nothing,
-        block_generator=np.array([unit[u] for u in blocks["unit_id"].to_list()], dtype=np.int64),
-        block_start_mw=blocks["start_mw"].to_numpy(),
-        block_mw=blocks["block_mw"].to_numpy(),
-        block_price=blocks["price_ccy_per_mwh"].to_numpy(),
-    )
     rating, emergency = (branches[c].fill_null(float("inf")).to_numpy() for c in ("rating_mw", "emergency_mw"))
     ends = [np.array([bus[b] for b in branches[c].to_list()], dtype=np.int64) for c in ("from_bus", "to_bus")]
+    none, nowhere = np.zeros(0), np.zeros(0, dtype=np.int64)
     return Network(
         name=market,
         base_mva=100.0,
@@ -180,16 +181,34 @@ def _network(market: str, buses: pl.DataFrame, branches: pl.DataFrame, units: pl
             rating_mw=rating,
             emergency_mw=np.maximum(emergency, rating),
         ),
-        generators=Generators(
-            names=tuple(unit),
-            bus=np.array([bus[b] for b in units["bus"].to_list()], dtype=np.int64),
-            p_min_mw=nothing,
-            p_max_mw=units["p_max_mw"].to_numpy(),
-            ramp_mw_per_min=units["ramp_mw_per_min"].fill_null(float("inf")).to_numpy(),
-            cost=cost,
-            fuel=tuple(units["fuel"].to_list()),
-        ),
+        generators=Generators((), nowhere, none, none, none, CostCurves(none, none, none)),
     )
+
+
+def _network(market: str, buses: pl.DataFrame, branches: pl.DataFrame, units: pl.DataFrame, offers: pl.DataFrame) -> Network:
+    bus = {name: k for k, name in enumerate(buses["bus"].to_list())}
+    unit = {name: k for k, name in enumerate(units["unit_id"].to_list())}
+    blocks = offers.filter(pl.col("unit_id").is_in(units["unit_id"].implode()))
+    nothing = np.zeros(units.height)
+    cost = CostCurves(
+        constant=nothing,
+        linear=nothing,
+        quadratic=nothing,
+        block_generator=np.array([unit[u] for u in blocks["unit_id"].to_list()], dtype=np.int64),
+        block_start_mw=blocks["start_mw"].to_numpy(),
+        block_mw=blocks["block_mw"].to_numpy(),
+        block_price=blocks["price_ccy_per_mwh"].to_numpy(),
+    )
+    generators = Generators(
+        names=tuple(unit),
+        bus=np.array([bus[b] for b in units["bus"].to_list()], dtype=np.int64),
+        p_min_mw=nothing,
+        p_max_mw=units["p_max_mw"].to_numpy(),
+        ramp_mw_per_min=units["ramp_mw_per_min"].fill_null(float("inf")).to_numpy(),
+        cost=cost,
+        fuel=tuple(units["fuel"].to_list()),
+    )
+    return replace(bare_network(market, buses, branches), generators=generators)
 
 
 def _load(warehouse: Warehouse, params: Mapping[str, Any], buses: pl.DataFrame) -> Any:

@@ -135,6 +135,19 @@ def simulate_outages_step(form: Mapping[str, Any]) -> Result:
     return execute("simulate_outages", request.context, work)
 
 
+def embed_step(ctx: RunContext, days: int, name: str) -> Result:
+    """Embed the nodes of the run's market for its delivery date."""
+    from pipeline_tasks.embedding.run import Request
+
+    request = Request(ctx.selection.market.key, ctx.delivery_date, days=days, name=name)
+
+    def work() -> Result:
+        made = _call("embed", "embed_nodes", request)
+        return made | {f"rows_{key}": len(made.pop(key)) for key in ("hubs", "nowcasts")}
+
+    return execute("embed", request.context, work)
+
+
 LAYERS = ("staging", "intermediate", "features")
 
 

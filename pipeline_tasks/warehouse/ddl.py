@@ -39,6 +39,10 @@ def create_table_sql(table: Table) -> str:
         One statement without a final semicolon or newline, lower case, stable for the same contract.
     """
     columns = ",\n".join(f"    {_column_sql(c)}" for c in table.columns)
+    if table.vector_index:
+        index = table.vector_index
+        kind = f"vector_similarity('hnsw', 'cosineDistance', {index.dimensions})"
+        columns += f",\n    index {index.column}_nearest {index.column} type {kind} granularity 100000000"
     lines = [f"create table if not exists {table.full_name}", "(", columns, ")", "engine = MergeTree"]
     if table.partition_by:
         lines.append(f"partition by {table.partition_by}")

@@ -1,8 +1,8 @@
 """Content hashes of rows and frames: the same values give the same SHA-256 on every machine and in every version.
 
 A row's text is `name=value` for every column that is not null, columns sorted by name, joined by the unit separator.
-Numbers are written as the bits of the IEEE double (so no printer of decimals matters), instants as UTC milliseconds,
-dates as days since 1970. A null column adds nothing: a column that a contract gains later leaves old hashes as they are.
+Numbers are written as the bits of the IEEE double (so no printer of decimals matters), vectors as the hash of theirs, instants as
+UTC milliseconds, dates as days since 1970. A null column adds nothing: a column that a contract gains later leaves old hashes as they are.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ def _bits(series: pl.Series) -> pl.Series:
     return pl.Series(series.name, bits).zip_with(values.is_not_null(), pl.Series(series.name, [None], dtype=pl.Int64))
 
 
+def _vector_text(values: list[float]) -> str:
+    """SHA-256 of a vector's numbers as IEEE doubles, one zero."""
+    return hashlib.sha256((np.asarray(values, dtype=np.float64) + 0.0).tobytes()).hexdigest()
+
+
 def exact_text(series: pl.Series) -> pl.Series:
     """Values as text that is equal exactly where they are equal; nulls stay null."""
     dtype = series.dtype
@@ -37,6 +42,8 @@ def exact_text(series: pl.Series) -> pl.Series:
         return series.cast(pl.Int8).cast(pl.String)
     if dtype.is_integer():
         return series.cast(pl.Int64).cast(pl.String)
+    if isinstance(dtype, pl.List):
+        return pl.Series(series.name, [None if v is None else _vector_text(v) for v in series.to_list()], dtype=pl.String)
     text = series.cast(pl.String)
     if text.str.contains(r"[\\\x1f]").any():
         text = text.str.replace_all("\\", "\\\\", literal=True).str.replace_all(SEPARATOR, "\\u", literal=True)

@@ -31,6 +31,7 @@ def values(column: Column) -> st.SearchStrategy[Any]:
         ),
         ColumnType.FLOAT: st.floats(column.ge, column.le, allow_nan=False, allow_infinity=False),
         ColumnType.BOOL: st.booleans(),
+        ColumnType.VECTOR: st.floats(-1, 1, width=32).map(lambda x: [x] * 256),
         ColumnType.DATE: st.dates(date(1970, 1, 1), date(2200, 1, 1)),
         ColumnType.TS: st.integers(0, 10**8).map(lambda minutes: FIRST + timedelta(minutes=minutes % 10_000_000)),
     }

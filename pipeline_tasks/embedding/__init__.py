@@ -1,0 +1,1 @@
+"""Vectors of a market's nodes: read what is known, learn, publish, search."""
