@@ -295,3 +295,12 @@ def simulate_outages() -> Result:
     from pipeline_tasks.steps.flow import simulate_outages_step
 
     return simulate_outages_step(get_current_context()["params"])
+
+
+@task(pool=pool("training"))
+@permanent
+def learn_participants() -> Result:
+    """Learn the participants of the form's market and publish what they are expected to offer."""
+    from pipeline_tasks.steps.flow import learn_participants_step
+
+    return learn_participants_step(get_current_context()["params"])

@@ -7,6 +7,7 @@ from pipeline_tasks.contracts.grid import GRID_TABLES
 from pipeline_tasks.contracts.intermediate import INTERMEDIATE_TABLES
 from pipeline_tasks.contracts.marts import MART_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
+from pipeline_tasks.contracts.participants import PARTICIPANT_TABLES
 from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
 from pipeline_tasks.contracts.simulation import SIMULATION_TABLES
 from pipeline_tasks.contracts.staging import STAGING_TABLES
@@ -28,6 +29,7 @@ STATIC_TABLES: tuple[Table, ...] = (
     *WATCH_TABLES,
     *TRUTH_TABLES,
     *SIMULATION_TABLES,
+    *PARTICIPANT_TABLES,
 )
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "LINEAGE",
     "MART_TABLES",
     "OPS_TABLES",
+    "PARTICIPANT_TABLES",
     "QUARANTINE_TABLES",
     "RAW_TABLES",
     "SIMULATION_TABLES",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from config.markets import Market
-from models._kernel.behaviour.hourly_bids import DAY, HourlyBids
+from models._kernel.behaviour.hourly_bids import HourlyBids, kinds_of
 from pipeline_tasks.warehouse import Warehouse
 
 Array = npt.NDArray[np.float64]
@@ -19,6 +18,7 @@ Ints = npt.NDArray[np.int64]
 SIDES = ("bm_offer", "bm_bid")
 FUELS = ("gas", "coal", "co2")
 HOUR = timedelta(hours=1)
+STALE_DAYS = 7
 
 
 class NoOffersError(LookupError):
@@ -176,9 +176,31 @@ def known_days(book: HourlyBook, day: date, count: int) -> slice:
     return slice(max(whole - count, 0), whole)
 
 
-def unit_series(units: Sequence[str]) -> dict[str, int]:
-    """First series of each unit."""
-    return {name: 2 * k for k, name in enumerate(units)}
+def unit_kinds(book: HourlyBook, past: slice, until: int) -> Ints:
+    """Kind of each unit (`hourly_bids.KINDS`) by the hours of `past` up to `until`."""
+    hours = slice(past.start, until + 1)
+    price, withheld = book.bids.price[:, hours], book.withheld[:, hours]
+    there = (np.isfinite(price) | withheld).sum(axis=1).reshape(-1, 2).sum(axis=1)
+    share = withheld.sum(axis=1).reshape(-1, 2).sum(axis=1) / np.maximum(there, 1)
+    return kinds_of(price[0::2], price[1::2], share)
 
 
-__all__ = ["DAY", "EPOCH", "HourlyBook", "NoOffersError", "daily_lowest", "known_days", "read_book", "rows_of", "unit_series"]
+def with_day(book: HourlyBook, day: date) -> HourlyBook:
+    """The book with the hours of a delivery date that has no prices yet at its end.
+
+    Raises:
+        NoOffersError: the book ends more than a week before the date: nothing it says is news.
+    """
+    market = book.market
+    last = book.dates()[1]
+    if day > last + timedelta(days=STALE_DAYS):
+        raise NoOffersError(f"market {market.key}: the newest bids known at the gate of {day} are of {last}; load newer ones or choose a date near them")
+    hours = max(round((market.day_bounds(day)[1] - book.first) / HOUR), book.bids.price.shape[1])
+    more = hours - book.bids.price.shape[1]
+    price = np.pad(book.bids.price, ((0, 0), (0, more)), constant_values=np.nan)
+    delivery, known = _known(market, book.first, hours, book.lag_min)
+    bids = HourlyBids(price, np.minimum(known, np.arange(hours) - 1))
+    return replace(book, bids=bids, withheld=np.pad(book.withheld, ((0, 0), (0, more))), delivery=delivery)
+
+
+__all__ = ["EPOCH", "HourlyBook", "NoOffersError", "daily_lowest", "known_days", "read_book", "rows_of", "unit_kinds", "with_day"]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from models._kernel.behaviour.bid_policy import LAST_WEEK, NEWEST, BidPolicies, learn_policies
 from models._kernel.behaviour.habits import LEVELS
-from models._kernel.behaviour.hourly_bids import KINDS, cost_paths, kinds_of
+from models._kernel.behaviour.hourly_bids import KINDS, cost_paths
 from models._kernel.metrics import crps_losses
 from models._kernel.yardstick import DataClass
-from pipeline_tasks.participants.hourly import HourlyBook, daily_lowest, known_days, read_book, rows_of
+from pipeline_tasks.participants.hourly import HourlyBook, daily_lowest, known_days, read_book, rows_of, unit_kinds
 from pipeline_tasks.scorecard.measures import against
 from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
 from pipeline_tasks.scorecard.systems import SystemJob, system_row
@@ -92,15 +92,6 @@ def score_month(book: HourlyBook, start: date, end: date) -> Scored:
     )
     cost = cost_paths(daily_lowest(book), book.fuels, known_days(book, start, COST_DAYS))
     return _score(book, span, (ours, *others), cost, kind)
-
-
-def unit_kinds(book: HourlyBook, past: slice, until: int) -> Ints:
-    """Kind of each unit by the hours of `past` up to `until`."""
-    hours = slice(past.start, until + 1)
-    price, withheld = book.bids.price[:, hours], book.withheld[:, hours]
-    there = (np.isfinite(price) | withheld).sum(axis=1).reshape(-1, 2).sum(axis=1)
-    share = withheld.sum(axis=1).reshape(-1, 2).sum(axis=1) / np.maximum(there, 1)
-    return kinds_of(price[0::2], price[1::2], share)
 
 
 def _score(book: HourlyBook, span: slice, policies: tuple[BidPolicies, ...], cost: Array, kind: Ints) -> Scored:
