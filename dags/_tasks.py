@@ -305,3 +305,12 @@ def embed_nodes() -> Result:
 
     params = get_current_context()["params"]
     return embed_step(run_context("embeddings"), int(params["days"]), str(params["name"]))
+
+
+@task(pool=pool("training"))
+@permanent
+def learn_participants() -> Result:
+    """Learn the participants of the form's market and publish what they are expected to offer."""
+    from pipeline_tasks.steps.flow import learn_participants_step
+
+    return learn_participants_step(get_current_context()["params"])

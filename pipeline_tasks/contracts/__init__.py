@@ -8,6 +8,7 @@ from pipeline_tasks.contracts.intermediate import INTERMEDIATE_TABLES
 from pipeline_tasks.contracts.marts import MART_TABLES
 from pipeline_tasks.contracts.nodes import NODE_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
+from pipeline_tasks.contracts.participants import PARTICIPANT_TABLES
 from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
 from pipeline_tasks.contracts.simulation import SIMULATION_TABLES
 from pipeline_tasks.contracts.staging import STAGING_TABLES
@@ -30,6 +31,7 @@ STATIC_TABLES: tuple[Table, ...] = (
     *TRUTH_TABLES,
     *SIMULATION_TABLES,
     *NODE_TABLES,
+    *PARTICIPANT_TABLES,
 )
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "MART_TABLES",
     "NODE_TABLES",
     "OPS_TABLES",
+    "PARTICIPANT_TABLES",
     "QUARANTINE_TABLES",
     "RAW_TABLES",
     "SIMULATION_TABLES",

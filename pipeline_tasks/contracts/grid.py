@@ -14,7 +14,7 @@ BRANCH = symbol("branch", "Monitored branch (raw.grid_branches).")
 CONTINGENCY = symbol("contingency", "Branch whose outage is secured against; empty for the network as it is.")
 UNIT_ID = symbol("unit_id", "Generating unit (raw.grid_units).")
 BLOCK = integer("block", "Number of the block, from 0, in rising order of price.", ge=0, le=100)
-WINDOW = symbol("window", "Part of the local day: night (22-06), day (06-17), evening (17-22).", allowed=("night", "day", "evening"))
+WINDOW = symbol("window", "Part of the local day: night (00-06), day (06-17), evening (17-24).", allowed=("night", "day", "evening"))
 VALID_FROM = instant("delivery_ts", "Start of validity, UTC.")
 VALID_TO = instant("valid_to_ts", "End of validity, UTC; null while it is in force.", nullable=True)
 
@@ -109,20 +109,34 @@ OFFERS = raw_table(
     (
         MARKET,
         UNIT_ID,
-        symbol("product", "Market the offer was made in.", allowed=("da", "rt")),
-        WINDOW,
+        symbol(
+            "product",
+            "Market the offer was made in: energy day-ahead or in real time, or a balancing mechanism's offers to give more and bids to give less.",
+            allowed=("da", "rt", "bm_offer", "bm_bid"),
+        ),
+        symbol(
+            "window",
+            "Part of the local day: night (00-06), day (06-17), evening (17-24); interval where the offer is for its delivery interval.",
+            allowed=("night", "day", "evening", "interval"),
+        ),
         BLOCK,
         DELIVERY_TS,
         RESOLUTION_MIN,
         KNOWN_TS,
         CURRENCY,
         symbol("owner", "Who offers; empty when the source does not say."),
-        number("start_mw", "Output at which the block begins.", unit="MW", ge=-2_000, le=20_000),
-        number("block_mw", "Size of the block.", unit="MW", ge=0, le=20_000),
-        number("price_ccy_per_mwh", "Offered price of the block.", unit="currency/MWh", ge=-20_000, le=50_000),
+        number("start_mw", "Output at which the block begins.", unit="MW", nullable=True, ge=-2_000, le=20_000),
+        number("block_mw", "Size of the block.", unit="MW", nullable=True, ge=0, le=20_000),
+        number(
+            "price_ccy_per_mwh",
+            "Offered price of the block; balancing prices of 9,000 and more say that the unit does not want to be called.",
+            unit="currency/MWh",
+            ge=-100_000,
+            le=100_000,
+        ),
     ),
     ("market", "unit_id", "product", "window", "block", "delivery_ts", "resolution_min", "known_ts"),
-    "One block of one unit's energy offer, valid in its part of the local day that starts at delivery_ts; disclosed with a lag.",
+    "One block of one unit's offer, valid in its part of the local day, or the interval, that starts at delivery_ts; known when disclosed.",
 )
 
 VOYAGES = raw_table(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline_tasks.contracts.columns import Column, number, symbol
+from pipeline_tasks.contracts.columns import Column, flag, number, symbol
+from pipeline_tasks.contracts.grid import OFFERS
 from pipeline_tasks.contracts.raw import COMMODITIES, INTERFACES, PRICES, PROVENANCE, QUANTITIES, UNITS
 from pipeline_tasks.contracts.tables import Database, Table
 
@@ -38,5 +39,8 @@ STG_COMMODITIES = _staged(
 )
 STG_INTERFACES = _staged(INTERFACES)
 STG_UNITS = _staged(UNITS)
+STG_OFFERS = _staged(
+    OFFERS, flag("is_withheld", "A balancing price of 9,000 or more in size: submitted so that the unit is not called, no price of energy.")
+)
 
-STAGING_TABLES: tuple[Table, ...] = (STG_PRICES, STG_QUANTITIES, STG_COMMODITIES, STG_INTERFACES, STG_UNITS)
+STAGING_TABLES: tuple[Table, ...] = (STG_PRICES, STG_QUANTITIES, STG_COMMODITIES, STG_INTERFACES, STG_UNITS, STG_OFFERS)

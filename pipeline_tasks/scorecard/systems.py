@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SYSTEMS = {
     "drift": "pipeline_tasks.scorecard.drift",
     "grid_sensitivities": "pipeline_tasks.scorecard.grid_sensitivities",
+    "irl_participants": "pipeline_tasks.scorecard.irl_participants",
     "node2grid": "pipeline_tasks.scorecard.node2grid",
     "opf_surrogate": "pipeline_tasks.scorecard.opf_surrogate",
     "recalibration": "pipeline_tasks.scorecard.recalibration",

@@ -26,7 +26,7 @@ from pipeline_tasks.warehouse import Warehouse
 
 MODEL = "opf_surrogate"
 NAME = "[a-z][a-z0-9_]{0,39}"
-NIGHT_BEGINS, DAY_BEGINS, EVENING_BEGINS = 22, 6, 17
+DAY_BEGINS, EVENING_BEGINS = 6, 17
 Say = Callable[[str], None]
 
 
@@ -89,7 +89,7 @@ def states(warehouse: Warehouse, request: Request) -> Iterator[tuple[datetime, M
         at = begin + timedelta(hours=k)
         local = at.astimezone(market.zone).hour
         if not request.hours or local in request.hours:
-            yield at, market_case(warehouse, request.market, at=at, as_of=as_of, window=_window(local))
+            yield at, market_case(warehouse, request.market, at=at, as_of=as_of, window=window_at(local))
 
 
 def interval_rows(state: MarketCase, outages: Sequence[Outage]) -> dict[str, pl.DataFrame]:
@@ -161,11 +161,9 @@ def _reason(impact: Impact) -> str:
     return "; ".join(parts)
 
 
-def _window(local_hour: int) -> str:
-    """Part of the day whose offers count (`raw.offers`)."""
-    if DAY_BEGINS <= local_hour < EVENING_BEGINS:
-        return "day"
-    return "evening" if EVENING_BEGINS <= local_hour < NIGHT_BEGINS else "night"
+def window_at(local_hour: int) -> str:
+    """Part of the local day whose offers count (`raw.offers`)."""
+    return "night" if local_hour < DAY_BEGINS else "day" if local_hour < EVENING_BEGINS else "evening"
 
 
 def _with_lineage(frame: pl.DataFrame, request: Request, at: datetime, state: MarketCase) -> pl.DataFrame:

@@ -12,19 +12,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from config.settings import REPO_ROOT
 from pipeline_tasks.contracts import RAW_TABLES
+from pipeline_tasks.contracts.grid import OFFERS
 from pipeline_tasks.contracts.raw import COMMODITIES, INTERFACES, PRICES, QUANTITIES, UNITS
 from pipeline_tasks.sources.protocol import SourceError, contract_columns
 from pipeline_tasks.sources.units import conversion
 
 IMPORTERS_DIR = REPO_ROOT / "config" / "importers"
 TABLES = {t.name: t for t in RAW_TABLES}
-HUB_FIELD = {PRICES.name: "hub", QUANTITIES.name: "area", COMMODITIES.name: "", INTERFACES.name: "", UNITS.name: ""}
+HUB_FIELD = {PRICES.name: "hub", QUANTITIES.name: "area", COMMODITIES.name: "", INTERFACES.name: "", UNITS.name: "", OFFERS.name: ""}
 MEASURED = {
     PRICES.name: "price_ccy_per_mwh",
     QUANTITIES.name: "value",
     COMMODITIES.name: "price_ccy_per_unit",
     INTERFACES.name: "flow_mw",
     UNITS.name: "output_mw",
+    OFFERS.name: "price_ccy_per_mwh",
 }
 DERIVED = frozenset({"market", "delivery_ts", "resolution_min", "known_ts"})
 
@@ -192,7 +194,7 @@ class Target(_Strict):
         absent_cells: what a null measured value means: `quarantine` the row, or `skip` it because nothing was published.
     """
 
-    table: Literal["prices", "quantities", "commodities", "interfaces", "units"]
+    table: Literal["prices", "quantities", "commodities", "interfaces", "units", "offers"]
     part: str = ""
     columns: dict[str, Value | str] = Field(default_factory=dict)
     constants: dict[str, str] = Field(default_factory=dict)

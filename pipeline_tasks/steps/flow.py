@@ -148,6 +148,12 @@ def embed_step(ctx: RunContext, days: int, name: str) -> Result:
     return execute("embed", request.context, work)
 
 
+def learn_participants_step(form: Mapping[str, Any]) -> Result:
+    """Learn the participants of a form's market and publish their policies and the offers expected of them; rows stay in the warehouse."""
+    context = RunContext("twin", str(form["market"]), date.fromisoformat(str(form["delivery_date"])), dag="participants")
+    return execute("learn_participants", context, lambda: _call("participants", "learn_participants", context))
+
+
 LAYERS = ("staging", "intermediate", "features")
 
 

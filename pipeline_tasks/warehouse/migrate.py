@@ -100,25 +100,37 @@ def _create_tables(wh: Warehouse, root: Path, tables: Sequence[Table]) -> list[s
             for statement in statements:
                 wh.command(statement)
             created.append(f"created {table.full_name}")
-    return created + [change for table in tables for change in _follow_contract(wh, table)]
+    return created + [change for table in tables for change in _add_columns(wh, table)]
 
 
-def _follow_contract(wh: Warehouse, table: Table) -> list[str]:
-    """Add the contract's new columns; refuse to guess when a type changed."""
+def _live_types(wh: Warehouse, table: Table) -> dict[str, str]:
     live = wh.query(
         "select name, type from system.columns where database = {database:String} and table = {name:String}",
         {"database": table.database.value, "name": table.name},
     )
-    types = dict(live.iter_rows())
+    return dict(live.iter_rows())
+
+
+def _add_columns(wh: Warehouse, table: Table) -> list[str]:
+    """Add the contract's new columns."""
+    statements = add_columns_sql(table, _live_types(wh, table))
+    for statement in statements:
+        wh.command(statement)
+    return [f"altered {table.full_name}: {s.split('if not exists ')[1].split()[0]} added" for s in statements]
+
+
+def _check_types(wh: Warehouse, table: Table) -> None:
+    """Refuse to guess when a type changed and no migration changed it.
+
+    Raises:
+        MigrationError: a live column has another type than its contract.
+    """
+    types = _live_types(wh, table)
     changed = {c.name: (types[c.name], c.clickhouse_type) for c in table.columns if c.name in types and types[c.name] != c.clickhouse_type}
     if changed:
         raise MigrationError(
             f"{table.full_name}: live and contract types differ {changed}; write a migration in sql/migrations that modifies them"
         )
-    statements = add_columns_sql(table, types)
-    for statement in statements:
-        wh.command(statement)
-    return [f"altered {table.full_name}: {s.split('if not exists ')[1].split()[0]} added" for s in statements]
 
 
 def _apply(wh: Warehouse, migration: Migration) -> str:
@@ -168,7 +180,10 @@ def _migrate_truth(root: Path, tables: Sequence[Table]) -> list[str]:
             return []
         for statement in create_database_sql([Database.TRUTH.value]):
             steward.command(statement)
-        return _create_tables(steward, root, tables)
+        changes = _create_tables(steward, root, tables)
+        for table in tables:
+            _check_types(steward, table)
+        return changes
 
 
 def migrate(wh: Warehouse, root: Path = SQL_ROOT) -> list[str]:
@@ -190,9 +205,12 @@ def migrate(wh: Warehouse, root: Path = SQL_ROOT) -> list[str]:
         for statement in create_database_sql(OPEN_DATABASES):
             wh.command(statement)
         tables = contract_tables()
-        changes = _create_tables(wh, root, [t for t in tables if t.database is not Database.TRUTH])
+        own = [t for t in tables if t.database is not Database.TRUTH]
+        changes = _create_tables(wh, root, own)
         changes += _migrate_truth(root, [t for t in tables if t.database is Database.TRUTH])
         changes += apply_migrations(wh, root / "migrations")
+        for table in own:
+            _check_types(wh, table)
         for path in sorted((root / "views").glob("*.sql")):
             for statement in split_statements(path.read_text(encoding="utf-8")):
                 wh.command(statement)

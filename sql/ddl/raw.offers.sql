@@ -3,17 +3,17 @@ create table if not exists raw.offers
 (
     market LowCardinality(String) comment 'Market key of config/markets.yaml, e.g. epf_de.',
     unit_id LowCardinality(String) comment 'Generating unit (raw.grid_units).',
-    product LowCardinality(String) comment 'Market the offer was made in.',
-    window LowCardinality(String) comment 'Part of the local day: night (22-06), day (06-17), evening (17-22).',
+    product LowCardinality(String) comment 'Market the offer was made in: energy day-ahead or in real time, or a balancing mechanism\'s offers to give more and bids to give less.',
+    window LowCardinality(String) comment 'Part of the local day: night (00-06), day (06-17), evening (17-24); interval where the offer is for its delivery interval.',
     block Int64 comment 'Number of the block, from 0, in rising order of price.',
     delivery_ts DateTime64(3, 'UTC') comment 'Start of the delivery interval, UTC.',
     resolution_min Int64 comment 'Length of the delivery interval. [min]',
     known_ts DateTime64(3, 'UTC') comment 'When the market could first know the row (publication), UTC.',
     currency LowCardinality(String) comment 'ISO 4217 code of the price.',
     owner LowCardinality(String) comment 'Who offers; empty when the source does not say.',
-    start_mw Float64 comment 'Output at which the block begins. [MW]',
-    block_mw Float64 comment 'Size of the block. [MW]',
-    price_ccy_per_mwh Float64 comment 'Offered price of the block. [currency/MWh]',
+    start_mw Nullable(Float64) comment 'Output at which the block begins. [MW]',
+    block_mw Nullable(Float64) comment 'Size of the block. [MW]',
+    price_ccy_per_mwh Float64 comment 'Offered price of the block; balancing prices of 9,000 and more say that the unit does not want to be called. [currency/MWh]',
     source LowCardinality(String) comment 'Source that delivered the row (files, twin, ...).',
     source_object String comment 'File, endpoint or object within the source.',
     row_sha String comment 'SHA-256 of the row\'s contract values, lower-case hex.',
@@ -23,4 +23,4 @@ engine = MergeTree
 partition by (market, toYear(delivery_ts))
 order by (market, unit_id, product, window, block, delivery_ts, resolution_min, known_ts)
 settings non_replicated_deduplication_window = 100000
-comment 'One block of one unit\'s energy offer, valid in its part of the local day that starts at delivery_ts; disclosed with a lag.';
+comment 'One block of one unit\'s offer, valid in its part of the local day, or the interval, that starts at delivery_ts; known when disclosed.';

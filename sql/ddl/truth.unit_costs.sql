@@ -3,7 +3,7 @@ create table if not exists truth.unit_costs
 (
     market LowCardinality(String) comment 'Market key of config/markets.yaml, e.g. epf_de.',
     unit_id LowCardinality(String) comment 'Generating unit (raw.grid_units).',
-    window LowCardinality(String) comment 'Part of the local day: night (22-06), day (06-17), evening (17-22).',
+    window LowCardinality(String) comment 'Part of the local day: night (00-06), day (06-17), evening (17-24).',
     block Int64 comment 'Number of the block, from 0, in rising order of price.',
     delivery_ts DateTime64(3, 'UTC') comment 'Start of the delivery interval, UTC.',
     resolution_min Int64 comment 'Length of the delivery interval. [min]',

@@ -48,7 +48,7 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_all_dags_are_there() -> None:
-    assert NAMES == ["embeddings", "intraday", "maintenance", "nightly", "promote", "replay", "scenario", "train"]
+    assert NAMES == ["embeddings", "intraday", "maintenance", "nightly", "participants", "promote", "replay", "scenario", "train"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,172 @@
+"""F3 on the simulated market: costs, markups, offers and the stores' rewards recovered from what was disclosed, beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models._kernel.behaviour.entropy_irl import log_likelihood
+from models._kernel.behaviour.learned_offers import THERMAL, Learned
+from models._kernel.yardstick import DataClass
+from pipeline_tasks.participants.daily import DailyBook, matrix_of
+from pipeline_tasks.participants.stores import ACTIONS, LEARN_DAYS, StoreDays, learn_stores
+from pipeline_tasks.scorecard.measures import against
+from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
+from pipeline_tasks.scorecard.systems import SystemJob, system_row
+from pipeline_tasks.warehouse import Warehouse
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+FIRST_DAY, REFIT_DAYS = 120, 30
+CLOSE = (0.02, 0.05, 0.10)
+SHARE_TARGET = 0.8  # of the blocks whose cost is to be within 5 %: our own, no public number is known
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Days that are scored with one learning.
+
+    Attributes:
+        days: positions.
+        learned: at the gate of the first of them.
+    """
+
+    days: slice
+    learned: Learned
+
+
+def folds_of(book: DailyBook, first: int, last: int) -> Iterator[Fold]:
+    """Monthly folds from position `first` to `last`, each learned at the gate of its first day."""
+    for start in range(first, last + 1, REFIT_DAYS):
+        yield Fold(slice(start, min(start + REFIT_DAYS, last + 1)), book.learned(start))
+
+
+def read_truth(truth: Warehouse, book: DailyBook) -> tuple[Array, Array]:
+    """True cost and markup (day, column)."""
+    frame = truth.query(
+        "select unit_id, window, block, delivery_ts, cost_ccy_per_mwh as cost, markup_ccy_per_mwh as markup from truth.unit_costs"
+        " where market = {market:String} order by ingested_ts limit 1 by unit_id, window, block, delivery_ts",
+        {"market": book.market.key},
+    )
+    return matrix_of(book, frame, "cost"), matrix_of(book, frame, "markup")
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """One row per day and thermal block that every method answers."""
+
+    day: Ints
+    column: Ints
+    first: npt.NDArray[np.bool_]
+    cost: Array
+    truth_cost: Array
+    markup: Array
+    truth_markup: Array
+    offer: Array
+    truth_offer: Array
+    newest: Array
+
+
+def recovery_rows(job: SystemJob, book: DailyBook, folds: list[Fold], truth: tuple[Array, Array]) -> list[ScoreRow]:
+    """Rows of costs, markups and offers."""
+    parts = [_blocks(book, fold, truth) for fold in folds]
+    rows = _Blocks(*(np.concatenate([getattr(p, name) for p in parts]) for name in _Blocks.__slots__))
+    upper = ~rows.first & (rows.truth_cost > 1.0)
+    lower = rows.first & (rows.truth_cost > 1.0)
+    made = [r for share in CLOSE for r in _close_rows(job, rows, upper, share, "upper blocks of thermal units")]
+    made += _close_rows(
+        job, rows, lower, 0.05, "first blocks, offered below cost by inflexible units", metric="cost_within_5pct_first_block"
+    )
+    said = "EUR/MWh, markup of upper blocks; forecast offer less estimated cost against the true markup"
+    zero, last = np.abs(rows.truth_markup), np.abs(rows.newest - rows.cost - rows.truth_markup)
+    error = np.abs(rows.markup - rows.truth_markup)
+    made += [
+        _beats(job, "markup_mae", error[upper], e[upper], rows.day[upper], said, n)
+        for e, n in ((zero, "no_markup"), (last, "last_disclosed"))
+    ]
+    correlation = float(np.corrcoef(rows.markup[upper], rows.truth_markup[upper])[0, 1])
+    made.append(system_row(job, DataClass.TWIN, "markup_correlation", correlation, reason="reported; over upper blocks and days", n=int(upper.sum()), verdict="pass", days=np.unique(rows.day)))  # fmt: skip
+    said = "EUR/MWh, offers of thermal units; offers are disclosed 60 days later and only those are learned from"
+    own = np.abs(rows.offer - rows.truth_offer)
+    for baseline, other in (("last_disclosed", rows.newest), ("marginal_cost", rows.cost)):
+        made.append(_beats(job, "offer_mae", own, np.abs(other - rows.truth_offer), rows.day, said, baseline))
+    return made
+
+
+def _blocks(book: DailyBook, fold: Fold, truth: tuple[Array, Array]) -> _Blocks:
+    columns = np.flatnonzero(np.isin(fold.learned.kind, THERMAL))
+    cost = fold.learned.cost(book.fuels[fold.days], book.fuel_names)[:, columns]
+    offer = book.forecast(fold.learned, fold.days)[:, columns]
+    true_cost, true_markup = (t[fold.days][:, columns] for t in truth)
+    true_offer = book.price[fold.days][:, columns]
+    newest = book.price[book.known[fold.days]][:, columns]
+    there = np.isfinite(cost) & np.isfinite(true_cost) & np.isfinite(offer) & np.isfinite(newest) & np.isfinite(true_offer)
+    day, column = np.nonzero(there)
+    first = book.columns["block"].to_numpy()[columns][column] == 0
+    picked = [v[there] for v in (cost, true_cost, offer - cost, true_markup, offer, true_offer, newest)]
+    return _Blocks(book.days[fold.days.start + day], columns[column], first, *picked)
+
+
+def _close_rows(job: SystemJob, rows: _Blocks, chosen: npt.NDArray[np.bool_], share: float, of: str, metric: str = "") -> list[ScoreRow]:
+    """Share of unit blocks whose cost is on average (over the scored days) within a share of the truth."""
+    own, naive = (_mean_by(rows.column[chosen], np.abs(v[chosen] / rows.truth_cost[chosen] - 1)) for v in (rows.cost, rows.newest))
+    value, other = float((own <= share).mean()), float((naive <= share).mean())
+    passed: Verdict = "pass" if value >= SHARE_TARGET and value > other else "miss"
+    said = f"share of {of} whose mean absolute error of cost over the scored days is at most {share:.0%}; median error {np.median(own):.3%}"
+    target = SHARE_TARGET if share == 0.05 else None
+    verdict: Verdict = passed if target is not None else "pass"
+    name = metric or f"cost_within_{share:.0%}".replace("%", "pct")
+    return [
+        system_row(job, DataClass.TWIN, name, value, reason=said if target else f"reported; {said}", n=len(own), verdict=verdict, target=target,
+                   baseline="last_disclosed_offer", baseline_value=other, days=np.unique(rows.day))
+    ]  # fmt: skip
+
+
+def _mean_by(label: Ints, values: Array) -> Array:
+    count = np.bincount(label)
+    return np.asarray((np.bincount(label, weights=values) / np.maximum(count, 1))[count > 0], dtype=np.float64)
+
+
+def _beats(job: SystemJob, metric: str, own: Array, other: Array, day: Ints, said: str, baseline: str) -> ScoreRow:
+    found = against(own, other, day, seed=job.seed, name=said)
+    better = found.p_value is not None and found.p_value < 0.05 and found.baseline_value is not None and found.value < found.baseline_value
+    interval = None if found.ci_low is None or found.ci_high is None else (found.ci_low, found.ci_high)
+    return system_row(
+        job, DataClass.TWIN, metric, found.value, reason=found.note, n=found.n, verdict="pass" if better else "miss", interval=interval,
+        p_value=found.p_value, baseline=baseline, baseline_value=found.baseline_value, days=np.unique(day),
+    )  # fmt: skip
+
+
+def store_rows(job: SystemJob, book: DailyBook, stores: list[StoreDays], first: int, last: int) -> list[ScoreRow]:
+    """Negative log likelihood of the stores' hourly moves under learned rewards, beside how often each move came at each hour before."""
+    own, other, days = [], [], []
+    for start in range(first, last + 1, REFIT_DAYS):
+        low, high = int(book.days[start]), int(book.days[min(start + REFIT_DAYS - 1, last)])
+        policies = learn_stores(stores, low - 1)
+        for store in stores:
+            rows = (store.day >= low) & (store.day <= high)
+            if store.unit not in policies or not rows.any():
+                continue
+            told = store.part(rows)
+            own.append(-log_likelihood(told.problem, policies[store.unit].theta, told.action))
+            other.append(-_climatology(store, low - 1, told.action))
+            days.append(told.day)
+    if not own:
+        return [system_row(job, DataClass.TWIN, "store_negative_log_likelihood", None, reason="no store has 20 days to learn from")]
+    steps = stores[0].action.shape[1]
+    said = f"nats per hour of {len(stores)} stores' moves, maximum entropy on a grid of levels; price of the day as published, {LEARN_DAYS} days learned"
+    return [_beats(job, "store_negative_log_likelihood", np.concatenate(own) / steps, np.concatenate(other) / steps, np.concatenate(days), said, "hourly_frequencies")]  # fmt: skip
+
+
+def _climatology(store: StoreDays, before: int, action: Ints) -> Array:
+    """(day,) log probability of moves by how often each came at its hour on the learned days; each counts once more than seen."""
+    past = store.action[(store.day < before) & (store.day >= before - LEARN_DAYS)]
+    count = np.stack([(past == k).sum(axis=0) for k in range(len(ACTIONS))]) + 1.0
+    log = np.log(count / count.sum(axis=0))
+    return np.asarray(log[action, np.arange(action.shape[1])].sum(axis=1), dtype=np.float64)
+
+
+__all__ = ["FIRST_DAY", "Fold", "folds_of", "read_truth", "recovery_rows", "store_rows"]
