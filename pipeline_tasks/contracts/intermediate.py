@@ -15,14 +15,19 @@ USABLE_FROM = day("usable_from_date", "First delivery date whose gate saw this v
 USABLE_TO = day("usable_to_date", "Last delivery date whose gate saw no later version; 2299-12-31 while it is the last one.")
 
 
-def _table(name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str, *, managed_by: str = "dbt") -> Table:
+MONTHS = "(market, toYYYYMM(delivery_date))"  # tables of which a run within the day rebuilds the newest part only
+
+
+def _table(
+    name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str, *, managed_by: str = "dbt", partition_by: str = "market"
+) -> Table:
     return Table(
         database=Database.INTERMEDIATE,
         name=name,
         columns=columns,
         key=key,
         meaning=meaning,
-        partition_by="market",
+        partition_by=partition_by,
         managed_by=managed_by,
     )
 
@@ -233,6 +238,7 @@ INTRADAY_PRICES = _table(
     ),
     ("market", "hub", "delivery_ts"),
     "First published prices of the intraday product, at the finest interval each hub has on the day.",
+    partition_by=MONTHS,
 )
 
 
@@ -267,6 +273,7 @@ INTRADAY_SLOTS = _table(
     ),
     ("market", "hub", "delivery_ts"),
     "Every delivery interval of the intraday product with its calendar, its price, and what the earliest decision for it knew.",
+    partition_by=MONTHS,
 )
 
 INTERMEDIATE_TABLES: tuple[Table, ...] = (

@@ -55,7 +55,7 @@ def carried(kept: pl.DataFrame, run: RunContext, data_version: str) -> pl.DataFr
 def published_runs(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, days: Sequence[date]) -> dict[date, str]:
     """The run that made what is published last of each delivery date, where it is the same for all hubs of the selection."""
     found = warehouse.query(
-        "select delivery_date, any(run_id) as run_id from (select run_id, hub, delivery_date from ops.publications"
+        "select delivery_date, any(run_id) as made_by from (select run_id, hub, delivery_date from ops.publications"
         " where table_name = {table:String} and market = {market:String}"
         " and hub in {hubs:Array(String)} and delivery_date between {first:Date32} and {last:Date32}"
         " order by at_ts desc, publication_id desc limit 1 by hub, delivery_date)"

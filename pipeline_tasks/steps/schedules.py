@@ -79,8 +79,8 @@ class IntradayRuns(_Strict):
     Attributes:
         catch_up_days: longest pause between two runs that news bridge, days.
         check_days: delivery days that the gates of a run look at, the run's own included.
-        stale_after_min: market -> age of the start of the last priced interval at a decision, beyond two intervals, from which on the price
-            is stale: forecasts that rest on it are DEGRADED and have a wider band. Markets that are not named have the models' limits alone.
+        stale_after_min: market -> minutes: a last price is stale where its interval began longer before the decision than this and two
+            intervals; what is forecast from it is DEGRADED and has a wider band. Other markets have the models' own limits alone.
         sensitivities: name of the outage study that every run makes anew; empty for none.
     """
 

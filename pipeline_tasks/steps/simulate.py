@@ -60,7 +60,8 @@ def current_sensitivities(ctx: RunContext, name: str) -> dict[str, Any]:
 
     Returns:
         `scenarios` and `constraints` (counts), `largest`, `publications`, `status` and `reason`: DEGRADED where the market's state is
-        not known, and then the last good study stays; OK with a reason where the market has no network model.
+        not known, and then the last good study stays, or where an answer lacks its proof; OK with a reason where the market has no network
+        model. A scenario in which load cannot be served is an answer; its own rows are marked.
     """
     from pipeline_tasks.simulate.market_case import MarketStateError
     from pipeline_tasks.simulate.outages import Request
@@ -77,7 +78,9 @@ def current_sensitivities(ctx: RunContext, name: str) -> dict[str, Any]:
         made = simulate_outages(asked)
     except MarketStateError as error:
         return {"status": "DEGRADED", "reason": f"the last study stays: {error}"}
-    return made | {key: len(made[key]) for key in ("scenarios", "constraints")}
+    unproven = sum(not s["is_certified"] for s in made["scenarios"])
+    said = {"status": "DEGRADED", "reason": f"{unproven} answers are not proven"} if unproven else {"status": "OK", "reason": ""}
+    return made | said | {key: len(made[key]) for key in ("scenarios", "constraints")}
 
 
 def simulate_network(name: str, request: Request, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:

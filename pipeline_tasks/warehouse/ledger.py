@@ -18,7 +18,7 @@ _COUNTED = "select source_object, toInt64(count()) as n from {table} where sourc
 
 
 _READ_UNTIL = """
-select parseDateTimeBestEffortOrNull(JSONExtractString(detail_json, 'known_until'), 'UTC') as known_until
+select parseDateTime64BestEffortOrNull(JSONExtractString(detail_json, 'known_until'), 3, 'UTC') as known_until
 from ops.runs
 where step = 'ingest' and source = {source:String} and market = {market:String} and known_until <= {as_of:DateTime64(3, 'UTC')}
 order by known_until desc
