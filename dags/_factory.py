@@ -16,6 +16,7 @@ from pipeline_tasks.steps.schedules import load_schedules
 
 START = datetime(2000, 1, 1, tzinfo=UTC)  # before any data: Airflow runs no task whose logical date lies before it
 SOURCES = ("twin", "files")
+LIVE_SOURCES = (*SOURCES, "twin_faults")  # what a run within the day may read
 POOLS_ENV = "DESK_AIRFLOW_POOLS"
 
 RAW = Asset(name="raw", uri="powerdesk://warehouse/raw")
@@ -96,7 +97,13 @@ def instant_params() -> dict[str, Param]:
     """Form of an intraday run: source, market, decision time."""
     meaning = "Decision time, UTC; empty: the run's own date."
     instant = Param(None, type=["null", "string"], format="date-time", description=meaning)
-    return {**{k: v for k, v in run_params().items() if k != "delivery_date"}, "decided_at": instant}
+    source = Param(
+        load_schedules().defaults.source,
+        type="string",
+        enum=list(LIVE_SOURCES),
+        description="Where raw data come from; twin_faults: the simulated market with faults (config/faults.yaml), for tests.",
+    )
+    return {**{k: v for k, v in run_params().items() if k != "delivery_date"}, "source": source, "decided_at": instant}
 
 
 def date_param(description: str, *, required: bool = False) -> Param:

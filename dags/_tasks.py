@@ -157,6 +157,15 @@ def publish(model: str, staged: Any) -> Any:
     return _publish(staged)
 
 
+@task
+@permanent
+def sensitivities() -> Result:
+    """What the loss of each branch would do to the prices of the hour under way."""
+    from pipeline_tasks.steps.flow import sensitivities_step
+
+    return sensitivities_step(run_context())
+
+
 @task(trigger_rule=TriggerRule.ALL_DONE, pool=pool("warehouse_write"))
 @permanent
 def evaluate(models: list[str]) -> Result:

@@ -10,13 +10,17 @@ from models._kernel.spec import Cadence
 
 DOC = """
 ### Intraday run
-ingest → validate raw → transform → validate features → per model that decides interval by interval: infer → publish
+ingest → validate raw → transform → validate features → per model that decides interval by interval: infer → publish;
+beside them, after the raw gate: sensitivities (what the loss of each branch would do to the prices of the hour under way)
 
+* **Incremental**: a run reads what arrived since the run before it, rebuilds what its models read, looks at the newest dates, and asks the
+  models for decisions that are not published yet. Missed runs are made good by the next one.
 * **Idempotent**: the run at an instant publishes every decision of the day made up to then; made again, the bytes are the same. A day that
-  is over is published once more as a whole, by the first run after it.
+  is over is published once more as a whole, by the first run after it. A published decision stays as it was, whatever arrives late.
+* **Late, missing, unreachable**: the decisions made of old prices are published with a wider band, DEGRADED and with the reason.
 * **Champions** come from the nightly run; a model without one fails its own tasks only.
 * **Scores and reports** are the nightly run's.
-* Owner: quant-desk. Runbook: docs/runbooks.
+* Owner: quant-desk. What it does and what to do when data are late: docs/intraday.md.
 """
 
 INTRADAY = models_in(Cadence.INTRADAY)
@@ -27,8 +31,10 @@ def intraday() -> None:
     """Build the DAG from the registry."""
     loaded, raw, built = tasks.ingest(), tasks.validate.override(task_id="validate_raw")("raw"), tasks.transform()
     checked = tasks.validate.override(task_id="validate_features")("features")
-    everything = [loaded, raw, built, checked]
+    grid = tasks.sensitivities()
+    everything = [loaded, raw, built, checked, grid]
     loaded >> raw >> built >> checked
+    raw >> grid
     for spec in INTRADAY:
         with TaskGroup(spec.name, tooltip=spec.description):
             staged = tasks.infer(spec.name)

@@ -176,7 +176,7 @@ class LmpNowcastModel:
         limit, minutes = horizon.usual_age_min + self.params.stale_after_min, rows["horizon_min"][0]
         lacking = pl.concat_list(pl.when(pl.col(c).is_null()).then(pl.lit(c)) for c in horizon.expected or OPTIONAL[:1]).list.drop_nulls()
         age = pl.col("price_last_age_min")
-        said = [
+        said: list[pl.Expr] = [
             pl.when(lacking.list.len() > 0).then(pl.lit("unknown: ") + lacking.list.join(", ")),
             pl.when(age > limit).then(pl.format("the last known price is {} min old", age)),
             pl.when(~pl.col(NODE).is_in(horizon.nodes)).then(pl.lit("the node was not there when the version was trained")),

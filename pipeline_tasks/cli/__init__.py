@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from config.settings import get_settings
-from pipeline_tasks.cli import data, govern, modelling, nodes, participants, running, simulate, stack, twin, twin_days, watch
+from pipeline_tasks.cli import data, govern, modelling, nodes, participants, running, simulate, soak, stack, twin, twin_days, watch
 from pipeline_tasks.processes import MATH_THREADS
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (running, simulate, nodes, participants, data, modelling, govern, watch, twin_days, twin, stack):
+for module in (running, soak, simulate, nodes, participants, data, modelling, govern, watch, twin_days, twin, stack):
     module.register(app)
 
 

@@ -15,6 +15,9 @@ USABLE_FROM = day("usable_from_date", "First delivery date whose gate saw this v
 USABLE_TO = day("usable_to_date", "Last delivery date whose gate saw no later version; 2299-12-31 while it is the last one.")
 
 
+MONTHS = "(market, toYYYYMM(delivery_date))"  # tables of which a run within the day rebuilds the newest part only
+
+
 def _table(
     name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str, *, managed_by: str = "dbt", partition_by: str = "market"
 ) -> Table:
@@ -253,6 +256,7 @@ INTRADAY_PRICES = _table(
     ),
     ("market", "hub", "delivery_ts"),
     "First published prices of the intraday product, at the finest interval each hub has on the day.",
+    partition_by=MONTHS,
 )
 
 NODAL_PRICES = _table(
@@ -305,6 +309,7 @@ INTRADAY_SLOTS = _table(
     ),
     ("market", "hub", "delivery_ts"),
     "Every delivery interval of the intraday product with its calendar, its price, and what the earliest decision for it knew.",
+    partition_by=MONTHS,
 )
 
 

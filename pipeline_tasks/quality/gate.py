@@ -54,6 +54,8 @@ def run_gate(
     run_id: str,
     start_date: date | None = None,
     end_date: date | None = None,
+    decided_at: datetime | None = None,
+    tables: Sequence[str] = (),
     business_dir: Path = BUSINESS_DIR,
 ) -> GateResult:
     """Check a layer and write every result to ops.check_results, also when the gate shuts.
@@ -65,6 +67,8 @@ def run_gate(
         run_id: run that asks.
         start_date: first delivery date looked at; the whole history (within the row budget) by default.
         end_date: delivery date decided for; the last one with a price by default. Nothing later is looked at.
+        decided_at: decision time of a run within the day; the gate of `end_date` by default.
+        tables: names of tables to look at; all of the layer when empty.
         business_dir: folder of the business rules.
 
     Raises:
@@ -77,10 +81,12 @@ def run_gate(
         outcomes = [_nothing_there(selection)]
         record(wh, outcomes, run_id=run_id, at=at)
         raise GateBlocked.of(layer, selection.key, outcomes)
-    window = Window(selection, start_date or FIRST_DATE, last)
+    window = Window(selection, start_date or FIRST_DATE, last, decided_at)
     checked: dict[str, int] = {}
     outcomes = []
     for table in tables_of(layer):
+        if tables and table.full_name not in tables:
+            continue
         if "market" not in table.column_names or not {"delivery_ts", "delivery_date"} & set(table.column_names):
             continue
         outcomes.extend(_suite_outcomes(wh, table, window, run_id, checked))

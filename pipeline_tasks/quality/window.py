@@ -28,16 +28,18 @@ class Window:
     Attributes:
         selection: market and hubs.
         start_date, end_date: market-local delivery dates, both inclusive; end_date is the date decided for.
+        decided_at: decision time of a run within the day, UTC; None for the market's gate.
     """
 
     selection: MarketSelection
     start_date: date
     end_date: date
+    decided_at: datetime | None = None
 
     @property
     def as_of(self) -> datetime:
         """Decision time for `end_date`, UTC."""
-        return self.selection.market.gate(self.end_date)
+        return self.decided_at or self.selection.market.gate(self.end_date)
 
     def params(self) -> dict[str, Any]:
         """Values that business rules may bind.

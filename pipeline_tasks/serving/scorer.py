@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         version = {k: self._head[k] for k in ("model", "market", "version", "artifact_sha")}
         return {**version, "calibrated_to": self._answers.calibrated_to.isoformat(), "columns": columns}
 
-    def _asked(self, row: dict[str, Any]) -> tuple[datetime, int | None]:
+    def _asked(self, row: Mapping[Any, Any]) -> tuple[datetime, int | None]:
         unknown = sorted(set(row) - {"as_of", "horizon_min"})
         if unknown:
             raise RequestError(f"column(s) {unknown} are not known; a row names as_of, horizon_min, both or neither")

@@ -36,10 +36,11 @@ class Request:
 
     Attributes:
         market: market key.
-        delivery_date: market-local delivery date; known is what was known at its gate.
+        delivery_date: market-local delivery date; known is what was known at its gate, or at `decided_at`.
         hours: local hours, each told in the interval of 60 minutes that begins then; empty for all.
         lines, units, batch: scenarios (`requests.requested`).
         name: name of the simulation.
+        decided_at: decision time of a study within the day, UTC; None for the market's gate.
     """
 
     market: str
@@ -49,6 +50,7 @@ class Request:
     units: tuple[str, ...] = ()
     batch: Path | None = None
     name: str = "adhoc"
+    decided_at: datetime | None = None
 
     def __post_init__(self) -> None:
         """Refuse a name that cannot be part of a run's."""
@@ -58,7 +60,7 @@ class Request:
     @property
     def context(self) -> RunContext:
         """The run it is."""
-        return RunContext("twin", self.market, self.delivery_date, dag=f"simulate_{self.name}")
+        return RunContext("twin", self.market, self.delivery_date, dag=f"simulate_{self.name}", decided_at=self.decided_at)
 
 
 def simulate(warehouse: Warehouse, request: Request, say: Say) -> dict[str, pl.DataFrame]:
@@ -78,7 +80,7 @@ def simulate(warehouse: Warehouse, request: Request, say: Say) -> dict[str, pl.D
 
 
 def states(warehouse: Warehouse, request: Request) -> Iterator[tuple[datetime, MarketCase]]:
-    """The market's state in each hour that is asked, by the start of the hour, as known at the gate of the delivery date.
+    """The market's state in each hour that is asked, by the start of the hour, as known at the decision time.
 
     Raises:
         MarketStateError: the market's state is not known.

@@ -76,6 +76,11 @@ class Source(Protocol):
 class IncrementalSource(Source, Protocol):
     """A source that can leave out what the warehouse holds already."""
 
+    @property
+    def held_as(self) -> str:
+        """Source name under which the warehouse holds the objects of `unread`."""
+        ...
+
     def unread(
         self, selection: MarketSelection, *, until: datetime, objects: frozenset[str] | None = None, held: Collection[str]
     ) -> Iterator[RawBatch]:
@@ -86,6 +91,31 @@ class IncrementalSource(Source, Protocol):
             until: as in `batches`.
             objects: as in `batches`.
             held: names (`RawBatch.source_object`) of objects that were loaded and are whole in the warehouse.
+        """
+        ...
+
+
+@runtime_checkable
+class LiveSource(Source, Protocol):
+    """A source that can tell what arrived since an instant: what a run within the day reads."""
+
+    def news(
+        self, selection: MarketSelection, *, since: datetime, until: datetime, objects: frozenset[str] | None = None
+    ) -> Iterator[RawBatch]:
+        """Rows that arrived after `since` and not after `until`, whatever delivery they are about, in a deterministic order.
+
+        Windows that follow each other lose and repeat nothing; one that overlaps another brings the rows of the overlap again, and the
+        loader drops them.
+
+        Args:
+            selection: market and hubs.
+            since: UTC instant up to which everything was read before.
+            until: UTC instant of the run.
+            objects: as in `batches`.
+
+        Raises:
+            SourceError: as `batches`.
+            ConnectionError: the source cannot be reached.
         """
         ...
 
@@ -107,7 +137,14 @@ def _twin() -> Source:
     return TwinSource()
 
 
-_REGISTRY: dict[str, Callable[[], Source]] = {"files": _files, "twin": _twin}
+def _twin_faults() -> Source:
+    from pipeline_tasks.sources.faulty import FaultySource
+    from pipeline_tasks.sources.twin import TwinSource
+
+    return FaultySource(TwinSource())
+
+
+_REGISTRY: dict[str, Callable[[], Source]] = {"files": _files, "twin": _twin, "twin_faults": _twin_faults}
 
 
 def source_names() -> tuple[str, ...]:

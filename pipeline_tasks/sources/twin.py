@@ -1,7 +1,8 @@
 """The `twin` source: the simulated market as contract rows, generated once and kept; bulky parts month by month, the others year by year.
 
 Objects are named `part/first..last@digest`: the days that they hold and the SHA-256 of their rows. An object that was loaded and is still
-whole in the warehouse need not be read again (`unread`).
+whole in the warehouse need not be read again (`unread`). Within the day, `news` brings what was published between two instants, whatever
+day it is about: objects named `news:part/since..until@digest`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from pipeline_tasks.twin.generate import generate, store_of
 from pipeline_tasks.twin.profiles import MARKET, TwinProfile, load_profile
 
 OBJECTS = PART_NAMES
+NEWS = "news:"  # names of objects that `news` brings begin so
+DISCLOSED_DAYS = {"offers": 60}  # parts that are published so many days after delivery; the others from a day before it to a day after
 PACE = 30  # days between two lines of the log, where nobody listens
 CUT = "cut-"  # digests of days that are not whole
+INSTANT = "%Y%m%dT%H%M%SZ"
 ANOTHER = "take a fresh state folder (DESK_HOME), or `make clean` and load again"
 Progress = Callable[[int, int], None]
 log = structlog.get_logger(__name__)
@@ -57,7 +61,7 @@ class Loaded:
     @property
     def days(self) -> list[date]:
         """Its days."""
-        return [self.first + timedelta(days=k) for k in range((self.last - self.first).days + 1)]
+        return _days(self.first, self.last)
 
 
 class TwinSource:
@@ -81,6 +85,11 @@ class TwinSource:
     def name(self) -> str:
         """`twin`."""
         return "twin"
+
+    @property
+    def held_as(self) -> str:
+        """Its name."""
+        return self.name
 
     def objects(self, selection: MarketSelection) -> tuple[str, ...]:
         """The parts of the simulation."""
@@ -111,7 +120,7 @@ class TwinSource:
             raise SourceError(str(error)) from error
         store = store_of(self._profile)
         parts = [p for p in PARTS if objects is None or p.name in objects]
-        loaded = [Loaded.of(name) for name in held]
+        loaded = [Loaded.of(name) for name in held if not name.startswith(NEWS)]
         month: list[date] = []
         year: list[date] = []
         for day in self._made(last, store):
@@ -124,6 +133,36 @@ class TwinSource:
             if day == last or after.year > day.year:
                 yield from self._span(store, [p for p in parts if not p.bulky], year, until, loaded)
                 year = []
+
+    def news(
+        self, selection: MarketSelection, *, since: datetime, until: datetime, objects: frozenset[str] | None = None
+    ) -> Iterator[RawBatch]:
+        """What the simulated market published after `since` and not after `until`, a batch per part; nothing of the truth.
+
+        Raises:
+            SourceError: as `batches`.
+        """
+        self._check(selection, objects)
+        zone = selection.market.zone
+        first, last = since.astimezone(zone).date() - timedelta(days=1), until.astimezone(zone).date() + timedelta(days=1)
+        try:
+            self._profile.day(last)
+        except ValueError as error:
+            raise SourceError(str(error)) from error
+        store = store_of(self._profile)
+        for _ in self._made(last, store):
+            pass
+        for part in PARTS:
+            if part.is_truth or (objects is not None and part.name not in objects):
+                continue
+            back = timedelta(days=DISCLOSED_DAYS.get(part.name, 0))
+            frame = store.read(part.name, _days(max(first - back, self._profile.start_date), last - back))
+            if frame is None:
+                continue
+            rows = frame.filter((pl.col("known_ts") > since) & (pl.col("known_ts") <= until)).select(contract_columns(part.table))
+            if rows.height:
+                name = f"{NEWS}{part.name}/{since:{INSTANT}}..{until:{INSTANT}}@{frame_sha(rows)[:16]}"
+                yield RawBatch(part.table, rows, name, MARKET)
 
     def _made(self, last: date, store: DayStore) -> Iterator[date]:
         total = self._profile.day(last) + 1
@@ -159,6 +198,10 @@ class TwinSource:
         unknown = sorted((objects or frozenset()) - set(OBJECTS))
         if unknown:
             raise SourceError(f"objects {unknown} are not parts of the twin; known: {', '.join(OBJECTS)}")
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=k) for k in range((last - first).days + 1)]
 
 
 def _digest(store: DayStore, part: str, days: Sequence[date]) -> str:

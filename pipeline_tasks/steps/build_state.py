@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -64,11 +65,12 @@ def raw_state(wh: Warehouse, market: str) -> RawState:
     return RawState(row["last"], int(row["n"]))
 
 
-def last_build(wh: Warehouse, layer: str, market: str) -> Build | None:
-    """The last successful build of the layer for the market."""
+def last_build(wh: Warehouse, names: Collection[str], market: str) -> Build | None:
+    """The last successful build for the market under one of the names."""
     frame = wh.query(
-        "select * from intermediate.layer_builds where market = {market:String} and layer = {layer:String} order by at_ts desc limit 1",
-        {"market": market, "layer": layer},
+        "select * from intermediate.layer_builds where market = {market:String} and layer in {names:Array(String)}"
+        " order by at_ts desc limit 1",
+        {"market": market, "names": sorted(names)},
     )
     if not frame.height:
         return None
@@ -77,7 +79,7 @@ def last_build(wh: Warehouse, layer: str, market: str) -> Build | None:
 
 
 def record_build(wh: Warehouse, layer: str, market: str, build: Build, from_date: date | None) -> None:
-    """Remember a successful build."""
+    """Remember a successful build of `layer`, or of the part of it that the name says."""
     row = {
         "market": market,
         "layer": layer,

@@ -89,3 +89,9 @@ class RunContext:
             raise ValueError(f"run context: delivery_date is {values['delivery_date']!r}; write it as YYYY-MM-DD") from error
         decided = datetime.fromisoformat(str(values["decided_at"])) if values.get("decided_at") else None
         return cls(str(values["source"]), str(values["market"]), day, str(values.get("dag", "nightly")), decided)
+
+
+def decided_until(run_id: str) -> datetime:
+    """Decision time that a run within the day has in its identity; the first of all instants for any other run."""
+    parts = run_id.split(":")
+    return datetime.strptime(parts[3], INSTANT).replace(tzinfo=UTC) if len(parts) == 4 else datetime.min.replace(tzinfo=UTC)

@@ -28,22 +28,37 @@ def ingest_step(ctx: RunContext) -> Result:
 
 
 def validate_step(ctx: RunContext, layer: str) -> Result:
-    """Gate of a layer over the dates the run reads."""
+    """Gate of a layer over the dates the run reads; within the day over the newest dates of the tables that such a run reads."""
+    own: dict[str, Any] = {}
+    if ctx.decided_at:
+        first = ctx.delivery_date - timedelta(days=load_schedules().intraday.check_days - 1)
+        tables = RAW_OF_FEATURES if layer == "raw" else tuple(f"features.{name}" for name in intraday_tables())
+        own = {"start_date": first, "decided_at": ctx.as_of, "tables": tables}
     return execute(
         f"validate_{layer}",
         ctx,
-        lambda: _call("validate", "validate", layer, market=ctx.market, run_id=ctx.run_id, end_date=ctx.delivery_date),
+        lambda: _call("validate", "validate", layer, market=ctx.market, run_id=ctx.run_id, end_date=ctx.delivery_date, **own),
     )
 
 
 def transform_step(ctx: RunContext) -> Result:
-    """Staging, intermediate and features for the run's market."""
-    market = ctx.selection.market.key
+    """Staging, intermediate and features for the run's market; within the day only what its models read."""
+    market, tables = ctx.selection.market, intraday_tables() if ctx.decided_at else ()
+    longest = max(market.intraday.horizons_min) if ctx.decided_at and market.intraday else 0
+    last = (ctx.as_of + timedelta(minutes=longest)).astimezone(market.zone).date() if longest else ctx.delivery_date
 
     def work() -> Result:
-        return dict(_call("transform", "transform", *LAYERS, market=market, end_date=ctx.delivery_date, run_id=ctx.run_id))
+        return _call("transform", "transform", *LAYERS, market=market.key, end_date=last, run_id=ctx.run_id, tables=tables)
 
     return execute("transform", ctx, work)
+
+
+def intraday_tables() -> tuple[str, ...]:
+    """Feature tables of the models that decide within the day."""
+    from models._kernel.registry import specs
+    from models._kernel.spec import Cadence
+
+    return tuple(sorted({s.inputs.name for s in specs() if Cadence.INTRADAY in s.cadences}))
 
 
 def marts_step(ctx: RunContext) -> Result:
@@ -154,7 +169,13 @@ def learn_participants_step(form: Mapping[str, Any]) -> Result:
     return execute("learn_participants", context, lambda: _call("participants", "learn_participants", context))
 
 
+def sensitivities_step(ctx: RunContext) -> Result:
+    """Solve the hour under way for every branch that may be lost, from what is known now, and publish what it does to prices."""
+    return execute("sensitivities", ctx, lambda: _call("simulate", "current_sensitivities", ctx, load_schedules().intraday.sensitivities))
+
+
 LAYERS = ("staging", "intermediate", "features")
+RAW_OF_FEATURES = ("raw.prices", "raw.quantities", "raw.commodities")
 
 
 def _call(module: str, function: str, *arguments: Any, **named: Any) -> Result:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from models._kernel.frames import outcomes_known
+from models._kernel.frames import KEY, outcomes_known
 from models._kernel.protocol import Companion, Contributions, Features
 from models._kernel.registry import spec_of
 from models._kernel.spec import PRICE, ModelSpec, Outcome
 from pipeline_tasks.contracts import LINEAGE
+from pipeline_tasks.steps import decisions
 from pipeline_tasks.steps.code_version import code_sha
-from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.context import RunContext, decided_until
 from pipeline_tasks.steps.exact import one_blas_thread
 from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, known_rows, lacks_input
 from pipeline_tasks.steps.schedules import load_schedules
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from models._kernel.protocol import Model
     from pipeline_tasks.tracking import VersionRef
     from pipeline_tasks.warehouse import Warehouse
+
+MOST_REASONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,14 @@ class Made:
         beside: rows of the tables published beside it (contributions, companions) by table name; tables without rows are left out.
         served: the rows it was given, value by value, taken before it saw them (`served.snapshot`).
         seconds: time of its answer and contributions.
+        answered: rows of `frame` that were answered now; the others are carried over from what is published.
     """
 
     frame: pl.DataFrame
     beside: Mapping[str, pl.DataFrame]
     served: pl.DataFrame
     seconds: float
+    answered: int = 0
 
 
 def infer(ctx: RunContext, model: str) -> dict[str, Any]:
@@ -50,12 +55,14 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
 
     Every date has its own decision time and its own run_id, so a date comes out the same whichever run makes it. Dates whose first
     decision lies before the champion's cutoff are left out: the champion has seen their outcomes. A model that decides interval by
-    interval answers what was decided up to the run's decision time, of the day under way and of those before it.
+    interval answers what was decided up to the run's decision time, of the day under way and of those before it; decisions that this
+    version has published stay as they are, and a run whose decisions a later one has published makes nothing.
 
     A model whose feature table has no row of the market forecasts nothing.
 
     Returns:
-        `run_ids` (what to publish), `rows`, `status`, and `reason` when DEGRADED or when the model does not apply to the market.
+        `run_ids` (what to publish), `rows`, `answered` (rows made now), `status` of the day, and `reason` when DEGRADED or when there is
+        nothing to make; a run within the day tells status and reason of the decisions made now.
 
     Raises:
         NoChampionError: the model has no champion for the market.
@@ -76,7 +83,10 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
         )
     with connect() as warehouse:
         runs = runs_of(warehouse, spec, ctx, ref)
-        made = forecast(warehouse, runs, spec, ref)
+        if not runs:
+            return {"status": "OK", "reason": f"a later run has published the decisions up to {ctx.as_of}", "run_ids": [], "rows": 0}
+        kept = decisions.published(warehouse, spec, ref, runs) if spec.intraday else None
+        made = forecast(warehouse, runs, spec, ref, kept=kept)
         for run_id, answer in made.items():
             stage(warehouse, spec.curated, answer.frame, run_id=run_id)
             for table in spec.beside:
@@ -84,18 +94,27 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
                     stage(warehouse, table, answer.beside[table.name], run_id=run_id)
         served.keep(warehouse, spec, ref.version, [(run, made[run.run_id].served) for run in runs])
     own = made[runs[-1].run_id].frame.filter(pl.col("status") == "DEGRADED")
-    reason = "; ".join(own.get_column("status_reason").unique().sort().to_list())
+    if kept is not None and ctx.decided_at:
+        own = own.join(kept.select(KEY), on=KEY, how="anti")
+    reasons = own.get_column("status_reason").unique().sort().to_list()
     return {
         "status": "DEGRADED" if own.height else "OK",
-        "reason": reason,
+        "reason": "; ".join(reasons[:MOST_REASONS]) + (f"; and {len(reasons) - MOST_REASONS} more" if len(reasons) > MOST_REASONS else ""),
         "run_ids": list(made),
         "rows": sum(answer.frame.height for answer in made.values()),
+        "answered": sum(answer.answered for answer in made.values()),
         "model_version": ref.version,
     }
 
 
 def forecast(
-    warehouse: Warehouse, runs: Sequence[RunContext], spec: ModelSpec, ref: VersionRef, *, since: date | None = None
+    warehouse: Warehouse,
+    runs: Sequence[RunContext],
+    spec: ModelSpec,
+    ref: VersionRef,
+    *,
+    since: date | None = None,
+    kept: pl.DataFrame | None = None,
 ) -> dict[str, Made]:
     """Answers by run_id; nothing is written.
 
@@ -108,6 +127,7 @@ def forecast(
         spec: the model.
         ref: the version that answers.
         since: first delivery date it is shown; None for what its own cutoff calls for.
+        kept: published rows that are not answered again (`decisions.published`).
 
     Raises:
         ValueError: the feature table has no row for one of the dates.
@@ -130,12 +150,35 @@ def forecast(
     made = {}
     with one_blas_thread():
         fitted = tracking.load(ref)
-    for run, told in _answers(fitted, spec, rows, runs):
-        faults = upstream_faults(warehouse, run, as_known(rows, run.as_of), spec.outcome)
-        answer = _degrade(_degrade(told.answer, standing(warehouse, run, spec, ref)), faults)
-        frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
-        made[run.run_id] = Made(frame, _beside(frame, told, spec), told.served, told.seconds)
+    for run, told in _answers(fitted, spec, rows, runs, kept):
+        version = versions.at(run.as_of)
+        frame = with_lineage(_judged(warehouse, run, spec, ref, told.answer, rows), run, spec, ref, version)
+        if kept is not None:
+            frame = pl.concat([decisions.carried(kept, run, version), frame]).sort(spec.curated.key)
+        made[run.run_id] = Made(frame, _beside(frame, told, spec), told.served, told.seconds, told.answer.height)
     return made
+
+
+def _judged(
+    warehouse: Warehouse, run: RunContext, spec: ModelSpec, ref: VersionRef, answer: pl.DataFrame, rows: pl.DataFrame
+) -> pl.DataFrame:
+    """The answer with what was wrong upstream: at the run's decision time, or interval by interval at that of the run that made it."""
+
+    def faults(maker: RunContext, part: pl.DataFrame) -> pl.DataFrame:
+        known = upstream_faults(warehouse, maker, as_known(rows, maker.as_of), spec.outcome)
+        return _degrade(_degrade(part, standing(warehouse, maker, spec, ref)), known)
+
+    if not spec.intraday:
+        return faults(run, answer)
+    limit = load_schedules().intraday.stale_after_min.get(run.selection.market.key)
+    target = rows.filter(pl.col("delivery_date") == run.delivery_date)
+    answer = decisions.widened(answer, target, spec, limit)
+    parts, before = [answer.clear()], pl.lit(value=True)
+    for maker in decisions.makers(warehouse, spec, ref, run):
+        own = answer.filter(before & (pl.col("as_of") <= maker.as_of))
+        before = pl.col("as_of") > maker.as_of
+        parts += [faults(maker, own)] if own.height else []
+    return pl.concat(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +192,16 @@ class _Told:
     companions: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
 
-def _answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext]) -> Iterator[tuple[RunContext, _Told]]:
+def _answers(
+    fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext], kept: pl.DataFrame | None
+) -> Iterator[tuple[RunContext, _Told]]:
     """What the model says for every run.
 
-    Decisions made interval by interval are answered in one call for all dates, because each carries its own as_of; contributions are
-    given for deliveries that had not begun at the run's decision.
+    Decisions made interval by interval are answered in one call for all dates, because each carries its own as_of, and those that are
+    published are left out; contributions are given for deliveries that had not begun at the run's decision.
     """
     if spec.intraday:
-        yield from _intraday_answers(fitted, spec, rows, runs)
+        yield from _intraday_answers(fitted, spec, rows, runs, kept)
         return
     for run in runs:
         data = features_of(spec, as_known(rows, run.as_of), [run.delivery_date])
@@ -167,16 +212,20 @@ def _answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[
         yield run, _Told(answer, explained, given, time.perf_counter() - began, companions)
 
 
-def _intraday_answers(fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext]) -> Iterator[tuple[RunContext, _Told]]:
+def _intraday_answers(
+    fitted: Model, spec: ModelSpec, rows: pl.DataFrame, runs: Sequence[RunContext], kept: pl.DataFrame | None
+) -> Iterator[tuple[RunContext, _Told]]:
     split = features_of(spec, rows, [run.delivery_date for run in runs])
-    data = Features(split.history, outcomes_known(split.target, pl.col("as_of")))
+    target = outcomes_known(split.target, pl.col("as_of"))
+    new = target if kept is None else target.join(kept.select(KEY), on=KEY, how="anti", maintain_order="left")
+    data = Features(split.history, new)
     given, began = served.snapshot(data.target), time.perf_counter()
     with one_blas_thread():
         whole = fitted.predict(data, as_of=runs[-1].as_of).frame
     share = (time.perf_counter() - began) / len(runs)
     for run in runs:
         own = (pl.col("delivery_date") == run.delivery_date) & (pl.col("as_of") <= run.as_of)
-        still_open, began = data.target.filter(own, pl.col("delivery_ts") >= run.as_of), time.perf_counter()
+        still_open, began = target.filter(own, pl.col("delivery_ts") >= run.as_of), time.perf_counter()
         with one_blas_thread():
             explained = fitted.explain(Features(data.history, still_open))
         yield run, _Told(whole.filter(own), explained, given.filter(own), share + time.perf_counter() - began)
@@ -199,6 +248,8 @@ def with_lineage(frame: pl.DataFrame, ctx: RunContext, spec: ModelSpec, ref: Ver
 def runs_of(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: VersionRef) -> list[RunContext]:
     """Contexts of the dates to answer, ascending: those that lack a publication, and the run's own.
 
+    A day under way of which a later run has published is left out: it holds all that this run could say.
+
     Raises:
         ValueError: nothing was decided by the run's decision time since the champion's cutoff.
     """
@@ -209,34 +260,14 @@ def runs_of(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: Version
     covered = _dates_with_rows(warehouse, spec, ctx, days)
     longest = timedelta(minutes=spec.horizons_min[-1])
     runs = [ctx.decisions_of(d) for d in days if d in covered and ctx.selection.market.day_bounds(d)[0] - longest >= ref.cutoff]
-    done = _published_runs(warehouse, spec, ctx, days)
-    under_way = [run for run in runs if run.as_of == ctx.as_of]
-    wanted = [run for run in runs if run in under_way or run.run_id not in done]
-    if not wanted:
+    done = decisions.published_runs(warehouse, spec, ctx, days)
+    wanted = [run for run in runs if run.as_of == ctx.as_of or run.run_id != done.get(run.delivery_date)]
+    if not runs:
         raise ValueError(
             f"{spec.inputs.full_name} has no decision of {ctx.market} between the champion's cutoff {ref.cutoff} and {ctx.as_of};"
             " choose a date that the source covers, or train a version with an earlier cutoff"
         )
-    return wanted
-
-
-def _published_runs(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, days: Sequence[date]) -> set[str]:
-    """Runs that made what is published last, for all hubs of the selection."""
-    found = warehouse.query(
-        "select run_id from (select run_id, hub from ops.publications where table_name = {table:String} and market = {market:String}"
-        " and hub in {hubs:Array(String)} and delivery_date between {first:Date32} and {last:Date32}"
-        " order by at_ts desc, publication_id desc limit 1 by hub, delivery_date)"
-        " group by run_id having uniqExact(hub) = {n:UInt32}",
-        {
-            "table": spec.curated.full_name,
-            "market": ctx.selection.market.key,
-            "hubs": list(ctx.selection.hubs),
-            "first": days[0],
-            "last": days[-1],
-            "n": len(ctx.selection.hubs),
-        },
-    )
-    return set(found.get_column("run_id").to_list())
+    return [run for run in wanted if decided_until(done.get(run.delivery_date, "")) <= run.as_of]
 
 
 def missing_dates(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, ref: VersionRef) -> list[date]:
@@ -314,7 +345,7 @@ def _warnings(warehouse: Warehouse, ctx: RunContext) -> list[str]:
         "select table_name, check_name, column_name from (select table_name, check_name, column_name, severity, success"
         " from ops.check_results where run_id = {run:String} order by at_ts desc limit 1 by table_name, check_name, column_name)"
         " where severity = 'warn' and not success order by 1, 2, 3",
-        {"run": ctx.run_id},
+        {"run": decisions.gate_run(ctx)},
     )
     return [f"check {r['table_name']}.{r['column_name'] or '*'} {r['check_name']}" for r in found.to_dicts()]
 

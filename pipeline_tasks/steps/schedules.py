@@ -73,6 +73,23 @@ class Watch(_Strict):
     backups: int = Field(ge=5)
 
 
+class IntradayRuns(_Strict):
+    """What runs within the day look at.
+
+    Attributes:
+        catch_up_days: longest pause between two runs that news bridge, days.
+        check_days: delivery days that the gates of a run look at, the run's own included.
+        stale_after_min: market -> minutes: a last price is stale where its interval began longer before the decision than this and two
+            intervals; what is forecast from it is DEGRADED and has a wider band. Other markets have the models' own limits alone.
+        sensitivities: name of the outage study that every run makes anew; empty for none.
+    """
+
+    catch_up_days: int = Field(ge=1, le=30)
+    check_days: int = Field(ge=1, le=400)
+    stale_after_min: dict[str, int]
+    sensitivities: str
+
+
 class Schedules(_Strict):
     """All of schedules.yaml.
 
@@ -88,6 +105,7 @@ class Schedules(_Strict):
         train_history_days: longest training window, days.
         stale_after_h: age of the newest known price that degrades a forecast, hours.
         seed: random seed of training.
+        intraday: runs within the day.
         watch: limits of the watch over models.
     """
 
@@ -102,6 +120,7 @@ class Schedules(_Strict):
     train_history_days: int = Field(ge=30)
     stale_after_h: int = Field(ge=1)
     seed: int
+    intraday: IntradayRuns
     watch: Watch
 
 

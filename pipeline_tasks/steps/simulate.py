@@ -10,6 +10,7 @@ import polars as pl
 
 if TYPE_CHECKING:
     from pipeline_tasks.simulate.outages import Request
+    from pipeline_tasks.steps.context import RunContext
 
 LARGEST = 10
 SMALLEST = 0.005  # currency/MWh
@@ -46,6 +47,40 @@ def simulate_outages(request: Request, say: Callable[[str], None] = lambda _: No
             done = publish_staged(warehouse, table, run_id=request.context.run_id, model=MODEL)
             published += [{"table": d.table_name, "rows": d.row_count, "status": d.status, "content_sha": d.content_sha} for d in done]
     return _told(found, published, request.context.run_id)
+
+
+def current_sensitivities(ctx: RunContext, name: str) -> dict[str, Any]:
+    """What the loss of each branch would do to prices in the hour under way, from what is known at the run's decision time; published.
+
+    Each run replaces what the one before it said of the day, so readers see the newest state under the name.
+
+    Args:
+        ctx: a run within the day.
+        name: name of the study; nothing is done where it is empty.
+
+    Returns:
+        `scenarios` and `constraints` (counts), `largest`, `publications`, `status` and `reason`: DEGRADED where the market's state is
+        not known, and then the last good study stays, or where an answer lacks its proof; OK with a reason where the market has no network
+        model. A scenario in which load cannot be served is an answer; its own rows are marked.
+    """
+    from pipeline_tasks.simulate.market_case import MarketStateError
+    from pipeline_tasks.simulate.outages import Request
+    from pipeline_tasks.warehouse import connect
+
+    market = ctx.selection.market
+    with connect() as warehouse:
+        has_network = warehouse.scalar("select count() from raw.grid_buses where market = {market:String}", {"market": market.key})
+    if not name or not has_network:
+        return {"status": "OK", "reason": f"{market.key}: no network model" if name else "switched off (config/schedules.yaml)"}
+    local = ctx.as_of.astimezone(market.zone)
+    asked = Request(market.key, local.date(), hours=(local.hour,), lines=("all",), name=name, decided_at=ctx.as_of)
+    try:
+        made = simulate_outages(asked)
+    except MarketStateError as error:
+        return {"status": "DEGRADED", "reason": f"the last study stays: {error}"}
+    unproven = sum(not s["is_certified"] for s in made["scenarios"])
+    said = {"status": "DEGRADED", "reason": f"{unproven} answers are not proven"} if unproven else {"status": "OK", "reason": ""}
+    return made | said | {key: len(made[key]) for key in ("scenarios", "constraints")}
 
 
 def simulate_network(name: str, request: Request, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:

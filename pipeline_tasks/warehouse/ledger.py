@@ -1,6 +1,8 @@
-"""Which objects of a source the warehouse holds whole, by its own record of loads and by counting the rows that are there."""
+"""What of a source the warehouse holds: objects that are whole, by loads recorded and rows counted, and how far its news were read."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import polars as pl
 
@@ -13,6 +15,30 @@ where source = {source:String} and market = {market:String}
 group by table_name, source_object
 """
 _COUNTED = "select source_object, toInt64(count()) as n from {table} where source = {{source:String}} {market} group by source_object"
+
+
+_READ_UNTIL = """
+select parseDateTime64BestEffortOrNull(JSONExtractString(detail_json, 'known_until'), 3, 'UTC') as known_until
+from ops.runs
+where step = 'ingest' and source = {source:String} and market = {market:String} and known_until <= {as_of:DateTime64(3, 'UTC')}
+order by known_until desc
+limit 1
+"""
+
+
+def read_until(wh: Warehouse, *, source: str, market: str, as_of: datetime) -> datetime | None:
+    """Instant up to which the runs before `as_of` have read what the source publishes; None where none has.
+
+    A run writes it down after its rows were loaded and read back, so one that was killed is read again.
+
+    Args:
+        wh: a connection that reads ops.
+        source: name of the source.
+        market: market selection key of the runs.
+        as_of: instant of the run that asks.
+    """
+    found = wh.query(_READ_UNTIL, {"source": source, "market": market, "as_of": as_of})
+    return found.item(0, 0) if found.height else None
 
 
 def held_objects(wh: Warehouse, truth: Warehouse | None, *, source: str, market: str) -> frozenset[str]:

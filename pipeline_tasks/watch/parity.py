@@ -165,9 +165,10 @@ def served_rows(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelectio
         window,
     )
     builds = warehouse.query(
-        "select from_date, max(at_ts) as built_ts from intermediate.layer_builds where market = {market:String} and layer = 'features'"
+        "select from_date, max(at_ts) as built_ts from intermediate.layer_builds where market = {market:String}"
+        " and (layer = 'features' or startsWith(layer, 'features:') and has(splitByChar(':', toString(layer)), {table:String}))"
         " group by from_date",
-        window,
+        {**window, "table": spec.inputs.name},
     )
     later = [(pl.col("delivery_date") >= b["from_date"]) & (pl.col("at_ts") < b["built_ts"]) for b in builds.iter_rows(named=True)]
     return served.with_columns((pl.any_horizontal(later) if later else pl.lit(value=False)).alias("rebuilt"))

@@ -1,0 +1,232 @@
+"""What a soak must leave behind: every row of the source once, every decision once, none rewritten, the same bytes when made again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from config.markets import MarketSelection, resolve_market
+from models._kernel.registry import specs
+from models._kernel.spec import Cadence, ModelSpec
+from pipeline_tasks.contracts import Table, quarantine_of
+from pipeline_tasks.contracts.raw import PROVENANCE
+from pipeline_tasks.sources import get_source
+from pipeline_tasks.sources.faulty import FaultySource
+from pipeline_tasks.sources.protocol import LiveSource, RawBatch
+from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.warehouse import Warehouse, connect
+from pipeline_tasks.warehouse.hashing import row_shas
+from pipeline_tasks.warehouse.ledger import read_until
+from pipeline_tasks.warehouse.validation import as_json, check_rows, delivered_columns
+
+DECISION = ("hub", "product", "delivery_ts", "as_of")
+OF_THE_RUN = frozenset({"run_id", "data_version"})  # what a later publication of a decision says anew
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Decisions that readers see after a cycle, against those before it."""
+
+    new: int
+    degraded: int
+    rewritten: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found; everything but the counts of what should be there must be 0.
+
+    Attributes:
+        source_rows: distinct good rows that arrived.
+        lost_rows: of them not in raw.
+        duplicated_rows: copies in raw beyond the first.
+        refused_rows: distinct rows that arrived and break the contract.
+        lost_refused: of them not in quarantine.
+        decisions: decisions that the calendar asks for.
+        lost_decisions: of them not published.
+        duplicated_decisions: rows beyond the first of a decision.
+        unasked_decisions: published ones that the calendar does not ask for.
+        unexplained: DEGRADED decisions without a reason.
+        replayed: partitions that were made again as a whole.
+        differing: of them with other bytes than what the cycles published piece by piece.
+    """
+
+    source_rows: int
+    lost_rows: int
+    duplicated_rows: int
+    refused_rows: int
+    lost_refused: int
+    decisions: int
+    lost_decisions: int
+    duplicated_decisions: int
+    unasked_decisions: int
+    unexplained: int
+    replayed: int
+    differing: int
+
+    @property
+    def holds(self) -> bool:
+        """Nothing is lost, doubled, unexplained or different, and there was something to lose."""
+        faults = (self.lost_rows, self.duplicated_rows, self.lost_refused, self.lost_decisions, self.duplicated_decisions,
+                  self.unasked_decisions, self.unexplained, self.differing)  # fmt: skip
+        return not any(faults) and min(self.source_rows, self.decisions, self.replayed) > 0
+
+
+class Ledger:
+    """Follows what readers see from cycle to cycle."""
+
+    def __init__(self, source: str, market: str) -> None:
+        """Look at nothing yet."""
+        self.source, self.selection = source, resolve_market(market)
+        self.models = tuple(s for s in specs() if Cadence.INTRADAY in s.cadences)
+        self.tables = frozenset(s.curated.full_name for s in self.models)
+        self._before: dict[str, pl.DataFrame] = {}
+
+    def next_day(self) -> datetime:
+        """Start of the first local day after the last priced one.
+
+        Raises:
+            ValueError: there is no price.
+        """
+        with connect() as wh:
+            last = wh.scalar(
+                "select max(delivery_ts) from raw.prices where market = {m:String} having count() > 0", {"m": self.selection.market.key}
+            )
+        if not isinstance(last, datetime):
+            raise ValueError(f"market {self.selection.market.key} has no price; run the nightly DAG first")
+        zone = self.selection.market.zone
+        return self.selection.market.day_bounds(last.replace(tzinfo=UTC).astimezone(zone).date() + timedelta(days=1))[0]
+
+    def look(self, instant: datetime) -> Seen:
+        """Compare what readers see now with what they saw when it was looked at last."""
+        new = degraded = rewritten = 0
+        with connect() as wh:
+            for spec in self.models:
+                now = _published(wh, spec, self.selection, instant - timedelta(days=1))
+                columns = [c for c in spec.curated.column_names if c not in OF_THE_RUN]
+                now = now.select(*DECISION, "status", row_shas(now.select(columns)).alias("sha"))
+                before = self._before.get(spec.name, now.clear())
+                fresh = now.join(before, on=DECISION, how="anti")
+                new += fresh.height
+                degraded += int((fresh["status"] == "DEGRADED").sum())
+                kept = before.filter(pl.col("as_of") >= instant - timedelta(hours=20))
+                rewritten += kept.height - kept.join(now, on=[*DECISION, "sha"], how="semi").height
+                self._before[spec.name] = now
+        return Seen(new, degraded, rewritten)
+
+
+def prove(ledger: Ledger, *, source: str, market: MarketSelection, first: datetime, last: datetime) -> Proof:
+    """Count what arrived and was decided from the first cycle to the last, and look for it."""
+    with connect() as wh:
+        rows = _rows(wh, source, market, first, last)
+        decided = [_decisions(wh, spec, market, first, last) for spec in ledger.models]
+    replayed = _replayed(source, market, ledger, first, last)
+    wanted, lost, doubled, unasked, silent = (sum(column) for column in zip(*decided, strict=True))
+    return Proof(*rows, wanted, lost, doubled, unasked, silent, *replayed)
+
+
+def _rows(wh: Warehouse, source: str, market: MarketSelection, first: datetime, last: datetime) -> tuple[int, int, int, int, int]:
+    """Distinct rows that arrived, lost, doubled; refused ones that arrived, lost."""
+    until = read_until(wh, source=source, market=market.key, as_of=last)
+    if until is None:
+        return 0, 0, 0, 0, 0
+    wanted: dict[Table, set[str]] = defaultdict(set)
+    refused: dict[Table, set[str]] = defaultdict(set)
+    spans: dict[Table, list[datetime]] = defaultdict(list)
+    for batch in _arrived(source, market, market.market.day_bounds(first.astimezone(market.market.zone).date())[0], until):
+        columns = delivered_columns(batch.table, [c.name for c in PROVENANCE])
+        checked = check_rows(batch.table, batch.frame, columns)
+        good = checked.broken == ""
+        wanted[batch.table].update(row_shas(checked.rows.filter(good)).to_list())
+        spans[batch.table] += [batch.frame["delivery_ts"].min(), batch.frame["delivery_ts"].max()]  # type: ignore[list-item]
+        if bad := (~good).arg_true().to_list():
+            refused[batch.table].update(row_shas(as_json(batch.frame.select(columns)[bad]).to_frame()).to_list())
+    lost = extra = lost_refused = 0
+    for table, shas in wanted.items():
+        held = _held(wh, table, market.market.key, min(spans[table]), max(spans[table])).filter(pl.col("row_sha").is_in(sorted(shas)))
+        lost += len(shas) - held.height
+        extra += int(held["n"].sum()) - held.height
+    for table, shas in refused.items():
+        kept = wh.query(f"select distinct row_sha from {quarantine_of(table).full_name} where source = {{s:String}}", {"s": source})
+        lost_refused += len(shas - set(kept["row_sha"].to_list()))
+    return sum(map(len, wanted.values())), lost, extra, sum(map(len, refused.values())), lost_refused
+
+
+def _arrived(source: str, market: MarketSelection, since: datetime, until: datetime) -> Iterator[RawBatch]:
+    """What the source brought, read once more, as one window."""
+    found = get_source(source)
+    if isinstance(found, FaultySource):
+        return found.delivered(market, since=since, until=until)
+    if isinstance(found, LiveSource):
+        return found.news(market, since=since, until=until)
+    raise ValueError(f"source {source!r} tells no news; use twin or twin_faults")
+
+
+def _held(wh: Warehouse, table: Table, market: str, first: datetime, last: datetime) -> pl.DataFrame:
+    return wh.query(
+        f"select row_sha, count() as n from {table.full_name} where market = {{m:String}}"
+        " and delivery_ts between {first:DateTime64(3, 'UTC')} and {last:DateTime64(3, 'UTC')} group by row_sha",
+        {"m": market, "first": first, "last": last},
+    )
+
+
+def _published(wh: Warehouse, spec: ModelSpec, market: MarketSelection, since: datetime) -> pl.DataFrame:
+    return wh.query(
+        f"select {', '.join(spec.curated.column_names)} from curated.v_{spec.name} where market = {{m:String}}"
+        " and hub in {hubs:Array(String)} and as_of >= {since:DateTime64(3, 'UTC')}",
+        {"m": market.market.key, "hubs": list(market.hubs), "since": since},
+    ).select(pl.col(c.name).cast(c.type.polars) for c in spec.curated.columns)
+
+
+def _decisions(wh: Warehouse, spec: ModelSpec, market: MarketSelection, first: datetime, last: datetime) -> tuple[int, int, int, int, int]:
+    """Decisions asked for, lost, doubled, unasked; DEGRADED ones without a reason: of the local days from the first cycle on."""
+    wanted = asked_decisions(wh, spec, market, first, last)
+    rows = _published(wh, spec, market, wanted["as_of"].min())  # type: ignore[arg-type]
+    rows = rows.filter(pl.col("delivery_ts") >= wanted["delivery_ts"].min())
+    keys = rows.select("hub", "delivery_ts", "as_of").unique()
+    missing = wanted.join(keys, on=["hub", "delivery_ts", "as_of"], how="anti")
+    unasked = keys.join(wanted, on=["hub", "delivery_ts", "as_of"], how="anti")
+    silent = rows.filter((pl.col("status") == "DEGRADED") & (pl.col("status_reason") == ""))
+    doubled = rows.height - rows.select(*DECISION).unique().height
+    return wanted.height, missing.height, doubled, unasked.height, silent.height
+
+
+def asked_decisions(wh: Warehouse, spec: ModelSpec, market: MarketSelection, first: datetime, last: datetime) -> pl.DataFrame:
+    """Decisions that the calendar asks of a model by `last`, for deliveries from the start of the first cycle's local day on.
+
+    Returns:
+        hub, delivery_ts, as_of; per hub the intervals of its newest price, every horizon of the market.
+    """
+    begin = market.market.day_bounds(first.astimezone(market.market.zone).date())[0]
+    intraday = market.market.intraday
+    horizons, product = (intraday.horizons_min, intraday.product) if intraday else ((), "")
+    steps = wh.query(
+        "select hub, argMax(resolution_min, delivery_ts) as minutes from raw.prices where market = {m:String}"
+        " and hub in {hubs:Array(String)} and product = {p:String} group by hub order by hub",
+        {"m": market.market.key, "hubs": list(market.hubs), "p": product},
+    )
+    grids = [
+        pl.DataFrame({"delivery_ts": pl.datetime_range(begin, last + timedelta(minutes=h), timedelta(minutes=minutes), eager=True)})
+        .with_columns(pl.lit(hub).alias("hub"), (pl.col("delivery_ts") - timedelta(minutes=h)).alias("as_of"))
+        for hub, minutes in steps.iter_rows()
+        for h in horizons
+        if h <= spec.horizons_min[-1]
+    ]  # fmt: skip
+    stamp = pl.Datetime("ms", "UTC")
+    return pl.concat(grids).select("hub", pl.col("delivery_ts", "as_of").cast(stamp)).filter(pl.col("as_of") <= last)
+
+
+def _replayed(source: str, market: MarketSelection, ledger: Ledger, first: datetime, last: datetime) -> tuple[int, int]:
+    """Partitions of the days of the soak made again as a whole, and those that differ."""
+    from pipeline_tasks.steps.replay import replay
+
+    zone, made = market.market.zone, []
+    day = first.astimezone(zone).date()
+    while day <= last.astimezone(zone).date():
+        made += replay(RunContext(source, market.key, day, dag="replay"), [s.name for s in ledger.models])["partitions"]
+        day += timedelta(days=1)
+    return len(made), sum(not row["identical"] for row in made)
