@@ -186,7 +186,7 @@ NODAL = Table(
     key=INTRADAY.key,
     meaning="Point-in-time features of nodal prices: one row per node, delivery interval and decision horizon.",
     order_by=("market", "delivery_ts", "as_of", "hub", "product"),  # a decision is about all nodes
-    partition_by=INTRADAY.partition_by,
+    partition_by="(market, toYYYYMMDD(toStartOfWeek(delivery_date)))",
     managed_by="dbt",
 )
 

@@ -274,7 +274,7 @@ NODAL_PRICES = _table(
     ),
     ("market", "product", "node", "delivery_ts"),
     "First published prices of every node, in the product of nodal decisions and day-ahead, of several lengths of interval the finest.",
-    partition_by="(market, toYYYYMM(delivery_ts))",
+    partition_by="(market, toYYYYMMDD(toStartOfWeek(delivery_ts)))",
 )
 
 

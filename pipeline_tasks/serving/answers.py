@@ -115,8 +115,7 @@ class Answers:
             f"select {', '.join(table.column_names)} from {table.full_name}"
             " where market = {market:String} and hub in {hubs:Array(String)}"
             " and delivery_ts between {first:DateTime64(3, 'UTC')} and {last:DateTime64(3, 'UTC')}"
-            " and toYYYYMM(delivery_date) between toYYYYMM({first:DateTime64(3, 'UTC')} - toIntervalDay(1))"
-            " and toYYYYMM({last:DateTime64(3, 'UTC')} + toIntervalDay(1))"
+            " and delivery_date between toDate32({first:DateTime64(3, 'UTC')}) - 1 and toDate32({last:DateTime64(3, 'UTC')}) + 1"
             f" and as_of = {{as_of:DateTime64(3, 'UTC')}} order by {', '.join(table.key)}",
             params,
         )

@@ -12,7 +12,7 @@
 
 
 {% macro first_rebuilt_date(partition='Year') -%}
-    {#- First day of the year (or Month) of start_date: partitions are replaced whole. -#}
+    {#- First day of the year (or Month, Week) of start_date: partitions are replaced whole. -#}
     {%- if asked('start_date') -%}
         toStartOf{{ partition }}(toDate32('{{ asked('start_date') }}'))
     {%- else -%}
@@ -22,7 +22,7 @@
 
 
 {% macro last_rebuilt_date(partition='Year') -%}
-    {#- Last day of the year (or Month) of end_date when a window was asked for, else no bound. -#}
+    {#- Last day of the year (or Month, Week) of end_date when a window was asked for, else no bound. -#}
     {%- if asked('start_date') and asked('end_date') -%}
         addDays(add{{ partition }}s(toStartOf{{ partition }}(toDate32('{{ asked('end_date') }}')), 1), -1)
     {%- else -%}

@@ -1,8 +1,8 @@
 -- Point-in-time features of nodal prices: one decision per node, delivery interval and horizon, shortly before delivery.
 -- Grain: market, hub, product (the node), delivery_ts, as_of. As-of rule: every column but the target (price_ccy_per_mwh, price_known_ts) uses
 -- only rows with known_ts <= as_of, each in its first published version. A gap is a gap: no last price is older than a day.
--- Sorted by time first: a decision is about all nodes. Rebuilt by partition: the months from start_date to end_date of one market; without start_date all months.
-{{ config(partition_by='(market, toYYYYMM(delivery_date))', order_by='(market, delivery_ts, as_of, hub, product)') }}
+-- Sorted by time first: a decision is about all nodes. Rebuilt by partition: the weeks from start_date to end_date of one market; without start_date all weeks.
+{{ config(partition_by='(market, toYYYYMMDD(toStartOfWeek(delivery_date)))', order_by='(market, delivery_ts, as_of, hub, product)') }}
 
 {%- set of_known = ['price_last', 'price_before_1', 'price_before_2', 'price_before_5', 'price_mean_60m', 'price_std_60m', 'price_last_da'] %}
 {%- set quantities = ['load', 'wind', 'solar'] %}
@@ -28,12 +28,12 @@ market_settings as (
 
 days as (
     select * from {{ source('calendar', 'market_days') }}
-    where {{ of_market() }} and {{ is_rebuilt(days_before=1, partition='Month') }}
+    where {{ of_market() }} and {{ is_rebuilt(days_before=1, partition='Week') }}
 ),
 
 every_price as (
     select * from {{ ref('int_nodal_prices') }}
-    where {{ of_market() }} and {{ is_rebuilt('toDate32(delivery_ts)', days_before=4, partition='Month', days_after=2) }}
+    where {{ of_market() }} and {{ is_rebuilt('toDate32(delivery_ts)', days_before=4, partition='Week', days_after=2) }}
 ),
 
 prices as (
@@ -102,7 +102,7 @@ forecasts as (
         {{ of_market('quantities.market') }}
         and quantities.kind = 'forecast'
         and quantities.quantity in ('load', 'wind', 'solar')
-        and {{ is_rebuilt('toDate32(quantities.delivery_ts)', days_before=4, partition='Month', days_after=2) }}
+        and {{ is_rebuilt('toDate32(quantities.delivery_ts)', days_before=4, partition='Week', days_after=2) }}
 ),
 
 fundamentals as (
@@ -146,7 +146,7 @@ slots as (
     from grid
     inner join nodes on grid.market = nodes.market and grid.resolution_min = nodes.resolution_min
     where
-        {{ is_rebuilt('grid.delivery_date', partition='Month') }}
+        {{ is_rebuilt('grid.delivery_date', partition='Week') }}
         and grid.delivery_ts >= nodes.first_ts
         and (grid.delivery_ts <= nodes.last_ts or grid.delivery_date <= {{ calendar_end_date() }})
 ),
