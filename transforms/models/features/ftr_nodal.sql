@@ -1,7 +1,8 @@
 -- Point-in-time features of nodal prices: one decision per node, delivery interval and horizon, shortly before delivery.
 -- Grain: market, hub, product (the node), delivery_ts, as_of. As-of rule: every column but the target (price_ccy_per_mwh, price_known_ts) uses
 -- only rows with known_ts <= as_of, each in its first published version. A gap is a gap: no last price is older than a day.
--- Sorted by time first: a decision is about all nodes. Rebuilt by partition: the weeks from start_date to end_date of one market; without start_date all weeks.
+-- Sorted by time first: a decision is about all nodes. Rebuilt by partition: the weeks from start_date to end_date of one market; without
+-- start_date all weeks.
 {{ config(partition_by='(market, toYYYYMMDD(toStartOfWeek(delivery_date)))', order_by='(market, delivery_ts, as_of, hub, product)') }}
 
 {%- set of_known = ['price_last', 'price_before_1', 'price_before_2', 'price_before_5', 'price_mean_60m', 'price_std_60m', 'price_last_da'] %}
@@ -38,7 +39,7 @@ every_price as (
 
 prices as (
     select * from every_price
-    where (market, product) in (select market_settings.market, market_settings.nodal_product from market_settings)
+    where (market, product) in (select tuple(of_nodes.market, of_nodes.nodal_product) from market_settings as of_nodes)
 ),
 
 known as (
@@ -55,8 +56,16 @@ nodes as (
         argMax(resolution_min, delivery_ts) as resolution_min,
         min(delivery_ts) as first_ts,
         max(delivery_ts) as last_ts
-    from prices
+    from {{ ref('int_nodal_prices') }} -- of all weeks: what a node's life is must not depend on what is rebuilt
+    where {{ of_market() }} and (market, product) in (select tuple(of_nodes.market, of_nodes.nodal_product) from market_settings as of_nodes)
     group by market, node
+),
+
+lengths as (
+    select distinct
+        market,
+        resolution_min
+    from nodes
 ),
 
 intervals as (
@@ -65,7 +74,7 @@ intervals as (
         lengths.resolution_min as resolution_min,
         {{ intervals_of_day('resolution_min') }}
     from days
-    inner join (select distinct market, resolution_min from prices) as lengths on days.market = lengths.market
+    inner join lengths on days.market = lengths.market
 ),
 
 grid as (
@@ -140,9 +149,9 @@ slots as (
         nodes.node as node,
         nodes.hub as hub,
         nodes.currency as currency,
-        {% for name in of_slot if name not in ['node', 'hub', 'currency'] %}
-            grid.{{ name }} as {{ name }}{{ ',' if not loop.last }}
-        {% endfor %}
+    {% for name in of_slot if name not in ['node', 'hub', 'currency'] %}
+        grid.{{ name }} as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
     from grid
     inner join nodes on grid.market = nodes.market and grid.resolution_min = nodes.resolution_min
     where

@@ -14,7 +14,7 @@ prices as (
     where
         {{ of_market() }}
         and {{ is_rebuilt('toDate32(delivery_ts)', days_before=4, partition='Week', days_after=1) }}
-        and (market, product) in (select market_settings.market, market_settings.nodal_product from market_settings)
+        and (market, product) in (select tuple(of_nodes.market, of_nodes.nodal_product) from market_settings as of_nodes)
 ),
 
 with_newest as (
