@@ -71,7 +71,9 @@ def window_of(data: DataSet, spec: DataSetSpec, model: ModelSpec, start: date | 
     return Window(first, dates[-1], folds, warm)
 
 
-def distribution_panel(model: ModelSpec, wanted: Sequence[str], data: DataSet, window: Window, walked: Walked) -> Panel:
+def distribution_panel(
+    model: ModelSpec, wanted: Sequence[str], data: DataSet, window: Window, walked: Walked, *, ablated: Ablated | None = None
+) -> Panel:
     """The panel of a price distribution; unanswered rows get the week-ago price with bands from its own past errors."""
     frame = data.frame
     inside = _inside(frame, window)
@@ -89,7 +91,11 @@ def distribution_panel(model: ModelSpec, wanted: Sequence[str], data: DataSet, w
         bands = historical_quantiles(frame, naive, levels, only=missing)[missing] if len(levels) else np.empty((int(missing.sum()), 0))
         point = naive[missing]
         answers[unanswered] = np.column_stack((point, np.where(np.isfinite(bands), bands, point[:, None])))
-    comparators, absent = point_comparators(list(dict.fromkeys([*wanted, "naive_week"])), data, window.folds, chosen, levels)
+    others = [name for name in dict.fromkeys([*wanted, "naive_week"]) if name not in (ablated or {})]
+    comparators, absent = point_comparators(others, data, window.folds, chosen, levels)
+    for name, other in (ablated or {}).items():
+        table = aligned(rows, other, [model.point_column, *names])
+        comparators[name] = Comparator(name, table[:, 0], table[:, 1:])
     return Panel(
         rows=rows,
         outcome=rows["price_ccy_per_mwh"].cast(pl.Float64).to_numpy(),
@@ -233,7 +239,7 @@ def panel_of(
     if model.spec.tail is not None:
         return tail_panel(model, yardstick, data, window, walked, ablated=ablated)
     if model.spec.kind is Kind.DISTRIBUTION:
-        return distribution_panel(model.spec, _wanted(yardstick, data), data, window, walked)
+        return distribution_panel(model.spec, _wanted(yardstick, data), data, window, walked, ablated=ablated)
     return probability_panel(model, yardstick, data, window, walked)
 
 
