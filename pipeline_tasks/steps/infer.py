@@ -18,7 +18,7 @@ from pipeline_tasks.contracts import LINEAGE
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.exact import one_blas_thread
-from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, known_rows, lacks_input
+from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, hubs_of, known_rows, lacks_input
 from pipeline_tasks.steps.schedules import load_schedules
 from pipeline_tasks.watch import served
 
@@ -131,7 +131,7 @@ def forecast(
     with one_blas_thread():
         fitted = tracking.load(ref)
     for run, told in _answers(fitted, spec, rows, runs):
-        faults = upstream_faults(warehouse, run, as_known(rows, run.as_of), spec.outcome)
+        faults = upstream_faults(warehouse, run, as_known(rows, run.as_of), spec)
         answer = _degrade(_degrade(told.answer, standing(warehouse, run, spec, ref)), faults)
         frame = with_lineage(answer, run, spec, ref, versions.at(run.as_of))
         made[run.run_id] = Made(frame, _beside(frame, told, spec), told.served, told.seconds)
@@ -233,7 +233,7 @@ def _published_runs(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, days
             "hubs": list(ctx.selection.hubs),
             "first": days[0],
             "last": days[-1],
-            "n": len(ctx.selection.hubs),
+            "n": len(hubs_of(spec, ctx.selection)),
         },
     )
     return set(found.get_column("run_id").to_list())
@@ -275,7 +275,7 @@ def standing(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, ref: Versio
     return str(found.item(0, "reason")) if found.height and found.item(0, "verdict") == "demote" else ""
 
 
-def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, outcome: Outcome = PRICE) -> str:
+def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, spec: ModelSpec | None = None) -> str:
     """Why the input is worse than it should be; empty when it is as it should be.
 
     Looks for hubs without rows, missing intervals, a newest known outcome that is too old, and warnings of the gates.
@@ -284,20 +284,21 @@ def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, o
         warehouse: open connection.
         ctx: the run.
         rows: feature rows as known at the run's decision time, its delivery date included.
-        outcome: what the model foretells.
+        spec: the model; None for one that foretells a price of every hub.
     """
     target = rows.filter(pl.col("delivery_date") == ctx.delivery_date)
-    return "; ".join([*_gaps(ctx, target), *_stale(ctx, rows, outcome), *_warnings(warehouse, ctx)])
+    hubs, outcome = (hubs_of(spec, ctx.selection), spec.outcome) if spec else (ctx.selection.hubs, PRICE)
+    return "; ".join([*_gaps(ctx, target, hubs), *_stale(ctx, rows, outcome), *_warnings(warehouse, ctx)])
 
 
-def _gaps(ctx: RunContext, target: pl.DataFrame) -> list[str]:
+def _gaps(ctx: RunContext, target: pl.DataFrame, hubs: Sequence[str]) -> list[str]:
     if ctx.decided_at:  # intervals differ between hubs, and the day is not over: only a hub without any is a gap
-        return [f"{hub}: no decision" for hub in ctx.selection.hubs if hub not in target.get_column("hub").unique().to_list()]
+        return [f"{hub}: no decision" for hub in hubs if hub not in target.get_column("hub").unique().to_list()]
     start, end = ctx.selection.market.day_bounds(ctx.delivery_date)
     expected = round((end - start).total_seconds() / 60 / ctx.selection.market.resolution_min)
     per_product = target.group_by("hub", "product").len()  # of several products the one with the fewest
     per_hub = dict(per_product.group_by("hub").agg(pl.col("len").min()).iter_rows())
-    return [f"{hub}: {per_hub.get(hub, 0)} of {expected} intervals" for hub in ctx.selection.hubs if per_hub.get(hub, 0) < expected]
+    return [f"{hub}: {per_hub.get(hub, 0)} of {expected} intervals" for hub in hubs if per_hub.get(hub, 0) < expected]
 
 
 def _stale(ctx: RunContext, rows: pl.DataFrame, outcome: Outcome) -> list[str]:
