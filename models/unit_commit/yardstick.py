@@ -29,7 +29,7 @@ BASELINES = (
 )
 # The last part of the data is scored by one fit on what lies before it. Declared before any of it was scored.
 DATA_SETS = (
-    DataSetSpec("nyiso", test_days=366, refit_days=366, train_days=731, calibration_days=0, embargo_days=1),
+    DataSetSpec("nyiso", test_days=366, refit_days=366, calibration_days=0, embargo_days=1),
     DataSetSpec("ieso", test_days=184, refit_days=184, calibration_days=0, embargo_days=1),
     DataSetSpec("twin", data_class=DataClass.TWIN, test_days=119, refit_days=119, calibration_days=0, embargo_days=1),
 )

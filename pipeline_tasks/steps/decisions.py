@@ -13,6 +13,7 @@ from models._kernel.frames import KEY
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.reading import hubs_of
 
 if TYPE_CHECKING:
     from pipeline_tasks.tracking import VersionRef
@@ -66,7 +67,7 @@ def published_runs(warehouse: Warehouse, spec: ModelSpec, ctx: RunContext, days:
             "hubs": list(ctx.selection.hubs),
             "first": days[0],
             "last": days[-1],
-            "n": len(ctx.selection.hubs),
+            "n": len(hubs_of(spec, ctx.selection)),
         },
     )
     return dict(found.iter_rows())

@@ -19,7 +19,7 @@ from pipeline_tasks.steps import decisions
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext, decided_until
 from pipeline_tasks.steps.exact import one_blas_thread
-from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, known_rows, lacks_input
+from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, hubs_of, known_rows, lacks_input
 from pipeline_tasks.steps.schedules import load_schedules
 from pipeline_tasks.watch import served
 
@@ -165,7 +165,7 @@ def _judged(
     """The answer with what was wrong upstream: at the run's decision time, or interval by interval at that of the run that made it."""
 
     def faults(maker: RunContext, part: pl.DataFrame) -> pl.DataFrame:
-        known = upstream_faults(warehouse, maker, as_known(rows, maker.as_of), spec.outcome)
+        known = upstream_faults(warehouse, maker, as_known(rows, maker.as_of), spec)
         return _degrade(_degrade(part, standing(warehouse, maker, spec, ref)), known)
 
     if not spec.intraday:
@@ -306,7 +306,7 @@ def standing(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, ref: Versio
     return str(found.item(0, "reason")) if found.height and found.item(0, "verdict") == "demote" else ""
 
 
-def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, outcome: Outcome = PRICE) -> str:
+def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, spec: ModelSpec | None = None) -> str:
     """Why the input is worse than it should be; empty when it is as it should be.
 
     Looks for hubs without rows, missing intervals, a newest known outcome that is too old, and warnings of the gates.
@@ -315,20 +315,21 @@ def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, o
         warehouse: open connection.
         ctx: the run.
         rows: feature rows as known at the run's decision time, its delivery date included.
-        outcome: what the model foretells.
+        spec: the model; None for one that foretells a price of every hub.
     """
     target = rows.filter(pl.col("delivery_date") == ctx.delivery_date)
-    return "; ".join([*_gaps(ctx, target), *_stale(ctx, rows, outcome), *_warnings(warehouse, ctx)])
+    hubs, outcome = (hubs_of(spec, ctx.selection), spec.outcome) if spec else (ctx.selection.hubs, PRICE)
+    return "; ".join([*_gaps(ctx, target, hubs), *_stale(ctx, rows, outcome), *_warnings(warehouse, ctx)])
 
 
-def _gaps(ctx: RunContext, target: pl.DataFrame) -> list[str]:
+def _gaps(ctx: RunContext, target: pl.DataFrame, hubs: Sequence[str]) -> list[str]:
     if ctx.decided_at:  # intervals differ between hubs, and the day is not over: only a hub without any is a gap
-        return [f"{hub}: no decision" for hub in ctx.selection.hubs if hub not in target.get_column("hub").unique().to_list()]
+        return [f"{hub}: no decision" for hub in hubs if hub not in target.get_column("hub").unique().to_list()]
     start, end = ctx.selection.market.day_bounds(ctx.delivery_date)
     expected = round((end - start).total_seconds() / 60 / ctx.selection.market.resolution_min)
     per_product = target.group_by("hub", "product").len()  # of several products the one with the fewest
     per_hub = dict(per_product.group_by("hub").agg(pl.col("len").min()).iter_rows())
-    return [f"{hub}: {per_hub.get(hub, 0)} of {expected} intervals" for hub in ctx.selection.hubs if per_hub.get(hub, 0) < expected]
+    return [f"{hub}: {per_hub.get(hub, 0)} of {expected} intervals" for hub in hubs if per_hub.get(hub, 0) < expected]
 
 
 def _stale(ctx: RunContext, rows: pl.DataFrame, outcome: Outcome) -> list[str]:

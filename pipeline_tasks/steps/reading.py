@@ -30,6 +30,14 @@ def known_rows(
     )
 
 
+def hubs_of(spec: ModelSpec, selection: MarketSelection) -> tuple[str, ...]:
+    """Hubs of the selection that a model answers for: all of them, of generating units the one they are published under."""
+    if not spec.per_unit:
+        return selection.hubs
+    units = selection.market.units
+    return (units.hub,) if units and units.hub in selection.hubs else ()
+
+
 def lacks_input(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelection) -> str:
     """Why a model can say nothing of a market: its feature table has no row of it (no balancing price, ...); empty where it has."""
     found = warehouse.scalar(

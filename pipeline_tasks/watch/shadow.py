@@ -11,7 +11,7 @@ import polars as pl
 from models._kernel.registry import spec_of
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.contracts.watch import SHADOW_DAYS
-from pipeline_tasks.steps.reading import history_start
+from pipeline_tasks.steps.reading import history_start, hubs_of
 from pipeline_tasks.steps.schedules import load_schedules
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _published(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec, champion:
         "   select delivery_date from ops.shadow_days where model = {model:String} and market = {selection:String}"
         "   and challenger_version = {challenger:String} and champion_version = {champion:String} and inputs_equal)"
         " group by delivery_date having uniqExact(hub) = {n:UInt32} and uniqExact(run_id) = 1 and uniqExact(data_version) = 1",
-        {**window, "n": len(ctx.selection.hubs)},
+        {**window, "n": len(hubs_of(spec, ctx.selection))},
     )
     found = {}
     for row in rows.iter_rows(named=True):

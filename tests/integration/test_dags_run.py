@@ -19,7 +19,9 @@ from pipeline_tasks.steps.pipeline import ended, execute_dag, failure_of, run_in
 from pipeline_tasks.steps.schedules import load_schedules
 
 MARKET, DAY = "twin_hub_north", date(2026, 6, 15)
-DAILY, INTERVALS = [s.name for s in specs() if not s.intraday], [s.name for s in specs() if s.intraday]
+DAILY = [s.name for s in specs() if not s.intraday]
+INTERVALS = [s.name for s in specs() if s.intraday and not s.per_unit]
+UNITS = [s.name for s in specs() if s.per_unit]
 pytestmark = pytest.mark.timeout(1500)  # the first test waits for the simulated market and a whole night
 
 
@@ -125,6 +127,21 @@ def test_first_night_publishes_the_decisions_made_by_then(first: dict[str, Any])
         assert drivers == (gate, 0)
 
 
+def test_first_night_foretells_every_unit_up_to_a_day_after_the_gate(first: dict[str, Any]) -> None:
+    gate = RunContext("twin", MARKET, DAY).as_of
+    for model in UNITS:
+        rows = _query(
+            "select delivery_date, horizon_min, uniqExact(product) as units, count() as n, max(as_of) as last, countIf(status != 'OK') as bad"
+            f" from curated.v_{model} group by 1, 2 order by 1, 2"
+        )
+        whole = rows.filter(pl.col("delivery_date") < date(2026, 6, 14))
+        assert whole.height == (load_schedules().bootstrap_days - 2) * 4  # days begun a day after the cutoff, four horizons
+        assert (whole["n"] == 4 * whole["units"]).all()  # decisions at 0, 6, 12 and 18 o'clock
+        assert rows["last"].max() == gate
+        assert rows.filter(pl.col("delivery_date") == DAY)["horizon_min"].to_list() == [720, 1440]
+        assert rows["bad"].sum() == 0
+
+
 def test_published_days_are_scored_and_the_report_day_is_not(first: dict[str, Any]) -> None:
     rows = _query(
         "select model, min(delivery_date) as a, max(delivery_date) as b, countIf(not isFinite(value)) as bad from ops.model_metrics group by model"
@@ -147,7 +164,7 @@ def test_the_same_night_again_gives_the_same_bytes(first: dict[str, Any], hashes
 
 def test_replay_makes_the_same_bytes(first: dict[str, Any]) -> None:
     rows = run_replay(source="twin", market=MARKET, start=date(2026, 6, 13), end=DAY)
-    assert len(rows) == 3 * len(DAILY) + 2 * len(INTERVALS)
+    assert len(rows) == 3 * len(DAILY) + 2 * len(INTERVALS) + 3 * len(UNITS)
     assert all(row["identical"] for row in rows), rows
 
 

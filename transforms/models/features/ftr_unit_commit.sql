@@ -30,7 +30,7 @@ states as (
     inner join market_settings on unit_states.market = market_settings.market
     where
         {{ is_rebuilt('unit_states.delivery_date', days_before=10, days_after=2, partition='Month') }}
-        and unit_states.delivery_date >= ifNull(market_settings.unit_since_date, toDate32('1990-01-11')) - 10
+        and unit_states.delivery_date >= coalesce(market_settings.unit_since_date, toDate32('1990-01-11')) - 10
 ),
 
 counts as (
@@ -184,7 +184,7 @@ with_state as (
         last_states.{{ name }} as {{ name }}{{ ',' if not loop.last }}
     {% endfor %}
     from asked
-    asof inner join states as last_states
+    asof join states as last_states
         on asked.market = last_states.market and asked.unit_id = last_states.unit_id and asked.as_of >= last_states.usable_ts
     where last_ts >= asked.as_of - toIntervalDay(7)
 ),
@@ -216,7 +216,7 @@ rows_of_units as (
     inner join clock on counted.market = clock.market and counted.delivery_ts = clock.delivery_ts
     where
         {{ is_rebuilt('clock.delivery_date', partition='Month') }}
-        and clock.delivery_date >= ifNull(counted.since_date, toDate32('1990-01-01'))
+        and clock.delivery_date >= coalesce(counted.since_date, toDate32('1990-01-01'))
 ),
 
 first_loads as (

@@ -41,7 +41,7 @@ hours as (
         toFloat64(outputs.output_mw > 0) as online,
         least(
             outputs.published_ts,
-            ifNull(outputs.delivery_ts + toIntervalMinute(60 + market_settings.unit_telemetry_min), outputs.published_ts)
+            coalesce(outputs.delivery_ts + toIntervalMinute(60 + market_settings.unit_telemetry_min), outputs.published_ts)
         ) as known_ts
     from outputs
     inner join market_settings on outputs.market = market_settings.market
@@ -54,7 +54,7 @@ changes as (
         row_number() over of_unit as number,
         lagInFrame(toNullable(second)) over of_unit as second_before,
         if(second - second_before = 3600, output_mw - lagInFrame(output_mw) over of_unit, null) as ramp_mw,
-        ifNull(second - second_before = 3600 and online != lagInFrame(online) over of_unit, false) as is_change
+        coalesce(second - second_before = 3600 and online != lagInFrame(online) over of_unit, false) as is_change
     from hours
     window of_unit as (
         partition by market, unit_id
@@ -139,7 +139,7 @@ final as (
         windowed.*,
         days.delivery_date as delivery_date
     from windowed
-    asof inner join days on windowed.market = days.market and windowed.delivery_ts >= days.day_start_ts
+    asof join days on windowed.market = days.market and windowed.delivery_ts >= days.day_start_ts
 )
 
 {{ as_contract('final') }}
