@@ -53,6 +53,7 @@ def _of_size(warehouse: Warehouse, count: int, queries: int) -> Iterator[Figure]
     from models._kernel.nodes.embedding import nearest, recall
     from pipeline_tasks.embedding.neighbours import nearest_sql
     from pipeline_tasks.embedding.probe import filled
+
     vectors = drawn(count)
     asked = vectors[np.random.default_rng(11).choice(count, queries + WARM, replace=False)]
     exact = nearest(vectors, asked, NEAREST).position

@@ -106,9 +106,7 @@ def _told(made: Made, found: dict[str, pl.DataFrame], version: str, published: l
     }
 
 
-def node_neighbours(
-    node: str, k: int, *, market: str, name: str, day: date | None = None, exact: bool = False
-) -> list[dict[str, Any]]:
+def node_neighbours(node: str, k: int, *, market: str, name: str, day: date | None = None, exact: bool = False) -> list[dict[str, Any]]:
     """The nodes most like a node in the newest published embedding, or in that of a delivery date.
 
     Raises:
