@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import dataframely as dy
 import polars as pl
@@ -205,10 +205,9 @@ def _dataframely_column(column: Column, *, primary_key: bool) -> dy.Column:
             return dy.Int64(nullable=nullable, primary_key=primary_key, min=low, max=high, description=column.meaning)
         case ColumnType.FLOAT:
             return dy.Float64(nullable=nullable, primary_key=primary_key, min=column.ge, max=column.le, description=column.meaning)
-        case ColumnType.VECTOR:
-            return dy.List(dy.Float32(nullable=False), nullable=nullable, primary_key=primary_key, description=column.meaning)
-        case ColumnType.BOOL:
-            return dy.Bool(nullable=nullable, primary_key=primary_key, description=column.meaning)
+        case ColumnType.VECTOR | ColumnType.BOOL:
+            kind = dy.Bool if column.type is ColumnType.BOOL else partial(dy.List, dy.Float32(nullable=False))
+            return kind(nullable=nullable, primary_key=primary_key, description=column.meaning)
         case ColumnType.DATE:
             return dy.Date(nullable=nullable, primary_key=primary_key, min=FIRST_DATE, max=LAST_DATE, description=column.meaning)
         case ColumnType.TS:

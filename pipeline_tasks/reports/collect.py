@@ -12,6 +12,7 @@ from config.markets import MarketSelection, resolve_market
 from models._kernel.registry import specs
 from models._kernel.spec import PRICE, ModelSpec
 from pipeline_tasks.reports import queries
+from pipeline_tasks.reports.nodes import NodesData, nodes_data
 from pipeline_tasks.scorecard.stored import LATEST
 from pipeline_tasks.twin.realism.store import stored_facts
 from pipeline_tasks.warehouse import Warehouse
@@ -71,6 +72,7 @@ class SiteData:
         steps, publications, loads, checks, dbt, freshness, scorecard: rows of the ops tables.
         stylised_facts: newest facts of the simulated and of real markets; empty when none were computed.
         watch: drift, parity, schemas, verdicts and changes of champion.
+        nodes: the newest embedding of the market's nodes.
     """
 
     run_id: str
@@ -88,6 +90,7 @@ class SiteData:
     models: list[ModelData] = field(default_factory=list)
     stylised_facts: pl.DataFrame = field(default_factory=pl.DataFrame)
     watch: WatchData = field(default_factory=WatchData)
+    nodes: NodesData = field(default_factory=NodesData)
 
     @property
     def degraded(self) -> pl.DataFrame:
@@ -116,6 +119,7 @@ def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: da
         freshness=warehouse.query(queries.FRESHNESS, window).sort("table_name", "series"),
         scorecard=warehouse.query(LATEST),
         stylised_facts=stored_facts(warehouse),
+        nodes=nodes_data(warehouse, window),
         watch=_watch_data(warehouse, {**window, "ending": f"__{selection.key}"}),
     )
 

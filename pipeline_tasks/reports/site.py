@@ -15,7 +15,8 @@ from altair.utils.schemapi import debug_mode
 
 from config.settings import get_settings
 from pipeline_tasks.reports.collect import SiteData, collect
-from pipeline_tasks.reports.navigation import EVIDENCE, RUN, Link, group_of, grouped
+from pipeline_tasks.reports.navigation import EVIDENCE, NETWORK, RUN, Link, group_of, grouped
+from pipeline_tasks.reports.nodes import nodes_page
 from pipeline_tasks.reports.pages import index_page, lineage_page, model_page, quality_page, scorecard_page, watch_page
 from pipeline_tasks.reports.realism import realism_page
 from pipeline_tasks.warehouse import connect
@@ -74,6 +75,7 @@ def render(site: SiteData, folder: Path) -> None:
             )
             for m in site.models
         ),
+        *([_nodes(site)] if site.nodes.nodes.height else []),
         Page(Link("scorecard.html", "Scorecard", EVIDENCE), "scorecard.html.j2", scorecard_page(site)),
         *([_realism(site)] if site.stylised_facts.height else []),
         Page(Link("quality.html", "Data quality", EVIDENCE), "quality.html.j2", quality_page(site)),
@@ -90,6 +92,10 @@ def render(site: SiteData, folder: Path) -> None:
     for page in pages:
         html = environment.get_template(page.template).render(**shared, **page.values, here=page.link.file, title=page.link.label)
         _replace(folder / page.link.file, html)
+
+
+def _nodes(site: SiteData) -> Page:
+    return Page(Link("nodes.html", "Nodes", NETWORK), "nodes.html.j2", nodes_page(site.nodes))
 
 
 def _realism(site: SiteData) -> Page:

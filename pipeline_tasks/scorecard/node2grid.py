@@ -18,6 +18,7 @@ DATA_SETS = ("caiso", "case2869pegase", "case300", "ieso_nodes", "isone", "twin"
 ON_MARKETS = ("twin",)
 NETWORKS = ("case2869pegase", "case300")
 CLASSES = {"twin": DataClass.TWIN, "twin_300": DataClass.TWIN, "case2869pegase": DataClass.TEST_SYSTEM, "case300": DataClass.TEST_SYSTEM}
+Pair = tuple[Array, Array, npt.NDArray[np.int64]]  # errors, the baseline's, clusters
 TARGET, DRAWS = 0.9, 2000
 
 
@@ -55,9 +56,7 @@ def _against(job: SystemJob, kind: DataClass, cold: Cold, start: str, baseline: 
     return made
 
 
-def _row(
-    job: SystemJob, kind: DataClass, cold: Cold, metric: str, found: tuple[Array, Array, npt.NDArray[np.int64]], baseline: str, said: str
-) -> ScoreRow:
+def _row(job: SystemJob, kind: DataClass, cold: Cold, metric: str, found: Pair, *, baseline: str, said: str) -> ScoreRow:
     from scipy.stats import wilcoxon
 
     ours, theirs, cluster = found

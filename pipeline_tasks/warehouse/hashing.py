@@ -43,8 +43,9 @@ def exact_text(series: pl.Series) -> pl.Series:
     if dtype.is_integer():
         return series.cast(pl.Int64).cast(pl.String)
     if isinstance(dtype, pl.List):
-        return pl.Series(series.name, [None if v is None else _vector_text(v) for v in series.to_list()], dtype=pl.String)
-    text = series.cast(pl.String)
+        text = pl.Series(series.name, [None if v is None else _vector_text(v) for v in series.to_list()], dtype=pl.String)
+    else:
+        text = series.cast(pl.String)
     if text.str.contains(r"[\\\x1f]").any():
         text = text.str.replace_all("\\", "\\\\", literal=True).str.replace_all(SEPARATOR, "\\u", literal=True)
     return text

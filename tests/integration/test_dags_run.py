@@ -322,6 +322,58 @@ def test_outages_of_a_form_are_solved_published_and_the_same_again(first: dict[s
     assert _query("select countIf(not is_certified) as n from curated.v_outage_scenarios where hub = 'form'").item() == 0
 
 
+def test_nodes_are_embedded_published_found_again_and_the_same_again(first: dict[str, Any]) -> None:
+    from pipeline_tasks.embedding.neighbours import NodeError
+    from pipeline_tasks.embedding.run import Request
+    from pipeline_tasks.steps.embed import embed_nodes, node_neighbours
+    from pipeline_tasks.tracking.registry import challenger, fetch
+
+    conf = {"source": "twin", "market": "twin", "delivery_date": DAY.isoformat(), "days": 21, "name": "form"}
+    run = execute_dag("embeddings", conf, logical="2026-06-14T11:30:00+00:00", label="embeddings")
+    assert run["state"] == "success", failure_of(run)
+    nodes = _query("select uniqExact(bus) from raw.grid_buses where market = 'twin'").item()
+    columns = "count() as n, min(length(embedding)) as short, max(length(embedding)) as long, max(as_of) as as_of, sum(is_sparse) as sparse"
+    made = _query(f"select {columns} from curated.v_node_embeddings where hub = 'form'").row(0, named=True)
+    assert made == {"n": nodes, "short": 256, "long": 256, "as_of": RunContext("twin", MARKET, DAY).as_of, "sparse": 0}
+    assert _query("select count() from curated.v_node_neighbours where hub = 'form'").item() == 10 * nodes
+    assert _query("select sum(nodes) from curated.v_node_hubs where hub = 'form'").item() == nodes
+    node = _query("select node from curated.v_node_embeddings where hub = 'form' order by node limit 1").item()
+    listed = _query(f"select neighbour from curated.v_node_neighbours where hub = 'form' and node = '{node}' order by rank")
+    for exact in (True, False):
+        found = node_neighbours(node, 10, market="twin", name="form", exact=exact)
+        assert len(set(listed["neighbour"].to_list()) & {row["node"] for row in found}) >= 9
+    with pytest.raises(NodeError, match="has no node 'nowhere'"):
+        node_neighbours("nowhere", 3, market="twin", name="form")
+    with pytest.raises(NodeError, match="no embedding 'other'"):
+        node_neighbours(node, 3, market="twin", name="other")
+    published = "select content_sha from ops.publications where hub = 'form' and model = 'node2grid' order by table_name, at_ts desc"
+    before = _query(f"{published} limit 1 by table_name")["content_sha"].to_list()
+    again = embed_nodes(Request("twin", DAY, days=21, name="form"))
+    assert sorted(p["content_sha"] for p in again["publications"]) == sorted(before)
+    ref = challenger("node2grid", "twin")
+    assert ref is not None
+    assert ref.version == again["version"] == "1"
+    assert {p.name for p in fetch(ref).iterdir()} == {"manifest.json", "node2grid.json", "node2grid.npz"}
+
+
+def test_a_node_treated_as_new_is_nowcast_from_the_others(first: dict[str, Any]) -> None:
+    from pipeline_tasks.embedding.run import Request
+    from pipeline_tasks.steps.embed import embed_nodes
+
+    node = _query("select max(node) from raw.nodal_prices where market = 'twin'").item()
+    made = embed_nodes(Request("twin", DAY, days=21, as_new=(node,), name="cold"))
+    assert {row["node"] for row in made["nowcasts"]} == {node}
+    sql = """
+        select avg(abs(n.price_ccy_per_mwh - p.price_ccy_per_mwh)) as gap, count() as n, min(n.deviation_ccy_per_mwh) as deviation
+        from curated.v_node_nowcasts as n
+        inner join raw.nodal_prices as p on p.node = n.node and p.delivery_ts = n.delivery_ts
+        where n.hub = 'cold' and p.market = 'twin' and p.product = 'da'"""
+    told = _query(sql).row(0, named=True)
+    assert told["n"] == len(made["nowcasts"]) > 0
+    assert told["gap"] < 5.0
+    assert told["deviation"] > 0
+
+
 def test_the_market_cleared_with_an_outage_is_what_the_study_is_judged_by(first: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline_tasks.scorecard import outage_market
     from pipeline_tasks.scorecard.outage_events import OURS

@@ -242,3 +242,35 @@ def test_names_of_drivers_have_room() -> None:
         return charts.WIDTH - max(float(w) for w in re.findall(r"h(\d+(?:\.\d+)?)v", svg))
 
     assert plot_begins("price_hour_mean_28d_ccy_per_mwh") - plot_begins("x") > 6.5 * 30
+
+
+def test_nodes_have_a_page_where_an_embedding_is_published(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from pipeline_tasks.reports.nodes import NodesData
+
+    nodes = pl.DataFrame(
+        {
+            "node": ["1", "2", "3"], "node_hub": ["A", "A", "B"], "corridor": [0, 0, 1], "days_known": [60, 60, 0], "is_sparse": [False, False, True],
+            "model_version": ["4"] * 3, "as_of": [datetime(2026, 3, 28, 11, tzinfo=UTC)] * 3, "delivery_date": [DAY] * 3,
+            "longitude_deg": [10.0, 11.0, None], "latitude_deg": [50.0, 51.0, None],
+        }
+    )  # fmt: skip
+    pairs = {
+        "node": ["1", "2", "3"],
+        "rank": [1] * 3,
+        "neighbour": ["2", "1", "<b>"],
+        "similarity": [0.9, 0.9, 0.1],
+        "delivery_date": [DAY] * 3,
+    }
+    hubs = {"node_hub": ["A", "B"], "nodes": [2, 1], "cohesion": [0.95, 1.0], "delivery_date": [DAY] * 2}
+    data = NodesData(
+        nodes, pl.DataFrame(pairs), pl.DataFrame({**hubs, "corridors": [1, 1], "nearest_similarity": [0.2, 0.2]}), pl.DataFrame()
+    )
+    render(replace(_site(degraded=False), nodes=data), tmp_path)
+    text = (tmp_path / "nodes.html").read_text(encoding="utf-8")
+    assert "3 nodes in 2 corridors, 1 with too few days" in text
+    assert "<svg" in text
+    alone = text[text.index("Nodes least like any other") :]
+    assert alone.index("&lt;b&gt;") < alone.index("0.9")
+    assert 'href="nodes.html"' in (tmp_path / "index.html").read_text(encoding="utf-8")

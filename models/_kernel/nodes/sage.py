@@ -7,6 +7,7 @@ Two layers of weighted mean aggregation, trained without prices: nodes that meet
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def graphsage(begin: Ints, end: Ints, weight: Array, features: Array, *, dimensi
         eqx.nn.Linear(2 * WIDTH, dimensions, key=keys[1]),
     )
     pairs = _meetings(n, tail, head, size, steps, seed)
-    return np.asarray(_embed(_trained(layers, known, edges, jnp.asarray(pairs)), known, edges), dtype=np.float64)
+    return np.asarray(_trainer()(layers, known, edges, jnp.asarray(pairs)), dtype=np.float64)
 
 
 def _embed(layers: Any, known: Any, edges: Any) -> Any:
@@ -73,8 +74,9 @@ def _embed(layers: Any, known: Any, edges: Any) -> Any:
     return made / jnp.maximum(jnp.linalg.norm(made, axis=1, keepdims=True), 1e-6)
 
 
-def _trained(layers: Any, known: Any, edges: Any, pairs: Any) -> Any:
-    """The layers after one step of Adam for every batch of (node, met node, strangers)."""
+@cache
+def _trainer() -> Any:
+    """The layers after one step of Adam for every batch of (node, met node, strangers); compiled once for equal shapes."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
@@ -82,23 +84,26 @@ def _trained(layers: Any, known: Any, edges: Any, pairs: Any) -> Any:
     optax: Any = importlib.import_module("optax")  # ships no types
     optimiser = optax.adam(RATE)
 
-    def loss(net: Any, batch: Any) -> Any:
-        z = _embed(net, known, edges)
+    def loss(layers: Any, known: Any, edges: Any, batch: Any) -> Any:
+        z = _embed(layers, known, edges)
         here, met, others = z[batch[:, 0]], z[batch[:, 1]], z[batch[:, 2:]]
         near = jax.nn.log_sigmoid(4.0 * jnp.sum(here * met, axis=1))
         far = jax.nn.log_sigmoid(-4.0 * jnp.einsum("bd,bkd->bk", here, others))
         return -jnp.mean(near) - jnp.mean(jnp.sum(far, axis=1))
 
-    numbers, shape = eqx.partition(layers, eqx.is_array)
-    slope: Any = jax.grad(lambda values, batch: loss(eqx.combine(values, shape), batch))
+    def train(layers: Any, known: Any, edges: Any, pairs: Any) -> Any:
+        numbers, shape = eqx.partition(layers, eqx.is_array)
+        slope: Any = jax.grad(lambda values, batch: loss(eqx.combine(values, shape), known, edges, batch))
 
-    def step(carry: Any, batch: Any) -> Any:
-        values, state = carry
-        moves, state = optimiser.update(slope(values, batch), state)
-        return (eqx.apply_updates(values, moves), state), None
+        def step(carry: Any, batch: Any) -> Any:
+            values, state = carry
+            moves, state = optimiser.update(slope(values, batch), state)
+            return (eqx.apply_updates(values, moves), state), None
 
-    run = jax.jit(lambda values, batches: jax.lax.scan(step, (values, optimiser.init(values)), batches)[0][0])
-    return eqx.combine(run(numbers, pairs), shape)
+        (numbers, _), _ = jax.lax.scan(step, (numbers, optimiser.init(numbers)), pairs)
+        return _embed(eqx.combine(numbers, shape), known, edges)
+
+    return eqx.filter_jit(train)
 
 
 def _meetings(n: int, tail: Ints, head: Ints, size: Array, steps: int, seed: int) -> Ints:

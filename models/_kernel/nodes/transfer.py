@@ -23,6 +23,8 @@ NUGGETS = (1e-4, 1e-3, 1e-2, 1e-1)
 SHARES = (0.03, 0.3, 3.0)
 LEVEL = 10.0  # variance of what all nodes share, over that of what tells them apart: practically unknown, as in ordinary kriging
 SAMPLED, GAIN, MOST = 400, 0.995, 3
+JUDGES, BLOCK = 400, 20
+"""Of more known nodes so many judge the covariances, in blocks of neighbours by order, so that nodes of one station stay together."""
 FACTORS = 96
 PRIOR_SCALES, NOISE_SCALES = np.logspace(-2, 0, 3), np.logspace(-3, 1, 5)
 """Of the prior and noise variances that known nodes show; which hold for a node, its own prices decide."""
@@ -82,8 +84,9 @@ def choose(prices: Array, known: Ints, priors: Mapping[str, Array], *, most: int
     """
     if not priors or known.size < 3:
         raise ValueError(f"{len(priors)} covariances and {known.size} known nodes; give at least one and three")
-    sample = prices[:: max(1, len(prices) // SAMPLED)]
-    inner = {name: gram[np.ix_(known, known)] for name, gram in priors.items()}
+    judges = _judges(known.size)
+    sample, at = prices[:: max(1, len(prices) // SAMPLED), judges], known[judges]
+    inner = {name: gram[np.ix_(at, at)] for name, gram in priors.items()}
 
     def judged(shares: Mapping[str, float]) -> Covariance:
         mixed = np.asarray(sum(share * inner[name] for name, share in shares.items())) / sum(shares.values())
@@ -100,6 +103,14 @@ def choose(prices: Array, known: Ints, priors: Mapping[str, Array], *, most: int
             break
         best = further
     return best
+
+
+def _judges(count: int) -> Ints:
+    """Positions of the known nodes that judge: all of a few, else evenly spaced blocks."""
+    if count <= JUDGES:
+        return np.arange(count)
+    blocks = np.arange(count - count % BLOCK).reshape(-1, BLOCK)
+    return np.asarray(blocks[np.linspace(0, len(blocks) - 1, JUDGES // BLOCK).round().astype(int)].ravel())
 
 
 def left_out(prices: Array, gram: Array, nugget: float) -> tuple[Array, Array]:
@@ -128,9 +139,8 @@ class Transfer:
         weights: of the known nodes' prices in those of every node, shape (nodes, known).
         variance: kriging variance of every node, relative to the mean variance.
         directions: known nodes' prices -> factor scores of mean square 1, shape (known, factors).
-        spread: prior variance of a node's correction per factor and of its constant, at the typical kriging variance.
+        spread: prior variance of a node's correction per factor and of its constant, for a kriging variance of 1.
         noise: variance of what no correction explains, (currency/MWh)^2.
-        typical: the kriging variance that `spread` belongs to.
     """
 
     known: Ints
@@ -140,7 +150,6 @@ class Transfer:
     directions: Array = field(repr=False)
     spread: Array = field(repr=False)
     noise: float = 0.0
-    typical: float = 1.0
 
     @classmethod
     def fit(
@@ -167,8 +176,8 @@ class Transfer:
         weights = np.linalg.solve(inner, gram[at]).T
         variance = np.maximum(np.diag(gram) - np.einsum("ij,ji->i", weights, gram[at]), 0.0) + chosen.nugget
         errors, alone = left_out(y, gram[np.ix_(at, at)], chosen.nugget)
-        directions, spread, noise = _corrections(y, errors)
-        return cls(at, chosen, np.asarray(weights, dtype=np.float64), variance, directions, spread, noise, float(np.median(alone)))
+        directions, spread, noise = _corrections(y, errors, alone)
+        return cls(at, chosen, np.asarray(weights, dtype=np.float64), variance, directions, spread, noise)
 
     def nowcast(self, now: Array, node: int, first: Array, first_prices: Array) -> Array:
         """Prices of a node from those of the known nodes in the same intervals.
@@ -189,12 +198,12 @@ class Transfer:
 
     def deviation(self, node: int) -> float:
         """Standard deviation of an error without own prices, currency/MWh: that of the known nodes left out, by kriging variance."""
-        return float(np.sqrt((self.spread.sum() + self.noise) * self.variance[node] / self.typical))
+        return float(np.sqrt(self.spread.sum() * self.variance[node] + self.noise))
 
     def _correction(self, node: int, first: Array, first_prices: Array) -> Array:
         """Posterior mean of the node's loadings on the factors; the scales of prior and noise by the evidence of its own prices."""
         scores, error = self._scores(first), first_prices - first @ self.weights[node]
-        prior = np.sqrt(np.maximum(self.spread * max(self.variance[node] / self.typical, 1e-6), 1e-12))
+        prior = np.sqrt(np.maximum(self.spread * self.variance[node], 1e-12))
         value, vector = np.linalg.eigh((scores.T @ scores) * np.outer(prior, prior))
         size, along = np.maximum(value, 0.0), vector.T @ (prior * (scores.T @ error))
         wide, noise = PRIOR_SCALES[:, None, None], max(self.noise, 1e-9) * NOISE_SCALES[None, :, None]
@@ -207,8 +216,8 @@ class Transfer:
         return np.column_stack([prices @ self.directions, np.ones(len(prices))])
 
 
-def _corrections(prices: Array, errors: Array) -> tuple[Array, Array, float]:
-    """How the errors of left-out nodes load on the market's factors: directions, prior variances, and what is left."""
+def _corrections(prices: Array, errors: Array, variance: Array) -> tuple[Array, Array, float]:
+    """How the errors of left-out nodes load on the market's factors, for a kriging variance of 1: directions, prior variances, the rest."""
     factors = price_factors(prices, rank=min(FACTORS, prices.shape[1] - 1, max(1, prices.shape[0] // 4)))
     size = np.maximum(np.square(factors.loadings).sum(axis=0), 1e-12)
     directions = factors.loadings / size
@@ -216,7 +225,7 @@ def _corrections(prices: Array, errors: Array) -> tuple[Array, Array, float]:
     ridge = 1e-6 * np.eye(scores.shape[1]) * len(scores)
     loading = np.linalg.solve(scores.T @ scores + ridge, scores.T @ errors)
     left = errors - scores @ loading
-    wide = np.mean(loading**2, axis=1)
+    wide = np.mean(loading**2 / variance, axis=1)
     # a limit that hardly ever bound may bind next week: no direction is corrected more than the average one, or rare ones would explode
     most = wide[:-1].sum() / size.sum()
     return directions, np.append(np.minimum(wide[:-1], most * size), wide[-1]), float(np.mean(left**2))
