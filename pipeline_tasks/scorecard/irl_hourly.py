@@ -117,7 +117,8 @@ def _rows(job: SystemJob, book: HourlyBook, months: list[Scored]) -> list[ScoreR
     left = sum(m.left_out for m in months)
     note = (
         f"hours of {len(book.units)} units with a price, offers and bids alike; known {book.lag_min} minutes after the hour, decided at the"
-        f" day-ahead gate, learned from {LEARN_DAYS} days before each month; {left} hours without a price a week or day before left out"
+        f" day-ahead gate, learned from {LEARN_DAYS} days before each month;"
+        f" {left} hours without a price a week or a day before are left out"
     )
     made = []
     for k, baseline in enumerate(BASELINES):

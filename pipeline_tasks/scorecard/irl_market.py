@@ -37,6 +37,7 @@ KNOTS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 LEVELS = np.arange(0.05, 0.9501, 0.05)
 SETTINGS = BoostSettings(rounds=150, leaves=15, learning_rate=0.06, min_rows=20)
 LAST, LEARNED, ORACLE = "last_disclosed", "learned", "true_offers"
+SAME_MODEL = {"without": "same_model_without", LAST: "same_model_last_disclosed_offers"}
 TARGETS = {"price": "price_ccy_per_mwh", "congestion": "congestion"}
 KEYS = (
     "market",
@@ -182,18 +183,18 @@ def _ablation(job: SystemJob, panel: pl.DataFrame, target: str, column: str) -> 
     scored = np.isfinite(losses["without"])
     note = (
         f"hours with {SPREAD:g} EUR/MWh or more between hubs' congestion in the same hour of the newest day published at the gate;"
-        f" {len(base)} inputs with load, wind, sun, fuels, outages and past prices, refitted every {REFIT_DAYS} days"
+        f" all hubs; {len(base)} inputs with load, wind, sun, fuels, outages and past prices, refitted every {REFIT_DAYS} days"
     )
     day = days[scored]
     found = {k: v[scored] for k, v in losses.items()}
     asked = (
         ("", LEARNED, "without", "with the market run on learned offers"),
-        ("_behaviour_alone", LEARNED, LAST, "learned offers in place of the last disclosed ones"),
+        ("_behaviour_alone", LEARNED, LAST, "learned offers in place of the last disclosed"),
         ("_oracle", ORACLE, "without", "bound: true offers on the public state"),
         ("_oracle_behaviour_alone", ORACLE, LAST, "bound of knowing offers: true in place of the last disclosed ones"),
     )
     return [
-        _skill(job, f"crpss_{target}{name}", (found[own], found[other]), day, (f"{said}; {note}", f"same_model_{other}"), judged=not name)
+        _skill(job, f"crpss_{target}{name}", (found[own], found[other]), day, (f"{said}; {note}", SAME_MODEL[other]), judged=not name)
         for name, own, other, said in asked
     ]
 
@@ -213,5 +214,5 @@ def _run_rows(job: SystemJob, panel: pl.DataFrame) -> list[ScoreRow]:
     beside = against(errors[LEARNED], errors[ORACLE], day, seed=job.seed, name=f"reported; {said}")
     return [
         beats(job, DataClass.TWIN, "market_run_mae", (errors[LEARNED], errors[LAST]), day, (said, f"{LAST}_offers")),
-        measured(job, DataClass.TWIN, "market_run_mae", beside, day, (f"{ORACLE}_offers", "pass")),
+        measured(job, DataClass.TWIN, "market_run_mae", beside, day, (ORACLE, "pass")),
     ]
