@@ -10,8 +10,8 @@ from dags._factory import cron, dag_options, date_param, market_names
 DOC = """
 ### Participants
 Learns each unit's policy from the offers that were public at the gate of the delivery date (costs by inverse optimisation, markups, habits,
-rewards of stores), registers the run in MLflow, and publishes `curated.participant_policies` and `curated.offer_curves`. The same market and date replaces what was
-published before. `desk participants learn` does the same from a shell.
+rewards of stores), registers the run in MLflow, and publishes `curated.participant_policies` and `curated.offer_curves`. The same market
+and date replaces what was published before. `desk participants learn` does the same from a shell.
 """
 PARAMS = {
     "market": Param("twin", type="string", enum=market_names(), description="Market whose offers are public: twin or gb_bm."),

@@ -111,7 +111,7 @@ OFFERS = raw_table(
         UNIT_ID,
         symbol(
             "product",
-            "Market the offer was made in: energy day-ahead or in real time, or a balancing mechanism's offers to give more and bids to give less.",
+            "Market of the offer: energy day-ahead or in real time; a balancing mechanism's offers to give more, bids to give less.",
             allowed=("da", "rt", "bm_offer", "bm_bid"),
         ),
         symbol(

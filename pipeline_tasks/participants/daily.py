@@ -149,9 +149,14 @@ def _local_date(market: Market, name: str = "delivery_ts") -> pl.Expr:
     return pl.col(name).dt.convert_time_zone(market.time_zone).dt.date().cast(pl.Int32).cast(pl.Int64)
 
 
+def _local_hour(market: Market) -> pl.Expr:
+    return pl.col("delivery_ts").dt.convert_time_zone(market.time_zone).dt.hour()
+
+
 def _columns(warehouse: Warehouse, key: dict[str, str], offers: pl.DataFrame) -> pl.DataFrame:
     units = warehouse.query(
-        "select unit_id, fuel, p_min_mw, p_max_mw from raw.grid_units where market = {market:String} order by known_ts desc limit 1 by unit_id",
+        "select unit_id, fuel, p_min_mw, p_max_mw from raw.grid_units where market = {market:String}"
+        " order by known_ts desc limit 1 by unit_id",
         key,
     )
     named = offers.sort("delivery_ts").group_by("unit_id", "window", "block").agg(pl.col("start_mw", "block_mw").last())
@@ -193,7 +198,7 @@ def _state(warehouse: Warehouse, market: Market, gates: pl.DataFrame) -> State:
     forecast = warehouse.query(
         "select delivery_ts, known_ts, quantity, value from raw.quantities where market = {market:String} and area = {area:String}"
         " and kind = 'forecast' and quantity in ('load', 'wind', 'solar') order by known_ts", key
-    ).with_columns(_local_date(market).alias("day"), pl.col("delivery_ts").dt.convert_time_zone(market.time_zone).dt.hour().alias("hour"))  # fmt: skip
+    ).with_columns(_local_date(market).alias("day"), _local_hour(market).alias("hour"))  # fmt: skip
     forecast = forecast.join(gates, on="day").filter(pl.col("known_ts") <= pl.col("gate"))
     newest = forecast.group_by("day", "delivery_ts", "hour", "quantity").agg(pl.col("value").last())
     sign = pl.when(pl.col("quantity") == "load").then(pl.col("value")).otherwise(-pl.col("value"))
@@ -212,7 +217,8 @@ def _outages(warehouse: Warehouse, market: Market, gates: pl.DataFrame) -> tuple
     """Capacity that can be planned with (not wind and sun), and the share of it that is announced out, by day."""
     key = {"market": market.key}
     units = warehouse.query(
-        "select unit_id as element, fuel, p_max_mw from raw.grid_units where market = {market:String} order by known_ts desc limit 1 by unit_id",
+        "select unit_id as element, fuel, p_max_mw from raw.grid_units where market = {market:String}"
+        " order by known_ts desc limit 1 by unit_id",
         key,
     ).filter(~pl.col("fuel").is_in(RENEWABLE))
     outages = warehouse.query(

@@ -72,12 +72,14 @@ def of_bids(book: HourlyBook, policies: BidPolicies, delivery: date) -> Policies
             "price_q10_ccy_per_mwh": quantiles[:, LOW],
             "price_q90_ccy_per_mwh": quantiles[:, HIGH],
         }
-    ).with_columns((pl.lit(begin) + pl.duration(hours="hour")).alias("delivery_ts"), *_empty("start_mw", "block_mw", "cost_ccy_per_mwh", "markup_ccy_per_mwh"),
+    ).with_columns((pl.lit(begin) + pl.duration(hours="hour")).alias("delivery_ts"),
+                   *_empty("start_mw", "block_mw", "cost_ccy_per_mwh", "markup_ccy_per_mwh"),
                    pl.lit("interval").alias("window"), pl.lit(0, dtype=pl.Int64).alias("block"))  # fmt: skip
     weights = policies.habits.candidate_weights(group_of(book.bids, series, hour))
     first = np.unique(series, return_index=True)[1]
     rows = [
-        {"unit_id": str(units[series[k] // 2]), "kind": str(kinds[series[k] // 2]), "product": SIDES[series[k] % 2], "parameter": CANDIDATES[c], "value": float(weights[k, i])}
+        {"unit_id": str(units[series[k] // 2]), "kind": str(kinds[series[k] // 2]), "product": SIDES[series[k] % 2]}
+        | {"parameter": CANDIDATES[c], "value": float(weights[k, i])}
         for k in first.tolist()
         for i, c in enumerate(policies.columns)
     ]  # fmt: skip
@@ -101,7 +103,8 @@ def of_offers(book: DailyBook, learned: Learned, stores: dict[str, StorePolicy],
     kinds = np.array(KINDS)[learned.kind]
     floats = {"price_ccy_per_mwh": price, "cost_ccy_per_mwh": cost, "markup_ccy_per_mwh": price - cost}
     curves = book.columns.select("unit_id", "window", "block", "start_mw", "block_mw").with_columns(
-        pl.Series("kind", kinds), *(pl.Series(n, v).fill_nan(None) for n, v in floats.items()), *_empty("price_q10_ccy_per_mwh", "price_q90_ccy_per_mwh"),
+        pl.Series("kind", kinds), *(pl.Series(n, v).fill_nan(None) for n, v in floats.items()),
+        *_empty("price_q10_ccy_per_mwh", "price_q90_ccy_per_mwh"),
         pl.lit("da").alias("product"), pl.lit(begin).alias("delivery_ts"),
     ).filter(pl.col("price_ccy_per_mwh").is_not_null())  # fmt: skip
     rows = pl.concat([_learned_rows(book, learned, kinds), _reward_rows(stores)]).with_columns(
@@ -181,5 +184,6 @@ def rows_of_tables(found: Policies, lineage: dict[str, Any]) -> dict[str, pl.Dat
 def lineage_of(values: dict[str, Any], *, as_of: datetime, market: str, delivery: date) -> dict[str, Any]:
     """The lineage columns that are the same for all rows."""
     return values | {
-        "model": MODEL, "regime": "unknown", "status": "OK", "status_reason": "", "as_of": as_of, "market": market, "hub": ALL, "delivery_date": delivery,
+        "model": MODEL, "regime": "unknown", "status": "OK", "status_reason": "",
+        "as_of": as_of, "market": market, "hub": ALL, "delivery_date": delivery,
     }  # fmt: skip

@@ -17,7 +17,7 @@ Ints = npt.NDArray[np.int64]
 HOURS = 24
 ACTIONS = np.array([-2, -1, 0, 1, 2], dtype=np.int64)
 ROUND_TRIP = {"storage": 0.77, "battery": 0.87}
-"""Round-trip efficiency of pumped storage and batteries, as published for the technology (config/twin/fleet.yaml says the simulated ones)."""
+"""Round-trip efficiency of pumped storage and of batteries: what the technology is known for."""
 LEARN_DAYS = 90
 
 

@@ -15,8 +15,8 @@ from models._kernel.behaviour.hourly_bids import KINDS, cost_paths
 from models._kernel.metrics import crps_losses
 from models._kernel.yardstick import DataClass
 from pipeline_tasks.participants.hourly import HourlyBook, daily_lowest, known_days, read_book, rows_of, unit_kinds
-from pipeline_tasks.scorecard.measures import against
-from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
+from pipeline_tasks.scorecard.irl_rows import beats
+from pipeline_tasks.scorecard.rows import ScoreRow
 from pipeline_tasks.scorecard.systems import SystemJob, system_row
 
 Array = npt.NDArray[np.float64]
@@ -26,7 +26,8 @@ COST_DAYS = 60
 FIRST_MONTHS = 2  # months that are only learned from
 MEDIAN = int(np.argmin(np.abs(LEVELS - 0.5)))
 BASELINES = ("same_as_last_week", "same_as_yesterday", "marginal_cost")
-METRICS = ("mae", "crps", "log_likelihood")
+METRICS = ("mae", "crps", "negative_log_likelihood")
+REAL = DataClass.REAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,8 @@ def _score(book: HourlyBook, span: slice, policies: tuple[BidPolicies, ...], cos
     day = np.searchsorted(book.days, book.delivery[hour])
     baselines = np.column_stack([candidates[:, LAST_WEEK], candidates[:, NEWEST], cost[series, day]])
     own = np.column_stack([np.abs(price - quantiles[:, MEDIAN]), crps_losses(price, quantiles, LEVELS), density[0]])
-    return Scored(
-        book.delivery[hour], kind[series // 2], own, np.abs(price[:, None] - baselines), np.column_stack(density[1:]), int((~told).sum())
-    )
+    errors = np.abs(price[:, None] - baselines)
+    return Scored(book.delivery[hour], kind[series // 2], own, errors, np.column_stack(density[1:]), int((~told).sum()))
 
 
 def _rows(job: SystemJob, book: HourlyBook, months: list[Scored]) -> list[ScoreRow]:
@@ -117,29 +117,20 @@ def _rows(job: SystemJob, book: HourlyBook, months: list[Scored]) -> list[ScoreR
     left = sum(m.left_out for m in months)
     note = (
         f"hours of {len(book.units)} units with a price, offers and bids alike; known {book.lag_min} minutes after the hour, decided at the"
-        f" day-ahead gate, learned from {LEARN_DAYS} days before each month; {left} hours without a price a week or a day before are left out"
+        f" day-ahead gate, learned from {LEARN_DAYS} days before each month;"
+        f" {left} hours without a price a week or a day before are left out"
     )
     made = []
     for k, baseline in enumerate(BASELINES):
-        made.append(_row(job, "mae", own[:, 0], mae[:, k], day, f"GBP/MWh; {note}", baseline))
-        made.append(_row(job, "crps", own[:, 1], mae[:, k], day, f"GBP/MWh; a point forecast's CRPS is its error; {note}", baseline))
+        point = f"GBP/MWh; a point forecast's CRPS is its error; {note}"
+        made.append(beats(job, REAL, "mae", (own[:, 0], mae[:, k]), day, (f"GBP/MWh; {note}", baseline)))
+        made.append(beats(job, REAL, "crps", (own[:, 1], mae[:, k]), day, (point, baseline)))
         if k < likelihood.shape[1]:
             said = f"nats per price, minus the mean log density; the baseline has error kernels of its own, learned alike; {note}"
-            made.append(_row(job, "negative_log_likelihood", -own[:, 2], -likelihood[:, k], day, said, baseline))
+            made.append(beats(job, REAL, "negative_log_likelihood", (-own[:, 2], -likelihood[:, k]), day, (said, baseline)))
     for k, name in enumerate(KINDS):
         mine = kind == k
         if mine.any():
             said = f"units whose past says {name}; GBP/MWh"
-            made.append(_row(job, f"mae_{name}", own[mine, 0], mae[mine, 0], day[mine], said, BASELINES[0]))
+            made.append(beats(job, REAL, f"mae_{name}", (own[mine, 0], mae[mine, 0]), day[mine], (said, BASELINES[0])))
     return made
-
-
-def _row(job: SystemJob, metric: str, own: Array, other: Array, day: Ints, said: str, baseline: str) -> ScoreRow:
-    found = against(own, other, day, seed=job.seed, name=said)
-    better = found.p_value is not None and found.p_value < 0.05 and found.baseline_value is not None and found.value < found.baseline_value
-    verdict: Verdict = "pass" if better else "miss"
-    interval = None if found.ci_low is None or found.ci_high is None else (found.ci_low, found.ci_high)
-    return system_row(
-        job, DataClass.REAL, metric, found.value, reason=found.note, n=found.n, verdict=verdict, interval=interval, p_value=found.p_value,
-        baseline=baseline, baseline_value=found.baseline_value, days=np.unique(day).tolist(),
-    )  # fmt: skip

@@ -1,15 +1,15 @@
 """F3 on the simulated market: what knowing the participants is worth to a forecast of prices where congestion is expected.
 
-Hours are flagged by what is public at the gate: the day-ahead congestion components of the hubs lay `SPREAD` or more apart in the same local
-hour of the newest published day. In these hours the market is cleared on the public state with four sets of offers, and the prices and
-congestion that come out are added to the inputs of one and the same LightGBM quantile model. True offers are the bound of behaviour knowledge.
+Hours are flagged by what is public at the gate: the day-ahead congestion components of hubs lay `SPREAD` or more apart in the same hour of
+the newest published day. In these hours the market is cleared on the public state with three sets of offers, and the prices and congestion
+that come out are added to the inputs of one LightGBM quantile model. True offers are the bound of behaviour knowledge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,10 @@ from pipeline_tasks.participants.daily import DailyBook
 from pipeline_tasks.participants.market_run import Cleared, read_forecasts, run_day
 from pipeline_tasks.participants.stores import StoreDays, expected_output, learn_stores, read_prices
 from pipeline_tasks.scorecard.irl_recovery import Fold
+from pipeline_tasks.scorecard.irl_rows import ALPHA, beats, measured
 from pipeline_tasks.scorecard.measures import against, ratio
-from pipeline_tasks.scorecard.rows import ScoreRow
-from pipeline_tasks.scorecard.systems import SystemJob, system_row
+from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
+from pipeline_tasks.scorecard.systems import SystemJob
 from pipeline_tasks.warehouse import Warehouse
 
 Array = npt.NDArray[np.float64]
@@ -36,6 +37,7 @@ KNOTS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 LEVELS = np.arange(0.05, 0.9501, 0.05)
 SETTINGS = BoostSettings(rounds=150, leaves=15, learning_rate=0.06, min_rows=20)
 LAST, LEARNED, ORACLE = "last_disclosed", "learned", "true_offers"
+SAME_MODEL = {"without": "same_model_without", LAST: "same_model_last_disclosed_offers"}
 TARGETS = {"price": "price_ccy_per_mwh", "congestion": "congestion"}
 KEYS = (
     "market",
@@ -72,8 +74,8 @@ def flagged_hours(warehouse: Warehouse, book: DailyBook) -> dict[int, list[int]]
     """
     market = book.market
     prices = warehouse.query(
-        "select delivery_ts, known_ts, congestion_ccy_per_mwh as congestion from raw.prices where market = {market:String} and product = 'da'"
-        " and hub in {hubs:Array(String)} order by known_ts limit 1 by delivery_ts, hub",
+        "select delivery_ts, known_ts, congestion_ccy_per_mwh as congestion from raw.prices"
+        " where market = {market:String} and product = 'da' and hub in {hubs:Array(String)} order by known_ts limit 1 by delivery_ts, hub",
         {"market": market.key, "hubs": list(market.hubs)},
     )
     spread = prices.group_by("delivery_ts").agg(
@@ -117,7 +119,7 @@ def _simulated(
             yield _as_frame(book, int(book.days[day]), found)
 
 
-def _as_frame(book: DailyBook, day: int, found: dict[str, dict[object, Cleared]] | dict) -> pl.DataFrame:  # type: ignore[type-arg]
+def _as_frame(book: DailyBook, day: int, found: dict[str, dict[datetime, Cleared]]) -> pl.DataFrame:
     hubs = sorted(book.market.hubs)
     rows = [
         {"day": day, "hub": hub, "delivery_ts": at}
@@ -180,28 +182,28 @@ def _ablation(job: SystemJob, panel: pl.DataFrame, target: str, column: str) -> 
             losses[variant.name][told] = crps_losses(outcome[told], quantiles, LEVELS)
     scored = np.isfinite(losses["without"])
     note = (
-        f"hours with {SPREAD:g} EUR/MWh or more between hubs' congestion in the same hour of the newest day published at the gate; all hubs;"
-        f" {len(base)} inputs with load, wind, sun, fuels, outages and past prices, refitted every {REFIT_DAYS} days"
+        f"hours with {SPREAD:g} EUR/MWh or more between hubs' congestion in the same hour of the newest day published at the gate;"
+        f" all hubs; {len(base)} inputs with load, wind, sun, fuels, outages and past prices, refitted every {REFIT_DAYS} days"
     )
     day = days[scored]
     found = {k: v[scored] for k, v in losses.items()}
+    asked = (
+        ("", LEARNED, "without", "with the market run on learned offers"),
+        ("_behaviour_alone", LEARNED, LAST, "learned offers in place of the last disclosed"),
+        ("_oracle", ORACLE, "without", "bound: true offers on the public state"),
+        ("_oracle_behaviour_alone", ORACLE, LAST, "bound of knowing offers: true in place of the last disclosed ones"),
+    )
     return [
-        _skill(job, f"crpss_{target}", found[LEARNED], found["without"], day, f"with the market run on learned offers; {note}", "same_model_without", judged=True),
-        _skill(job, f"crpss_{target}_behaviour_alone", found[LEARNED], found[LAST], day, f"learned offers in place of the last disclosed; {note}", "same_model_last_disclosed_offers", judged=False),
-        _skill(job, f"crpss_{target}_oracle", found[ORACLE], found["without"], day, f"bound: true offers on the public state; {note}", "same_model_without", judged=False),
-        _skill(job, f"crpss_{target}_oracle_behaviour_alone", found[ORACLE], found[LAST], day, f"bound of knowing offers: true in place of the last disclosed ones; {note}", "same_model_last_disclosed_offers", judged=False),
-    ]  # fmt: skip
+        _skill(job, f"crpss_{target}{name}", (found[own], found[other]), day, (f"{said}; {note}", SAME_MODEL[other]), judged=not name)
+        for name, own, other, said in asked
+    ]
 
 
-def _skill(job: SystemJob, metric: str, own: Array, other: Array, day: Ints, said: str, baseline: str, *, judged: bool) -> ScoreRow:
-    found = ratio(own, other, day, seed=job.seed, name=said, skill=True)
-    passed = found.value >= TARGET and found.p_value is not None and found.p_value < 0.05
-    return system_row(
-        job, DataClass.TWIN, metric, found.value, reason=found.note if judged else f"reported; {found.note}", n=found.n,
-        verdict="pass" if passed or not judged else "miss", target=TARGET if judged else None, p_value=found.p_value,
-        interval=None if found.ci_low is None or found.ci_high is None else (found.ci_low, found.ci_high), baseline=baseline,
-        baseline_value=0.0, days=np.unique(day),
-    )  # fmt: skip
+def _skill(job: SystemJob, metric: str, losses: tuple[Array, Array], day: Ints, said: tuple[str, str], *, judged: bool) -> ScoreRow:
+    found = ratio(*losses, day, seed=job.seed, name=said[0] if judged else f"reported; {said[0]}", skill=True)
+    passed = found.value >= TARGET and found.p_value is not None and found.p_value < ALPHA
+    verdict: Verdict = "pass" if passed or not judged else "miss"
+    return measured(job, DataClass.TWIN, metric, found, day, (said[1], verdict), target=TARGET if judged else None)
 
 
 def _run_rows(job: SystemJob, panel: pl.DataFrame) -> list[ScoreRow]:
@@ -209,15 +211,8 @@ def _run_rows(job: SystemJob, panel: pl.DataFrame) -> list[ScoreRow]:
     day = panel["day"].to_numpy()
     errors = {n: np.abs((panel[f"{n}_price"] - panel["price_ccy_per_mwh"]).to_numpy()) for n in (LAST, LEARNED, ORACLE)}
     said = "EUR/MWh, hub prices of flagged hours; market run on the public state: commitment, reserves and losses are not public"
-    made = []
-    for baseline in (LAST, ORACLE):
-        found = against(errors[LEARNED], errors[baseline], day, seed=job.seed, name=said)
-        better = baseline == ORACLE or (found.p_value is not None and found.p_value < 0.05)
-        made.append(
-            system_row(
-                job, DataClass.TWIN, "market_run_mae", found.value, reason=("reported; " if baseline == ORACLE else "") + found.note, n=found.n,
-                verdict="pass" if better else "miss", p_value=found.p_value, baseline=f"{baseline}_offers", baseline_value=found.baseline_value,
-                interval=None if found.ci_low is None or found.ci_high is None else (found.ci_low, found.ci_high), days=np.unique(day),
-            )
-        )  # fmt: skip
-    return made
+    beside = against(errors[LEARNED], errors[ORACLE], day, seed=job.seed, name=f"reported; {said}")
+    return [
+        beats(job, DataClass.TWIN, "market_run_mae", (errors[LEARNED], errors[LAST]), day, (said, f"{LAST}_offers")),
+        measured(job, DataClass.TWIN, "market_run_mae", beside, day, (ORACLE, "pass")),
+    ]

@@ -13,7 +13,7 @@ from models._kernel.behaviour.learned_offers import THERMAL, Learned
 from models._kernel.yardstick import DataClass
 from pipeline_tasks.participants.daily import DailyBook, matrix_of
 from pipeline_tasks.participants.stores import ACTIONS, LEARN_DAYS, StoreDays, learn_stores
-from pipeline_tasks.scorecard.measures import against
+from pipeline_tasks.scorecard.irl_rows import beats
 from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
 from pipeline_tasks.scorecard.systems import SystemJob, system_row
 from pipeline_tasks.warehouse import Warehouse
@@ -21,6 +21,7 @@ from pipeline_tasks.warehouse import Warehouse
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 FIRST_DAY, REFIT_DAYS = 120, 30
+TWIN = DataClass.TWIN
 CLOSE = (0.02, 0.05, 0.10)
 SHARE_TARGET = 0.8  # of the blocks whose cost is to be within 5 %: our own, no public number is known
 
@@ -74,6 +75,7 @@ def recovery_rows(job: SystemJob, book: DailyBook, folds: list[Fold], truth: tup
     """Rows of costs, markups and offers."""
     parts = [_blocks(book, fold, truth) for fold in folds]
     rows = _Blocks(*(np.concatenate([getattr(p, name) for p in parts]) for name in _Blocks.__slots__))
+    told = np.unique(rows.day).tolist()
     upper = ~rows.first & (rows.truth_cost > 1.0)
     lower = rows.first & (rows.truth_cost > 1.0)
     made = [r for share in CLOSE for r in _close_rows(job, rows, upper, share, "upper blocks of thermal units")]
@@ -83,16 +85,15 @@ def recovery_rows(job: SystemJob, book: DailyBook, folds: list[Fold], truth: tup
     said = "EUR/MWh, markup of upper blocks; forecast offer less estimated cost against the true markup"
     zero, last = np.abs(rows.truth_markup), np.abs(rows.newest - rows.cost - rows.truth_markup)
     error = np.abs(rows.markup - rows.truth_markup)
-    made += [
-        _beats(job, "markup_mae", error[upper], e[upper], rows.day[upper], said, n)
-        for e, n in ((zero, "no_markup"), (last, "last_disclosed"))
-    ]
+    for other, name in ((zero, "no_markup"), (last, "last_disclosed")):
+        made.append(beats(job, TWIN, "markup_mae", (error[upper], other[upper]), rows.day[upper], (said, name)))
     correlation = float(np.corrcoef(rows.markup[upper], rows.truth_markup[upper])[0, 1])
-    made.append(system_row(job, DataClass.TWIN, "markup_correlation", correlation, reason="reported; over upper blocks and days", n=int(upper.sum()), verdict="pass", days=np.unique(rows.day)))  # fmt: skip
+    said = "reported; over upper blocks and days"
+    made.append(system_row(job, TWIN, "markup_correlation", correlation, reason=said, n=int(upper.sum()), verdict="pass", days=told))
     said = "EUR/MWh, offers of thermal units; offers are disclosed 60 days later and only those are learned from"
     own = np.abs(rows.offer - rows.truth_offer)
     for baseline, other in (("last_disclosed", rows.newest), ("marginal_cost", rows.cost)):
-        made.append(_beats(job, "offer_mae", own, np.abs(other - rows.truth_offer), rows.day, said, baseline))
+        made.append(beats(job, TWIN, "offer_mae", (own, np.abs(other - rows.truth_offer)), rows.day, (said, baseline)))
     return made
 
 
@@ -119,25 +120,27 @@ def _close_rows(job: SystemJob, rows: _Blocks, chosen: npt.NDArray[np.bool_], sh
     target = SHARE_TARGET if share == 0.05 else None
     verdict: Verdict = passed if target is not None else "pass"
     name = metric or f"cost_within_{share:.0%}".replace("%", "pct")
+    reason = said if target else f"reported; {said}"
     return [
-        system_row(job, DataClass.TWIN, name, value, reason=said if target else f"reported; {said}", n=len(own), verdict=verdict, target=target,
-                   baseline="last_disclosed_offer", baseline_value=other, days=np.unique(rows.day))
-    ]  # fmt: skip
+        system_row(
+            job,
+            TWIN,
+            name,
+            value,
+            reason=reason,
+            n=len(own),
+            verdict=verdict,
+            target=target,
+            baseline="last_disclosed_offer",
+            baseline_value=other,
+            days=np.unique(rows.day).tolist(),
+        )
+    ]
 
 
 def _mean_by(label: Ints, values: Array) -> Array:
     count = np.bincount(label)
     return np.asarray((np.bincount(label, weights=values) / np.maximum(count, 1))[count > 0], dtype=np.float64)
-
-
-def _beats(job: SystemJob, metric: str, own: Array, other: Array, day: Ints, said: str, baseline: str) -> ScoreRow:
-    found = against(own, other, day, seed=job.seed, name=said)
-    better = found.p_value is not None and found.p_value < 0.05 and found.baseline_value is not None and found.value < found.baseline_value
-    interval = None if found.ci_low is None or found.ci_high is None else (found.ci_low, found.ci_high)
-    return system_row(
-        job, DataClass.TWIN, metric, found.value, reason=found.note, n=found.n, verdict="pass" if better else "miss", interval=interval,
-        p_value=found.p_value, baseline=baseline, baseline_value=found.baseline_value, days=np.unique(day),
-    )  # fmt: skip
 
 
 def store_rows(job: SystemJob, book: DailyBook, stores: list[StoreDays], first: int, last: int) -> list[ScoreRow]:
@@ -155,10 +158,14 @@ def store_rows(job: SystemJob, book: DailyBook, stores: list[StoreDays], first: 
             other.append(-_climatology(store, low - 1, told.action))
             days.append(told.day)
     if not own:
-        return [system_row(job, DataClass.TWIN, "store_negative_log_likelihood", None, reason="no store has 20 days to learn from")]
+        return [system_row(job, TWIN, "store_negative_log_likelihood", None, reason="no store has 20 days to learn from")]
     steps = stores[0].action.shape[1]
-    said = f"nats per hour of {len(stores)} stores' moves, maximum entropy on a grid of levels; price of the day as published, {LEARN_DAYS} days learned"
-    return [_beats(job, "store_negative_log_likelihood", np.concatenate(own) / steps, np.concatenate(other) / steps, np.concatenate(days), said, "hourly_frequencies")]  # fmt: skip
+    said = (
+        f"nats per hour of {len(stores)} stores' moves on a grid of levels, maximum entropy; the day's price as published,"
+        f" {LEARN_DAYS} days learned"
+    )
+    losses = np.concatenate(own) / steps, np.concatenate(other) / steps
+    return [beats(job, TWIN, "store_negative_log_likelihood", losses, np.concatenate(days), (said, "hourly_frequencies"))]
 
 
 def _climatology(store: StoreDays, before: int, action: Ints) -> Array:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pipeline_tasks.warehouse import Warehouse
 
 HISTORY_DAYS = 60
-SHOWN = ("unit_id", "kind", "product", "window", "block", "start_mw", "block_mw", "price_ccy_per_mwh", "price_q10_ccy_per_mwh", "price_q90_ccy_per_mwh", "cost_ccy_per_mwh", "markup_ccy_per_mwh")  # fmt: skip
+PRICES = ("price_ccy_per_mwh", "price_q10_ccy_per_mwh", "price_q90_ccy_per_mwh", "cost_ccy_per_mwh", "markup_ccy_per_mwh")
+SHOWN = ("unit_id", "kind", "product", "window", "block", "start_mw", "block_mw", *PRICES)
 
 
 def learn_participants(
@@ -90,16 +91,16 @@ def show_participants(market: str, delivery_date: date, *, unit: str = "") -> di
     params = {"market": market, "day": delivery_date, "unit": unit}
     where = "where market = {market:String} and delivery_date = {day:Date32} and ({unit:String} = '' or unit_id = {unit:String})"
     with connect() as warehouse:
-        curves = warehouse.query(f"select {', '.join(SHOWN)}, delivery_ts from curated.v_offer_curves {where} order by unit_id, product, delivery_ts, window, block", params)  # fmt: skip
+        order = "order by unit_id, product, delivery_ts, window, block"
+        curves = warehouse.query(f"select {', '.join(SHOWN)}, delivery_ts from curated.v_offer_curves {where} {order}", params)
         policies = warehouse.query(
             f"select unit_id, kind, product, window, block, policy, parameter, value from curated.v_participant_policies {where}"
             " order by unit_id, policy, window, block, parameter", params
         )  # fmt: skip
     if curves.is_empty():
         named = f" of unit {unit!r}" if unit else ""
-        raise ValueError(
-            f"market {market!r}: nothing{named} is published for {delivery_date}; desk participants learn --market {market} --date {delivery_date}"
-        )
+        remedy = f"desk participants learn --market {market} --date {delivery_date}"
+        raise ValueError(f"market {market!r}: nothing{named} is published for {delivery_date}; {remedy}")
     rounded = pl.col(pl.Float64).round(3)
     return {"curves": curves.with_columns(rounded).to_dicts(), "policies": policies.with_columns(pl.col(pl.Float64).round(5)).to_dicts()}
 
@@ -165,11 +166,11 @@ def _register(found: Policies, context: RunContext, data_version: str, seed: int
     with tempfile.TemporaryDirectory(prefix="desk-participants-") as scratch:
         sha = found.save(Path(scratch))
         tags = {
-            "artifact_sha": sha, "cutoff": context.as_of.isoformat(), "data_version": data_version, "code_sha": code_sha(), "seed": str(seed),
-            "profile": get_settings().profile, "run_id": context.run_id, "gate": "not_run",
+            "artifact_sha": sha, "cutoff": context.as_of.isoformat(), "data_version": data_version, "code_sha": code_sha(),
+            "seed": str(seed),             "profile": get_settings().profile, "run_id": context.run_id, "gate": "not_run",
         }  # fmt: skip
         ref = tracking.register(
             Path(scratch), model=MODEL, market=context.market, tags=tags, params={"history_days": HISTORY_DAYS, "seed": seed},
-            metrics=found.metrics | {"seconds": seconds, "curve_rows": float(found.curves.height), "policy_rows": float(found.policies.height)},
+            metrics=found.metrics | {"seconds": seconds, "curve_rows": float(found.curves.height)},
         )  # fmt: skip
     return ref.version, sha

@@ -3,7 +3,7 @@ create table if not exists raw.offers
 (
     market LowCardinality(String) comment 'Market key of config/markets.yaml, e.g. epf_de.',
     unit_id LowCardinality(String) comment 'Generating unit (raw.grid_units).',
-    product LowCardinality(String) comment 'Market the offer was made in: energy day-ahead or in real time, or a balancing mechanism\'s offers to give more and bids to give less.',
+    product LowCardinality(String) comment 'Market of the offer: energy day-ahead or in real time; a balancing mechanism\'s offers to give more, bids to give less.',
     window LowCardinality(String) comment 'Part of the local day: night (00-06), day (06-17), evening (17-24); interval where the offer is for its delivery interval.',
     block Int64 comment 'Number of the block, from 0, in rising order of price.',
     delivery_ts DateTime64(3, 'UTC') comment 'Start of the delivery interval, UTC.',

@@ -374,6 +374,31 @@ def test_a_node_treated_as_new_is_nowcast_from_the_others(first: dict[str, Any])
     assert told["deviation"] > 0
 
 
+def test_participants_of_a_form_are_learned_published_and_the_same_again(first: dict[str, Any]) -> None:
+    from pipeline_tasks.steps.participants import learn_participants, show_participants
+
+    conf = {"market": "twin", "delivery_date": DAY.isoformat()}
+    run = execute_dag("participants", conf, logical="2026-06-14T11:30:00+00:00", label="participants")
+    assert run["state"] == "success", failure_of(run)
+    units = "select uniqExact(unit_id) as n from raw.grid_units where market = 'twin'"
+    curves = _query("select * from curated.v_offer_curves where market = 'twin' order by unit_id, window, block")
+    assert curves["unit_id"].n_unique() == _query(units).item()
+    rising = curves.select((pl.col("price_ccy_per_mwh").diff().over("unit_id", "window") >= 0).all())
+    assert rising.item()
+    costs = curves.filter(pl.col("cost_ccy_per_mwh").is_not_null())
+    assert costs.select((pl.col("price_ccy_per_mwh") - pl.col("cost_ccy_per_mwh") - pl.col("markup_ccy_per_mwh")).abs().max()).item() < 1e-9
+    published = "select content_sha from ops.publications where hub = 'ALL' order by table_name, at_ts desc limit 1 by table_name"
+    before = _query(published)["content_sha"].to_list()
+    again = learn_participants(RunContext("twin", "twin", DAY, dag="participants"))
+    assert sorted(p["content_sha"] for p in again["publications"]) == sorted(before)
+    assert again["version"] == "1"
+    store = curves.filter(pl.col("kind") == "storage")["unit_id"][0]
+    told = show_participants("twin", DAY, unit=store)
+    assert {p["policy"] for p in told["policies"]} >= {"store_price", "store_reward"}
+    with pytest.raises(ValueError, match="desk participants learn"):
+        show_participants("twin", DAY, unit="NOBODY")
+
+
 def test_the_market_cleared_with_an_outage_is_what_the_study_is_judged_by(first: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline_tasks.scorecard import outage_market
     from pipeline_tasks.scorecard.outage_events import OURS

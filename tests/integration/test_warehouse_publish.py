@@ -325,6 +325,15 @@ def test_migrate_twice_changes_nothing_and_adds_what_a_contract_gains(wh: Wareho
     wh.command("alter table ops.runs modify column seconds Float64")
 
 
+def test_a_migration_may_change_a_type_before_types_are_compared(wh: Warehouse) -> None:
+    wh.command("alter table raw.offers modify column start_mw Float64")
+    with pytest.raises(MigrationError, match=r"raw.offers: live and contract types differ"):
+        migrate(wh)
+    wh.command("alter table ops.migrations delete where version = 3 settings mutations_sync = 2")
+    assert migrate(wh) == ["applied 0003_offers_without_volume.sql"]
+    assert migrate(wh) == []
+
+
 def test_an_applied_migration_must_stay_as_it_is(wh: Warehouse, tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(SQL_ROOT / "migrations", folder)

@@ -55,7 +55,8 @@ def learn_policies(
 
     Args:
         bids: prices; rows must have been known when the policies are used.
-        series, hour: (row,) which prices to learn from; series 2 u and 2 u + 1 are the sides of unit u.
+        series: (row,) series 2 u and 2 u + 1 are the sides of unit u.
+        hour: (row,) hours of the prices to learn from.
         kind: (unit,) position in `KINDS`.
         columns: candidates to use.
     """

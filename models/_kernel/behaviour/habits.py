@@ -1,8 +1,8 @@
 """Habits of pricing: an offer of tomorrow is, up to a small error, one of a few prices that the unit's own past suggests.
 
-The law of a price is a mixture over candidates c (the same hour yesterday, a week ago, what the unit last said, ...): with weight w_c a price
-near the candidate, in one of a few Laplace kernels of different width (the narrowest means "the same price"). Weights are learned
-by expectation-maximisation (Dempster, Laird and Rubin 1977), first for all units of a type together, then for each unit with its type's
+The law of a price is a mixture over candidates c (the same hour yesterday, a week ago, what the unit last said, ...): with weight w_c a
+price near the candidate, in one of a few Laplace kernels of different width (the narrowest means "the same price"). Weights are learned by
+expectation-maximisation (Dempster, Laird and Rubin 1977), first for all units of a type together, then for each unit with its type's
 weights as a Dirichlet prior. A single candidate with kernels of its own is the same law for a baseline, so that likelihoods compare.
 """
 
@@ -33,11 +33,6 @@ class Habits:
 
     weights: Array
     types: Array
-
-    @property
-    def n_candidates(self) -> int:
-        """Candidates of a row."""
-        return self.weights.shape[1] // len(WIDTHS)
 
     def candidate_weights(self, group: Ints) -> Array:
         """(row, candidate) weights, summed over kernels."""
@@ -89,7 +84,7 @@ def learn_habits(candidates: Array, price: Array, group: Ints, kind: Ints, *, pr
 
 
 def _count(candidates: Array) -> Ints:
-    return np.isfinite(candidates).sum(axis=1, keepdims=True)
+    return np.asarray(np.isfinite(candidates).sum(axis=1, keepdims=True), dtype=np.int64)
 
 
 def _kernels(candidates: Array, price: Array) -> npt.NDArray[np.float32]:

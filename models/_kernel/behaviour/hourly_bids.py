@@ -80,7 +80,8 @@ def kinds_of(offer: Array, bid: Array, withheld: Array) -> Ints:
     who is dear and hardly ever changes is a peaker; the others follow their fuel.
 
     Args:
-        offer, bid: (unit, hour) prices, NaN where there is none.
+        offer: (unit, hour) prices of offers, NaN where there is none.
+        bid: the same of bids.
         withheld: (unit,) share of hours in which the unit did not want to be called, either way.
     """
     count = len(offer)
@@ -99,7 +100,7 @@ def kinds_of(offer: Array, bid: Array, withheld: Array) -> Ints:
 
 
 def _row_median(values: Array) -> Array:
-    some = np.isfinite(values).any(axis=1)
+    some = np.asarray(np.isfinite(values).any(axis=1))
     return np.asarray(np.where(some, np.nanmedian(np.where(some[:, None], values, 0.0), axis=1), np.nan), dtype=np.float64)
 
 

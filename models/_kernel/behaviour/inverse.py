@@ -60,7 +60,7 @@ def fit_cost(inputs: Array, price: Array, above: Array, below: Array) -> CostFit
     scale = np.maximum(np.abs(inputs).max(axis=0), 1e-12)
     balance = hstack([csr_array(inputs / scale), eye_array(n), -eye_array(n)], format="csr")
     answer = linprog(np.concatenate([np.zeros(k), above, below]) / n, A_eq=balance, b_eq=price, bounds=(0, None), method="highs")
-    if answer.status != 0:
+    if answer.status != 0 or answer.x is None or answer.fun is None:
         raise InverseError(f"the linear program of {n} rows ended with: {answer.message}")
     return CostFit(np.asarray(answer.x[:k] / scale, dtype=np.float64), float(answer.fun), n)
 

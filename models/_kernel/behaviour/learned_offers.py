@@ -91,7 +91,7 @@ class Learned:
 
 def fuel_inputs(fuel: str, fuels: Array, names: tuple[str, ...]) -> Array:
     """What a plant's cost is linear in (day, parameter): its fuel at every hub, allowances, a constant."""
-    wanted = [k for k, n in enumerate(names) if n.startswith(f"{fuel}/") or n.startswith("co2/")]
+    wanted = [k for k, n in enumerate(names) if n.startswith((f"{fuel}/", "co2/"))]
     return np.column_stack([fuels[:, wanted], np.ones(len(fuels))])
 
 
@@ -132,7 +132,7 @@ def learn_offers(price: Array, offers: Offers, fuels: tuple[Array, tuple[str, ..
         if fit is not None and fit.theta[: len([n for n in fuels[1] if n.startswith("gas/")])].sum() >= PEAKER_HEAT:
             kind[column] = KINDS.index("peaker")
     stores = tuple(_store(price[:, c], recent) if kind[c] in STORES else None for c in range(len(kind)))
-    learned = Learned(offers, kind, tuple(fits), teller, _none(state, kind), stores, _newest(price))
+    learned = Learned(offers, kind, tuple(fits), teller, _none(kind), stores, _newest(price))
     markup = learn_markup(price, learned.cost(*fuels), state, offers.window, kind)
     return Learned(offers, kind, tuple(fits), teller, markup, stores, learned.newest)
 
@@ -144,7 +144,7 @@ def _store(price: Array, recent: Array) -> CostFit | None:
     return cost_of_offers(store_inputs(recent[rows]), price[rows], level=STORE_LEVEL)
 
 
-def _none(state: State, kind: Ints) -> Markup:
+def _none(kind: Ints) -> Markup:
     return Markup(np.zeros((len(kind), 0)), np.zeros((len(KINDS), 0)), np.zeros(0))
 
 

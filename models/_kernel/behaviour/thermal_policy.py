@@ -1,8 +1,8 @@
 """Offers of plants as cost times a markup that answers to the state of the market: costs by inverse optimisation, markups by type and unit.
 
 The cost of a unit's block comes from its disclosed offers of quiet hours (`inverse.cost_of_offers`). What it adds, as a share of cost,
-is regressed on the tightness that everybody can forecast, the part of the day and outages; a unit's coefficients are shrunk to those of its type
-(ridge regression about a pooled mean), so that a unit with few disclosed days behaves like its kind.
+is regressed on the tightness that everybody can forecast, the part of the day and outages; a unit's coefficients are shrunk to those of its
+type (ridge regression about a pooled mean), so that a unit with few disclosed days behaves like its kind.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def learn_markup(price: Array, cost: Array, state: State, window: Ints, kind: In
     gram, moment = np.zeros((price.shape[1], n, n)), np.zeros((price.shape[1], n))
     for w, inputs in enumerate(by_window):
         mine = np.flatnonzero(window == w)
-        there = usable[:, mine] & np.isfinite(inputs).all(axis=1)[:, None]
+        told = np.asarray(np.isfinite(inputs).all(axis=1))
+        there = usable[:, mine] & told[:, None]
         clean = np.nan_to_num(inputs)
         gram[mine] = np.einsum("dc,di,dj->cij", there, clean, clean, optimize=True)
         moment[mine] = np.einsum("dc,dc,di->ci", there, share[:, mine], clean, optimize=True)

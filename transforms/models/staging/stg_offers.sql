@@ -9,37 +9,37 @@ loaded as (
 
 one_per_key as (
     select
-        market,
-        unit_id,
-        product,
-        window,
-        block,
-        delivery_ts,
-        resolution_min,
-        known_ts,
-        argMax(tuple(currency, owner, start_mw, block_mw, price_ccy_per_mwh, source), (ingested_ts, row_sha)) as newest
-    from loaded
-    group by market, unit_id, product, window, block, delivery_ts, resolution_min, known_ts
+        l.market,
+        l.unit_id,
+        l.product,
+        l.window,
+        l.block,
+        l.delivery_ts,
+        l.resolution_min,
+        l.known_ts,
+        argMax(tuple(l.currency, l.owner, l.start_mw, l.block_mw, l.price_ccy_per_mwh, l.source), (l.ingested_ts, l.row_sha)) as newest
+    from loaded as l
+    group by l.market, l.unit_id, l.product, l.window, l.block, l.delivery_ts, l.resolution_min, l.known_ts
 ),
 
 final as (
     select
-        market,
-        unit_id,
-        product,
-        window,
-        block,
-        delivery_ts,
-        resolution_min,
-        known_ts,
-        tupleElement(newest, 1) as currency,
-        tupleElement(newest, 2) as owner,
-        tupleElement(newest, 3) as start_mw,
-        tupleElement(newest, 4) as block_mw,
-        tupleElement(newest, 5) as price_ccy_per_mwh,
-        product in ('bm_offer', 'bm_bid') and abs(tupleElement(newest, 5)) >= 9000 as is_withheld,
-        tupleElement(newest, 6) as source
-    from one_per_key
+        k.market,
+        k.unit_id,
+        k.product,
+        k.window,
+        k.block,
+        k.delivery_ts,
+        k.resolution_min,
+        k.known_ts,
+        tupleElement(k.newest, 1) as currency,
+        tupleElement(k.newest, 2) as owner,
+        tupleElement(k.newest, 3) as start_mw,
+        tupleElement(k.newest, 4) as block_mw,
+        tupleElement(k.newest, 5) as price_ccy_per_mwh,
+        k.product in ('bm_offer', 'bm_bid') and abs(tupleElement(k.newest, 5)) >= 9000 as is_withheld,
+        tupleElement(k.newest, 6) as source
+    from one_per_key as k
 )
 
 {{ as_contract('final') }}
