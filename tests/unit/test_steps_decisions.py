@@ -6,12 +6,14 @@ import math
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models._kernel.registry import spec_of
 from pipeline_tasks.steps.context import RunContext, decided_until
 from pipeline_tasks.steps.decisions import carried, gate_run, widened
+from pipeline_tasks.steps.transform import Part, transform
 
 SPEC, AT = spec_of("price_prediction"), datetime(2026, 6, 16, 10, tzinfo=UTC)
 LADDER = list(SPEC.quantile_columns.values())
@@ -103,3 +105,17 @@ def test_gates_of_a_run_are_those_of_its_instant_whatever_day_it_decides_for() -
     assert gate_run(nightly) == nightly.run_id
     assert decided_until(run.run_id) == AT
     assert decided_until(nightly.run_id) < datetime(1, 1, 2, tzinfo=UTC)
+
+
+def test_a_build_for_some_feature_tables_takes_their_lineage_layer_by_layer() -> None:
+    part = Part(("staging", "intermediate", "features"), ("ftr_intraday",))
+    assert part.selected(["intermediate", "features"]) == ["+ftr_intraday,path:models/intermediate", "+ftr_intraday,path:models/features"]
+    assert part.name("features") == "features:ftr_intraday"
+    whole = Part(("features",))
+    assert (whole.selected(["features"]), whole.name("features")) == (["path:models/features"], "features")
+
+
+@pytest.mark.parametrize(("tables", "market"), [(("ftr_unheard_of",), "twin"), (("ftr_intraday",), None)])
+def test_unknown_feature_tables_and_tables_without_a_market_are_refused(tables: tuple[str, ...], market: str | None) -> None:
+    with pytest.raises(ValueError, match="ftr_"):
+        transform("features", market=market, tables=tables)
