@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models._kernel.registry import spec_of
@@ -69,6 +69,7 @@ def test_the_limit_follows_the_length_of_the_intervals_and_the_market() -> None:
     assert widened(answer, known, SPEC, None).equals(answer)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.one_of(st.none(), st.integers(0, 1440)), min_size=1, max_size=8), st.integers(1, 300))
 def test_a_band_never_narrows_and_its_quantiles_stay_in_order(ages: list[int | None], limit: int) -> None:
     answer, known = _rows(ages)
