@@ -53,6 +53,7 @@ class Proof:
         unexplained: DEGRADED decisions without a reason.
         replayed: partitions that were made again as a whole.
         differing: of them with other bytes than what the cycles published piece by piece.
+        example: the first of those, with the columns that differ; code_sha alone where the code changed under way.
     """
 
     source_rows: int
@@ -67,6 +68,7 @@ class Proof:
     unexplained: int
     replayed: int
     differing: int
+    example: str = ""
 
     @property
     def holds(self) -> bool:
@@ -185,43 +187,45 @@ def _published(wh: Warehouse, spec: ModelSpec, market: MarketSelection, since: d
 def _decisions(wh: Warehouse, spec: ModelSpec, market: MarketSelection, first: datetime, last: datetime) -> tuple[int, int, int, int, int]:
     """Decisions asked for, lost, doubled, unasked; DEGRADED ones without a reason: of the local days from the first cycle on."""
     wanted = asked_decisions(wh, spec, market, first, last)
+    if wanted.is_empty():
+        raise ValueError(f"{spec.inputs.full_name} has no row of {market.key} in the days before {first}; run the nightly DAG first")
     rows = _published(wh, spec, market, wanted["as_of"].min())  # type: ignore[arg-type]
     rows = rows.filter(pl.col("delivery_ts") >= wanted["delivery_ts"].min())
-    keys = rows.select("hub", "delivery_ts", "as_of").unique()
-    missing = wanted.join(keys, on=["hub", "delivery_ts", "as_of"], how="anti")
-    unasked = keys.join(wanted, on=["hub", "delivery_ts", "as_of"], how="anti")
+    keys = rows.select(DECISION).unique()
+    missing, unasked = wanted.join(keys, on=DECISION, how="anti"), keys.join(wanted, on=DECISION, how="anti")
     silent = rows.filter((pl.col("status") == "DEGRADED") & (pl.col("status_reason") == ""))
-    doubled = rows.height - rows.select(*DECISION).unique().height
-    return wanted.height, missing.height, doubled, unasked.height, silent.height
+    return wanted.height, missing.height, rows.height - keys.height, unasked.height, silent.height
 
 
 def asked_decisions(wh: Warehouse, spec: ModelSpec, market: MarketSelection, first: datetime, last: datetime) -> pl.DataFrame:
     """Decisions that the calendar asks of a model by `last`, for deliveries from the start of the first cycle's local day on.
 
     Returns:
-        hub, delivery_ts, as_of; per hub the intervals of its newest price, every horizon of the market.
+        `DECISION`: every series that the model's features had in the two days before, its newest intervals, every horizon of the market.
     """
-    begin = market.market.day_bounds(first.astimezone(market.market.zone).date())[0]
-    intraday = market.market.intraday
-    horizons, product = (intraday.horizons_min, intraday.product) if intraday else ((), "")
-    steps = wh.query(
-        "select hub, argMax(resolution_min, delivery_ts) as minutes from raw.prices where market = {m:String}"
-        " and hub in {hubs:Array(String)} and product = {p:String} group by hub order by hub",
-        {"m": market.market.key, "hubs": list(market.hubs), "p": product},
+    day, intraday = first.astimezone(market.market.zone).date(), market.market.intraday
+    series = wh.query(
+        f"select hub, product, argMax(resolution_min, delivery_ts) as minutes from {spec.inputs.full_name} where market = {{m:String}}"
+        " and hub in {hubs:Array(String)} and delivery_date between {day:Date32} - 2 and {day:Date32} - 1 group by hub, product",
+        {"m": market.market.key, "hubs": list(market.hubs), "day": day},
     )
-    grids = [
+    begin, horizons = market.market.day_bounds(day)[0], intraday.horizons_min if intraday else ()
+    starts = [
         pl.DataFrame({"delivery_ts": pl.datetime_range(begin, last + timedelta(minutes=h), timedelta(minutes=minutes), eager=True)})
-        .with_columns(pl.lit(hub).alias("hub"), (pl.col("delivery_ts") - timedelta(minutes=h)).alias("as_of"))
-        for hub, minutes in steps.iter_rows()
+        .with_columns((pl.col("delivery_ts") - timedelta(minutes=h)).alias("as_of"))
+        .join(series.filter(pl.col("minutes") == minutes).select("hub", "product"), how="cross")
+        for minutes in series["minutes"].unique().sort().to_list()
         for h in horizons
         if h <= spec.horizons_min[-1]
     ]  # fmt: skip
     stamp = pl.Datetime("ms", "UTC")
-    return pl.concat(grids).select("hub", pl.col("delivery_ts", "as_of").cast(stamp)).filter(pl.col("as_of") <= last)
+    types = {"hub": pl.String, "product": pl.String, "delivery_ts": stamp, "as_of": stamp}
+    made = pl.concat(starts) if starts else pl.DataFrame(schema=types)
+    return made.select(pl.col(n).cast(t) for n, t in types.items()).filter(pl.col("as_of") <= last)
 
 
-def _replayed(source: str, market: MarketSelection, ledger: Ledger, first: datetime, last: datetime) -> tuple[int, int]:
-    """Partitions of the days of the soak made again as a whole, and those that differ."""
+def _replayed(source: str, market: MarketSelection, ledger: Ledger, first: datetime, last: datetime) -> tuple[int, int, str]:
+    """Partitions of the days of the soak made again as a whole, those that differ, and the first of them with its columns."""
     from pipeline_tasks.steps.replay import replay
 
     zone, made = market.market.zone, []
@@ -229,4 +233,6 @@ def _replayed(source: str, market: MarketSelection, ledger: Ledger, first: datet
     while day <= last.astimezone(zone).date():
         made += replay(RunContext(source, market.key, day, dag="replay"), [s.name for s in ledger.models])["partitions"]
         day += timedelta(days=1)
-    return len(made), sum(not row["identical"] for row in made)
+    different = [row for row in made if not row["identical"]]
+    example = "{model} {hub} {delivery_date}: {differs}".format(**different[0]) if different else ""
+    return len(made), len(different), example

@@ -35,7 +35,7 @@ def copied_state(folder: Path | None = None) -> Iterator[Path]:
     settings = get_settings()
     if not settings.embedded:
         raise SoakError(f"the warehouse is {settings.clickhouse_host}; a soak fills it with faults, so it needs the embedded one")
-    if any(row["name"] == "airflow" and row["state"] == "running" for row in status()["components"]):
+    if "airflow_url" in status():
         raise SoakError("Airflow runs on this state folder; stop it first (desk down)")
     if not (settings.home / "clickhouse" / "data").is_dir():
         raise SoakError(f"{settings.home} has no warehouse yet; run `desk run nightly` first: a soak needs champions and history")

@@ -8,6 +8,7 @@ day it is about: objects named `news:part/since..until@digest`.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -150,8 +151,8 @@ class TwinSource:
         except ValueError as error:
             raise SourceError(str(error)) from error
         store = store_of(self._profile)
-        for _ in self._made(last, store):
-            pass
+        if not all(map(store.has, _days(max(first, self._profile.start_date), last))):
+            deque(self._made(last, store), maxlen=0)
         for part in PARTS:
             if part.is_truth or (objects is not None and part.name not in objects):
                 continue

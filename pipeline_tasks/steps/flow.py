@@ -31,8 +31,10 @@ def validate_step(ctx: RunContext, layer: str) -> Result:
     """Gate of a layer over the dates the run reads; within the day over the newest dates of the tables that such a run reads."""
     own: dict[str, Any] = {}
     if ctx.decided_at:
+        from pipeline_tasks.steps.build_state import SOURCES
+
         first = ctx.delivery_date - timedelta(days=load_schedules().intraday.check_days - 1)
-        tables = RAW_OF_FEATURES if layer == "raw" else tuple(f"features.{name}" for name in intraday_tables())
+        tables = SOURCES if layer == "raw" else tuple(f"features.{name}" for name in intraday_tables())
         own = {"start_date": first, "decided_at": ctx.as_of, "tables": tables}
     return execute(
         f"validate_{layer}",
@@ -175,7 +177,6 @@ def sensitivities_step(ctx: RunContext) -> Result:
 
 
 LAYERS = ("staging", "intermediate", "features")
-RAW_OF_FEATURES = ("raw.prices", "raw.quantities", "raw.commodities")
 
 
 def _call(module: str, function: str, *arguments: Any, **named: Any) -> Result:

@@ -13,7 +13,14 @@ from pipeline_tasks.steps.dbt_process import DBT
 from pipeline_tasks.steps.journal import emit
 from pipeline_tasks.steps.lanes import build_api, open_lanes
 
-HEAVY = ("great_expectations", "lightgbm", "mlflow.store.tracking.sqlalchemy_store", "sklearn.linear_model")
+HEAVY = (
+    "great_expectations",
+    "lightgbm",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pipeline_tasks.simulate.outages",
+    "pipeline_tasks.sources.twin",
+    "sklearn.linear_model",
+)
 
 
 def prepare() -> None:

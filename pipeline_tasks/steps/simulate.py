@@ -67,9 +67,16 @@ def current_sensitivities(ctx: RunContext, name: str) -> dict[str, Any]:
     from pipeline_tasks.simulate.outages import Request
     from pipeline_tasks.warehouse import connect
 
-    market = ctx.selection.market
+    market, told = ctx.selection.market, {"market": ctx.selection.market.key, "name": name, "as_of": ctx.as_of}
     with connect() as warehouse:
-        has_network = warehouse.scalar("select count() from raw.grid_buses where market = {market:String}", {"market": market.key})
+        has_network = warehouse.scalar("select count() from raw.grid_buses where market = {market:String}", told)
+        newer = warehouse.scalar(
+            "select count() from ops.publications where market = {market:String} and hub = {name:String}"
+            " and as_of > {as_of:DateTime64(3, 'UTC')}",
+            told,
+        )
+    if newer:
+        return {"status": "OK", "reason": "a later run has published a newer study"}
     if not name or not has_network:
         return {"status": "OK", "reason": f"{market.key}: no network model" if name else "switched off (config/schedules.yaml)"}
     local = ctx.as_of.astimezone(market.zone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,6 @@ def test_first_night_ends_well_and_counts_add_up(first: dict[str, Any]) -> None:
 
 
 def test_first_champions_are_audited_bootstraps(first: dict[str, Any]) -> None:
-    from datetime import UTC, datetime
-
     from pipeline_tasks import tracking
     from pipeline_tasks.warehouse import connect
 
@@ -297,6 +295,25 @@ def test_an_intraday_run_adds_the_decisions_since(first: dict[str, Any]) -> None
     again = replay(RunContext("twin", MARKET, date(2026, 6, 14), dag="replay"), INTERVALS)
     assert again["status"] == "OK", again["reason"]
     assert len(again["partitions"]) == len(INTERVALS)
+
+
+def test_a_soak_with_faults_loses_and_doubles_nothing_and_the_last_cycle_again_changes_nothing(first: dict[str, Any]) -> None:
+    """Two cycles around a silence of the feed: prices grow stale, then arrive late, all at once."""
+    from pipeline_tasks.soak import soak_intraday
+    from pipeline_tasks.steps.infer import infer
+
+    start = datetime(2026, 6, 16, 8, 45, tzinfo=UTC)  # the feed is silent from 8 to 9
+    made = soak_intraday(source="twin_faults", market=MARKET, cycles=2, every_min=30, start=start)
+    assert made["holds"], made
+    cycles, hashes, instant = made["cycles"], _hashes(), start + timedelta(minutes=30)
+    assert made["proof"]["source_rows"] > cycles[1]["rows_loaded"] > 0
+    assert cycles[1]["decisions"] % (2 * 6) == cycles[1]["rewritten"] == 0  # two horizons of six intervals, of each series
+    assert made["proof"]["decisions"] > cycles[1]["decisions"] > 0
+    again = run_intraday(source="twin_faults", market=MARKET, instant=instant)
+    assert again["ingest"]["rows_loaded"] == 0
+    assert _hashes() == hashes
+    earlier = infer(RunContext.at("twin_faults", MARKET, instant - timedelta(minutes=15)), INTERVALS[0])
+    assert (earlier["run_ids"], earlier["status"]) == ([], "OK")
 
 
 def test_outages_of_a_form_are_solved_published_and_the_same_again(first: dict[str, Any]) -> None:

@@ -104,6 +104,9 @@ def test_every_intraday_model_has_its_tasks_there(dags: dict[str, Any]) -> None:
     assert found == {spec.name for spec in specs() if Cadence.INTRADAY in spec.cadences}
     assert all(f"{name}.infer" in tasks["validate_features"]["downstream"] for name in found)
     assert set(params) == {"source", "market", "decided_at"}
+    assert params["source"]["enum"] == ["twin", "files", "twin_faults"]
+    assert "sensitivities" in tasks["validate_raw"]["downstream"]
+    assert "sensitivities" not in tasks["transform"]["downstream"]  # beside the forecasts, not before them
 
 
 def test_order_of_the_night(dags: dict[str, Any]) -> None:
