@@ -17,7 +17,7 @@ CANDIDATES = 256
 """Length of the list that HNSW keeps while it searches (ef): more finds more and takes longer."""
 
 
-class NodeError(LookupError):
+class NodeError(ValueError):
     """No such node, or no embedding of the market yet; says what there is."""
 
 

@@ -51,7 +51,15 @@ def _against(job: SystemJob, kind: DataClass, cold: Cold, start: str, baseline: 
     ):
         if chosen.any():
             made.append(
-                _row(job, kind, cold, f"rmae_{start}{suffix}", (ours[chosen], theirs[chosen], cold.cluster[chosen]), baseline, said)
+                _row(
+                    job,
+                    kind,
+                    cold,
+                    f"rmae_{start}{suffix}",
+                    (ours[chosen], theirs[chosen], cold.cluster[chosen]),
+                    baseline=baseline,
+                    said=said,
+                )
             )
     return made
 

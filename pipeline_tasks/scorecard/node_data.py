@@ -223,7 +223,10 @@ def _by_month(job: SystemJob, market: NodeMarket, values: Array, months: list[st
             sums.setdefault(key, np.zeros(n))[there] += found[there]
             counts.setdefault(key, np.zeros(n))[there] += 1
     made = {key: np.where(counts[key] > 0, sums[key] / np.maximum(counts[key], 1), np.nan) for key in sums}
-    gone = dict.fromkeys(("rmae_d3", "rmae_d7"), "monthly means are public, no days") | {"rmae_ptdf_cosine": "no shift factors are public"}
+    gone = dict.fromkeys(("rmae_d3", "rmae_d7"), "monthly means are public, no days") | {
+        "rmae_ptdf_cosine": "no shift factors are public",
+        "rmae_last_days_ridge": "a month of means is two numbers",
+    }
     days = tuple((datetime.strptime(m, "%Y-%m").replace(tzinfo=UTC).date() - EPOCH).days for m in months[CAISO_FROM:])
     note = "monthly means of midday and evening congestion; d0: no month known, d30: the month before; a third of 750 nodes hidden a month"
     return Cold(made, clusters(values[: 2 * CAISO_FROM, :]), shared(values), late, "USD/MWh", note, days, gone)

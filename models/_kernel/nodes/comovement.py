@@ -62,7 +62,7 @@ def price_factors(prices: npt.ArrayLike, *, rank: int, shrink: float = 0.02) -> 
     u, s, v = np.linalg.svd(np.where(seen, x, low), full_matrices=False)
     sign = np.where(v[:kept].sum(axis=1) < 0, -1.0, 1.0)
     root = np.sqrt(x.shape[0])
-    return Factors(u[:, :kept] * sign * root, np.where(seen.any(axis=0)[:, None], (v[:kept].T * sign) * s[:kept] / root, 0.0))
+    return Factors(u[:, :kept] * sign * root, np.where(np.asarray(seen.any(axis=0))[:, None], (v[:kept].T * sign) * s[:kept] / root, 0.0))
 
 
 def completed(prices: npt.ArrayLike, *, rank: int = 16) -> Array:
