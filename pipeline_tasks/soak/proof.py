@@ -219,9 +219,9 @@ def asked_decisions(wh: Warehouse, spec: ModelSpec, market: MarketSelection, fir
         if h <= spec.horizons_min[-1]
     ]  # fmt: skip
     stamp = pl.Datetime("ms", "UTC")
-    types = {"hub": pl.String, "product": pl.String, "delivery_ts": stamp, "as_of": stamp}
-    made = pl.concat(starts) if starts else pl.DataFrame(schema=types)
-    return made.select(pl.col(n).cast(t) for n, t in types.items()).filter(pl.col("as_of") <= last)
+    nothing = pl.DataFrame(schema=pl.Schema({"hub": pl.String(), "product": pl.String(), "delivery_ts": stamp, "as_of": stamp}))
+    cut = [s.select(pl.col("hub", "product"), pl.col("delivery_ts", "as_of").cast(stamp)).filter(pl.col("as_of") <= last) for s in starts]
+    return pl.concat([nothing, *cut])
 
 
 def _replayed(source: str, market: MarketSelection, ledger: Ledger, first: datetime, last: datetime) -> tuple[int, int, str]:
