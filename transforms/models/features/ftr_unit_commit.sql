@@ -2,12 +2,7 @@
 -- Grain: market, hub, product (the unit), delivery_ts, as_of. As-of rule: every column but the outcomes (online, started, stopped, ramp_mw,
 -- status_known_ts) uses only what was known at as_of; what ftr_day_ahead says counts from its own gate on. A unit of which no hour of the seven
 -- days before as_of is known has no row. Rebuilt by partition: the months from start_date to end_date of one market.
--- Years of many units do not fit the memory of a query as hash tables: joins keep an eighth of theirs at a time, the rest on disk.
-{{ config(
-    partition_by='(market, toYYYYMM(delivery_date))',
-    order_by='(market, hub, product, delivery_ts, as_of)',
-    query_settings={'join_algorithm': 'grace_hash,hash', 'grace_hash_join_initial_buckets': 8}
-) }}
+{{ config(partition_by='(market, toYYYYMM(delivery_date))', order_by='(market, hub, product, delivery_ts, as_of)') }}
 
 {%- set of_state = ['online_24h_share', 'online_168h_share', 'online_2160h_share', 'starts_2160h', 'state_h'] %}
 {%- set of_gate = ['price_lag_7d_ccy_per_mwh', 'load_forecast_mw', 'residual_load_forecast_mw', 'residual_load_ramp_mw',
