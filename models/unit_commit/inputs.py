@@ -53,7 +53,7 @@ def reasons(rows: pl.DataFrame, expected: dict[str, list[str]], trained: list[in
         nearest = min(trained, key=lambda h: (abs(h - minutes), h))
         mine = pl.col("horizon_min") == minutes
         lacking = [pl.when(mine & pl.col(c).is_null()).then(pl.lit(c)) for c in expected[str(nearest)]]
-        parts += lacking  # type: ignore[arg-type]
+        parts += lacking
         if minutes not in trained:
             parts.append(pl.when(mine).then(pl.lit(f"no horizon of {minutes} min was trained")))
     told = rows.select(pl.concat_str(parts, separator=", ", ignore_nulls=True).alias("r"))
