@@ -328,10 +328,10 @@ def test_migrate_twice_changes_nothing_and_adds_what_a_contract_gains(wh: Wareho
 def test_a_migration_may_change_a_type_before_types_are_compared(wh: Warehouse, tmp_path: Path) -> None:
     root = tmp_path / "sql"
     shutil.copytree(SQL_ROOT, root)
-    wh.command("alter table raw.offers modify column start_mw Float64")
-    with pytest.raises(MigrationError, match=r"raw.offers: live and contract types differ"):
+    wh.command("alter table ops.runs modify column seconds Float32")
+    with pytest.raises(MigrationError, match=r"ops.runs: live and contract types differ"):
         migrate(wh, root)
-    text = "alter table raw.offers modify column start_mw Nullable(Float64);"
+    text = "alter table ops.runs modify column seconds Float64;"
     (root / "migrations" / "9001_type.sql").write_text(text, encoding="utf-8")
     assert migrate(wh, root) == ["applied 9001_type.sql"]
     wh.command("alter table ops.migrations delete where version > 9000 settings mutations_sync = 2")

@@ -75,7 +75,7 @@ def _played(problem: irl.StoreProblem, theta: np.ndarray, seed: int = 0) -> np.n
     log_policy, _ = irl.soft_policy(problem, theta)
     rng, level = np.random.default_rng(seed), problem.start.copy()
     action = np.empty(problem.price.shape, dtype=np.int64)
-    for step in range(action.shape[1]):
+    for step in range(problem.price.shape[1]):
         chance = np.exp(log_policy[np.arange(len(level)), step, level]).cumsum(axis=1)
         action[:, step] = np.minimum((chance < rng.random(len(level))[:, None]).sum(axis=1), len(problem.actions) - 1)
         level = level + problem.actions[action[:, step]]
