@@ -51,7 +51,6 @@ nodes as (
         market,
         node,
         any(hub) as hub,
-        any(product) as product,
         any(currency) as currency,
         argMax(resolution_min, delivery_ts) as resolution_min,
         min(delivery_ts) as first_ts,
