@@ -26,7 +26,7 @@ SAMPLED, GAIN, MOST = 400, 0.995, 3
 JUDGES, BLOCK = 400, 20
 """Of more known nodes so many judge the covariances, in blocks of neighbours by order, so that nodes of one station stay together."""
 FACTORS = 96
-PRIOR_SCALES, NOISE_SCALES = np.logspace(-2, 0, 3), np.logspace(-3, 1, 5)
+PRIOR_SCALES, NOISE_SCALES = np.logspace(-2, 0, 3), np.logspace(-3, 5, 9)
 """Of the prior and noise variances that known nodes show; which hold for a node, its own prices decide."""
 
 
