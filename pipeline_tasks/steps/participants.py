@@ -39,6 +39,7 @@ def learn_participants(
     from pipeline_tasks.contracts import PARTICIPANT_TABLES
     from pipeline_tasks.participants.publication import MODEL, lineage_of, rows_of_tables
     from pipeline_tasks.steps.code_version import code_sha
+    from pipeline_tasks.steps.exact import one_blas_thread
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
     from pipeline_tasks.warehouse.publish import publish_staged, stage
@@ -47,7 +48,8 @@ def learn_participants(
     market = context.selection.market
     with connect() as warehouse:
         migrate(warehouse)
-        found, data_version = _learned(warehouse, context, say)
+        with one_blas_thread():  # the same bytes from a shell and from a DAG
+            found, data_version = _learned(warehouse, context, say)
         version, artifact_sha = ("", "")
         if publish:
             say(f"{market.key}: register")
