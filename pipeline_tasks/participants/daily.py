@@ -159,7 +159,9 @@ def _columns(warehouse: Warehouse, key: dict[str, str], offers: pl.DataFrame) ->
         " order by known_ts desc limit 1 by unit_id",
         key,
     )
-    named = offers.sort("delivery_ts").group_by("unit_id", "window", "block").agg(pl.col("start_mw", "block_mw").last())
+    named = (
+        offers.sort("delivery_ts").group_by("unit_id", "window", "block", maintain_order=True).agg(pl.col("start_mw", "block_mw").last())
+    )
     order = pl.col("window").replace_strict(list(WINDOWS), [0, 1, 2], return_dtype=pl.Int64)
     return named.join(units, on="unit_id", how="left").sort("unit_id", order, "block")
 
@@ -173,7 +175,7 @@ def _matrix(offers: pl.DataFrame, columns: pl.DataFrame, days: Ints) -> Array:
 
 
 def _known(offers: pl.DataFrame, gates: pl.DataFrame) -> Ints:
-    disclosed = offers.group_by("day").agg(pl.col("known_ts").max()).sort("known_ts")
+    disclosed = offers.group_by("day", maintain_order=True).agg(pl.col("known_ts").max()).sort("known_ts")
     joined = gates.join_asof(disclosed.rename({"day": "offered"}).set_sorted("known_ts"), left_on="gate", right_on="known_ts")
     first = int(gates["day"][0])
     return np.asarray((joined["offered"] - first).fill_null(-1).to_numpy(), dtype=np.int64)
@@ -197,15 +199,15 @@ def _state(warehouse: Warehouse, market: Market, gates: pl.DataFrame) -> State:
     key = {"market": market.key, "area": market.area}
     forecast = warehouse.query(
         "select delivery_ts, known_ts, quantity, value from raw.quantities where market = {market:String} and area = {area:String}"
-        " and kind = 'forecast' and quantity in ('load', 'wind', 'solar') order by known_ts", key
+        " and kind = 'forecast' and quantity in ('load', 'wind', 'solar') order by delivery_ts, quantity, known_ts", key
     ).with_columns(_local_date(market).alias("day"), _local_hour(market).alias("hour"))  # fmt: skip
-    forecast = forecast.join(gates, on="day").filter(pl.col("known_ts") <= pl.col("gate"))
-    newest = forecast.group_by("day", "delivery_ts", "hour", "quantity").agg(pl.col("value").last())
+    forecast = forecast.join(gates, on="day", maintain_order="left").filter(pl.col("known_ts") <= pl.col("gate"))
+    newest = forecast.group_by("day", "delivery_ts", "hour", "quantity", maintain_order=True).agg(pl.col("value").last())
     sign = pl.when(pl.col("quantity") == "load").then(pl.col("value")).otherwise(-pl.col("value"))
-    residual = newest.group_by("day", "delivery_ts", "hour").agg(sign.sum().alias("residual"))
+    residual = newest.group_by("day", "delivery_ts", "hour", maintain_order=True).agg(sign.sum().alias("residual"))
     hour = pl.col("hour").cast(pl.Int64)
     position = pl.when(hour < BEGINS[0]).then(0).when(hour < BEGINS[1]).then(1).otherwise(2)
-    peaks = residual.group_by("day", position.alias("window")).agg(pl.col("residual").max())
+    peaks = residual.group_by("day", position.alias("window"), maintain_order=True).agg(pl.col("residual").max())
     capacity, out = _outages(warehouse, market, gates)
     days = gates["day"].to_numpy()
     tight = np.full((len(days), len(WINDOWS)), np.nan)
@@ -232,9 +234,18 @@ def _outages(warehouse: Warehouse, market: Market, gates: pl.DataFrame) -> tuple
         pl.Series("end", [s[1] for s in spans]).cast(pl.Datetime("ms", "UTC")),
     )
     both = ends.join_where(outages, pl.col("known_ts") <= pl.col("gate"), pl.col("delivery_ts") < pl.col("end"))
-    newest = both.sort("known_ts", "revision").group_by("day", "element", "outage_id").last().filter(pl.col("end_ts") > pl.col("begin"))
-    lost = newest.group_by("day", "element").agg((pl.col("nominal_mw") - pl.col("available_mw").fill_null(0.0)).max().alias("mw"))
-    share = gates.select("day").join(lost.group_by("day").agg(pl.col("mw").sum()), on="day", how="left", maintain_order="left")
+    newest = (
+        both.sort("day", "element", "outage_id", "known_ts", "revision")
+        .group_by("day", "element", "outage_id", maintain_order=True)
+        .last()
+        .filter(pl.col("end_ts") > pl.col("begin"))
+    )
+    lost = newest.group_by("day", "element", maintain_order=True).agg(
+        (pl.col("nominal_mw") - pl.col("available_mw").fill_null(0.0)).max().alias("mw")
+    )
+    share = gates.select("day").join(
+        lost.group_by("day", maintain_order=True).agg(pl.col("mw").sum()), on="day", how="left", maintain_order="left"
+    )
     return capacity, np.clip(share["mw"].fill_null(0.0).to_numpy() / capacity, 0.0, 0.9)
 
 
@@ -246,7 +257,12 @@ def _recent(warehouse: Warehouse, market: Market, gates: pl.DataFrame) -> Array:
     ).with_columns(_local_date(market).alias("day"))  # fmt: skip
     if prices.is_empty():
         raise NoOffersError(f"market {market.key}: no day-ahead prices; load them first (desk ingest)")
-    daily = prices.group_by("day").agg(pl.col("price").mean(), pl.col("known_ts").max()).sort("day")
+    daily = (
+        prices.sort("delivery_ts", "hub")
+        .group_by("day", maintain_order=True)
+        .agg(pl.col("price").mean(), pl.col("known_ts").max())
+        .sort("day")
+    )
     smooth = daily.with_columns(pl.col("price").ewm_mean(alpha=1 - PRICE_MEMORY, adjust=True)).select("known_ts", "price").sort("known_ts")
     joined = gates.join_asof(smooth.set_sorted("known_ts"), left_on="gate", right_on="known_ts")
     return np.asarray(joined["price"].fill_null(float("nan")).to_numpy(), dtype=np.float64)

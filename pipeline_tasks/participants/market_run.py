@@ -61,7 +61,13 @@ def read_forecasts(warehouse: Warehouse, book: DailyBook) -> Forecasts:
         {"market": book.market.key},
     )
     load = frame.filter(pl.col("quantity") == "zonal_load").select("area", "delivery_ts", "value").iter_rows()
-    free = frame.filter(pl.col("quantity") != "zonal_load").group_by("quantity", "delivery_ts").agg(pl.col("value").sum()).iter_rows()
+    free = (
+        frame.filter(pl.col("quantity") != "zonal_load")
+        .sort("area")
+        .group_by("quantity", "delivery_ts", maintain_order=True)
+        .agg(pl.col("value").sum())
+        .iter_rows()
+    )
     return Forecasts({(a, t): v for a, t, v in load}, {(q, t): v for q, t, v in free})
 
 

@@ -53,7 +53,11 @@ def read_prices(warehouse: Warehouse, book: DailyBook) -> tuple[Ints, Array]:
         " order by known_ts limit 1 by delivery_ts, hub", {"market": book.market.key}
     )  # fmt: skip
     hourly = (
-        frame.group_by("delivery_ts").agg(pl.col("price").mean()).sort("delivery_ts").with_columns(_local_date(book.market).alias("day"))
+        frame.sort("delivery_ts", "hub")
+        .group_by("delivery_ts", maintain_order=True)
+        .agg(pl.col("price").mean())
+        .sort("delivery_ts")
+        .with_columns(_local_date(book.market).alias("day"))
     )
     days = hourly.group_by("day", maintain_order=True).agg(pl.col("price")).filter(pl.col("price").list.len() == HOURS)
     return days["day"].to_numpy(), np.array(days["price"].to_list(), dtype=np.float64).reshape(-1, HOURS)
