@@ -12,7 +12,7 @@ def calendar_errors(rows: pl.DataFrame, *, time_zone: str, holidays: Mapping[dat
     """Rows whose category is not what delivery_ts, zone and holiday calendar say, by column.
 
     Args:
-        rows: delivery_ts, delivery_date, local_hour, day_of_week, month, day_of_year, is_holiday.
+        rows: delivery_ts and those of delivery_date, local_hour, day_of_week, month, day_of_year, is_holiday that the table has.
         time_zone: IANA zone of the market.
         holidays: delivery date -> whether it is a holiday; other dates are not compared.
 
@@ -29,5 +29,5 @@ def calendar_errors(rows: pl.DataFrame, *, time_zone: str, holidays: Mapping[dat
         "day_of_year": local.dt.ordinal_day().cast(pl.Int64),
         "is_holiday": pl.coalesce(known, pl.col("is_holiday")),
     }
-    wrong = rows.select(pl.col(name).ne_missing(value).sum().alias(name) for name, value in right.items())
+    wrong = rows.select(pl.col(name).ne_missing(value).sum().alias(name) for name, value in right.items() if name in rows.columns)
     return {name: int(count) for name, count in wrong.row(0, named=True).items()}
