@@ -106,7 +106,7 @@ def judge_calendar(rows: pl.DataFrame, selection: MarketSelection, day: date, ho
     found = []
     for (hub,), own in rows.filter(pl.col("delivery_date") == day).group_by("hub", maintain_order=True):
         wrong = calendar_errors(own, time_zone=selection.market.time_zone, holidays=holidays)
-        for name in CATEGORIES:
+        for name in (c for c in CATEGORIES if c in wrong):
             row = {"hub": hub, "feature": name, "delivery_date": day, "detector": "calendar", "statistic": float(wrong[name])}
             state = {"alarm": wrong[name] > 0, "severity": "severe" if wrong[name] else "ok"}
             found.append({**row, "threshold": 0.5, **state, "reference": "season", "reference_days": 0})
