@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -11,13 +10,12 @@ SHOWN = 12
 SPREAD = "apart_ccy_per_mwh"
 
 
-def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame, companions: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:  # noqa: ARG001
+def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> list[dict[str, Any]]:  # noqa: ARG001 - what every hook is given
     """Map of nodes over the newest delivery date, and the nodes furthest from the system price.
 
     Args:
         forecasts: published rows of the model.
         outcomes: hub, product, delivery_ts, price_ccy_per_mwh.
-        companions: published rows of the companion tables; there are none.
     """
     day = forecasts.filter(pl.col("delivery_date") == pl.col("delivery_date").max(), pl.col("horizon_min") == pl.col("horizon_min").min())
     if day.is_empty():
