@@ -238,11 +238,16 @@ def serve(
     market: MarketName = "twin",
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")] = 5005,
+    as_json: JsonFlag = False,
 ) -> None:
     """Serve the champion of a model that decides interval by interval over HTTP, by MLflow's own model server."""
     from pipeline_tasks.serving.server import serve as become_server
 
-    out.print(f'POST http://{host}:{port}/invocations with {{"dataframe_records": [{{"horizon_min": 15}}]}}', highlight=False)
+    url = f"http://{host}:{port}/invocations"
+    if as_json:
+        print_json({"model": model, "market": market, "url": url})
+    else:
+        out.print(f'POST {url} with {{"dataframe_records": [{{"horizon_min": 15}}]}}', highlight=False)
     become_server(model, market, host=host, port=port)
 
 

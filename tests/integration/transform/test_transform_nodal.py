@@ -34,6 +34,7 @@ def price_at(node: int, instant: datetime) -> float:
 def publish(raw_rows: Callable[[str], Any]) -> None:
     """Quarter hours of three nodes of two hubs, one of them absent for an hour; day-ahead prices beside them, hours long before."""
     rows = raw_rows("t_nodal")
+    rows.prices([(s, s - timedelta(hours=20), 50.0) for s in rows.starts(FIRST, LAST, 60)], hub="NORTH")
     for node, hub in enumerate(("NORTH", "NORTH", "SOUTH")):
         rows.bus(f"bus_{node}", hub=hub, since=utc(2024, 1, 1))
         quarters = [s for s in rows.starts(FIRST, LAST, 15) if not (node == 2 and s.hour == 9)]
@@ -69,7 +70,7 @@ def test_hubs_without_nodes_see_what_intraday_features_see(published: Callable[.
 def test_rows_of_nodes_stand_under_their_hubs(nodal: pl.DataFrame) -> None:
     where = nodal.select(pl.col("hub").cast(pl.String), pl.col("product").cast(pl.String)).unique().sort("product").rows()
     assert where == [("NORTH", "bus_0"), ("NORTH", "bus_1"), ("SOUTH", "bus_2")]
-    assert nodal["local_minute"].unique().mod(30).unique().to_list() == [0]
+    assert (nodal["local_minute"] % 30).unique().to_list() == [0]
     lead = nodal.select((pl.col("delivery_ts") - pl.col("as_of")).dt.total_minutes().unique()).to_series().to_list()
     assert lead == [30]
 

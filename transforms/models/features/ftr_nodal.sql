@@ -131,6 +131,15 @@ fundamentals as (
     group by grid.market, grid.delivery_ts
 ),
 
+all_day_ahead as (
+    select
+        *,
+        min(known_ts) over (partition by market, node, toStartOfHour(delivery_ts)) as first_known_ts
+    from every_price
+    where product = 'da'
+),
+
+-- of an hour's day-ahead prices those published first: one published later must not hide them from earlier decisions
 day_ahead as (
     select
         market,
@@ -139,8 +148,8 @@ day_ahead as (
         delivery_ts + toIntervalMinute(resolution_min) as da_end_ts,
         known_ts as da_known_ts,
         price_ccy_per_mwh as da_price
-    from every_price
-    where product = 'da'
+    from all_day_ahead
+    where known_ts = first_known_ts
 ),
 
 slots as (
