@@ -16,7 +16,7 @@ from models._kernel.samples import features_of
 from models._kernel.synthetic import SyntheticMarket
 from pipeline_tasks.cli import app
 from pipeline_tasks.contracts import Table
-from pipeline_tasks.contracts.features import DAY_AHEAD
+from pipeline_tasks.contracts.features import DAY_AHEAD, OUTCOMES
 
 runner = CliRunner()
 
@@ -25,11 +25,8 @@ def rows_of(table: Table) -> pl.DataFrame:
     """Features of two synthetic hubs; the last day's target is not known."""
     frame = features_of(table, SyntheticMarket(first=date(2025, 9, 1), last=date(2026, 4, 2)))
     last = frame["delivery_date"].max()
-    unknown = pl.col("delivery_date") == last
-    return frame.with_columns(
-        pl.when(~unknown).then(pl.col("price_ccy_per_mwh")).alias("price_ccy_per_mwh"),
-        pl.when(~unknown).then(pl.col("price_known_ts")).alias("price_known_ts"),
-    )
+    happened = [c for known, values in OUTCOMES.items() for c in (known, *values) if c in frame.columns]
+    return frame.with_columns(pl.when(pl.col("delivery_date") != last).then(pl.col(c)).alias(c) for c in happened)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +62,7 @@ def test_train_then_infer_on_files(tmp_path: Path, name: str, suffix: str) -> No
     answer = tmp_path / "answer.parquet"
     inferred = runner.invoke(app, ["infer", name, "--artifact", str(artifact), "--data", str(data), "--output", str(answer), "--json"])
     assert inferred.exit_code == 0, inferred.output
-    asked = rows.filter(pl.col("price_ccy_per_mwh").is_null() & (pl.col("delivery_date") == rows["delivery_date"].max()))
+    asked = rows.filter(pl.col(spec_of(name).outcome.column).is_null() & (pl.col("delivery_date") == rows["delivery_date"].max()))
     answered = pl.read_parquet(answer).filter(pl.col("delivery_date") == rows["delivery_date"].max())
     assert answered.height == asked.height > 0
     assert json.loads(inferred.stdout)["artifact_sha"] == json.loads(trained.stdout)["artifact_sha"]

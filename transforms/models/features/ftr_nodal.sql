@@ -64,6 +64,11 @@ lengths as (
     select distinct
         market,
         resolution_min
+    from prices
+    union distinct
+    select distinct
+        market,
+        resolution_min
     from nodes
 ),
 
@@ -152,6 +157,17 @@ day_ahead as (
     where known_ts = first_known_ts
 ),
 
+-- how long a node's intervals were; where nothing is published they are as long as its newest ones
+node_hours as (
+    select
+        market,
+        node,
+        toStartOfHour(delivery_ts) as hour_ts,
+        min(resolution_min) as resolution_min
+    from prices
+    group by market, node, hour_ts
+),
+
 slots as (
     select
         nodes.node as node,
@@ -161,9 +177,15 @@ slots as (
         grid.{{ name }} as {{ name }}{{ ',' if not loop.last }}
     {% endfor %}
     from grid
-    inner join nodes on grid.market = nodes.market and grid.resolution_min = nodes.resolution_min
+    inner join nodes on grid.market = nodes.market
+    left join node_hours
+        on
+            grid.market = node_hours.market
+            and nodes.node = node_hours.node
+            and toStartOfHour(grid.delivery_ts) = node_hours.hour_ts
     where
         {{ is_rebuilt('grid.delivery_date', partition='Week') }}
+        and grid.resolution_min = coalesce(node_hours.resolution_min, nodes.resolution_min)
         and grid.delivery_ts >= nodes.first_ts
         and (grid.delivery_ts <= nodes.last_ts or grid.delivery_date <= {{ calendar_end_date() }})
 ),
