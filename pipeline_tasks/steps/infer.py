@@ -171,7 +171,7 @@ def _judged(
     if not spec.intraday:
         return faults(run, answer)
     limit = load_schedules().intraday.stale_after_min.get(run.selection.market.key)
-    target = rows.filter(pl.col("delivery_date") == run.delivery_date)
+    target = _with_longest(rows, run.delivery_date)
     answer = decisions.widened(answer, target, spec, limit)
     parts, before = [answer.clear()], pl.lit(value=True)
     for maker in decisions.makers(warehouse, spec, ref, run):
@@ -320,6 +320,18 @@ def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, s
     target = rows.filter(pl.col("delivery_date") == ctx.delivery_date)
     hubs, outcome = (hubs_of(spec, ctx.selection), spec.outcome) if spec else (ctx.selection.hubs, PRICE)
     return "; ".join([*_gaps(ctx, target, hubs), *_stale(ctx, rows, outcome), *_warnings(warehouse, ctx)])
+
+
+def _with_longest(rows: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Rows of a delivery date; resolution_min is the longest that their series had then and the day before.
+
+    Where a market's intervals become finer, the last known price is one of a longer interval for a while, and not stale for that.
+    """
+    if "resolution_min" not in rows.columns:
+        return rows.filter(pl.col("delivery_date") == day)
+    near = rows.filter(pl.col("delivery_date").is_between(day - timedelta(days=1), day))
+    longest = pl.col("resolution_min").max().over("market", "hub", "product")
+    return near.with_columns(longest).filter(pl.col("delivery_date") == day)
 
 
 def _gaps(ctx: RunContext, target: pl.DataFrame, hubs: Sequence[str]) -> list[str]:
