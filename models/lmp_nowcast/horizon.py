@@ -20,6 +20,7 @@ Array = npt.NDArray[np.float64]
 STEPS = tuple(k / 10 for k in range(11))
 CENTRES = (LAST, "price_da_ccy_per_mwh", "price_lag_1d_ccy_per_mwh", "price_system_last_ccy_per_mwh")
 MIN_ROWS = 200
+FORGIVEN = "price_lag_1d_ccy_per_mwh"  # for a day nobody's fault where a market's intervals become finer
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def fit_horizon(rows: pl.DataFrame, minutes: int, params: Params, *, seed: int) 
         floor=max(0.01, 0.1 * float(np.median(np.abs(price - centre(rows, fallback))))),
         usual_age_min=float(age) if isinstance(age, int | float) else 0.0,
         offsets=[],
-        expected=[c for c in OPTIONAL if rows[c].null_count() < 0.5 * rows.height],
+        expected=[c for c in OPTIONAL if c != FORGIVEN and rows[c].null_count() < 0.5 * rows.height],
     )
     tried = _weighed(_learned(first, early, params, seed=seed), late, params)
     return _learned(tried, rows, params, seed=seed)

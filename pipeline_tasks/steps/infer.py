@@ -135,10 +135,7 @@ def forecast(
     from pipeline_tasks import tracking
 
     last, days = runs[-1], [run.delivery_date for run in runs]
-    start, end = (
-        since or history_start(spec, ref.cutoff),
-        days[-1] + timedelta(days=1),
-    )  # the next day's first decisions may be known already
+    start, end = since or history_start(spec, ref.cutoff), _last_decided(spec, last)
     rows = known_rows(warehouse, spec, last.selection, start=start, end=end, as_of=last.as_of)
     versions = Versions(rows)
     absent = sorted(set(days) - set(rows.get_column("delivery_date").to_list()))
@@ -320,6 +317,12 @@ def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, s
     target = rows.filter(pl.col("delivery_date") == ctx.delivery_date)
     hubs, outcome = (hubs_of(spec, ctx.selection), spec.outcome) if spec else (ctx.selection.hubs, PRICE)
     return "; ".join([*_gaps(ctx, target, hubs), *_stale(ctx, rows, outcome), *_warnings(warehouse, ctx)])
+
+
+def _last_decided(spec: ModelSpec, run: RunContext) -> date:
+    """Last delivery date that anything was decided for by a run: the next day's first decisions may be known already."""
+    longest = timedelta(minutes=spec.horizons_min[-1]) if spec.intraday else timedelta(0)
+    return max(run.delivery_date + timedelta(days=1), (run.as_of + longest).astimezone(run.selection.market.zone).date())
 
 
 def _with_longest(rows: pl.DataFrame, day: date) -> pl.DataFrame:
