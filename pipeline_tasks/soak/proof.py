@@ -13,6 +13,7 @@ from config.markets import MarketSelection, resolve_market
 from models._kernel.registry import specs
 from models._kernel.spec import Cadence, ModelSpec
 from pipeline_tasks.contracts import Table, quarantine_of
+from pipeline_tasks.contracts.features import NODAL
 from pipeline_tasks.contracts.raw import PROVENANCE
 from pipeline_tasks.sources import get_source
 from pipeline_tasks.sources.faulty import FaultySource
@@ -203,13 +204,14 @@ def asked_decisions(wh: Warehouse, spec: ModelSpec, market: MarketSelection, fir
     Returns:
         `DECISION`: every series that the model's features had in the two days before, its newest intervals, every horizon of the market.
     """
-    day, intraday = first.astimezone(market.market.zone).date(), market.market.intraday
+    day, nodal = first.astimezone(market.market.zone).date(), market.market.nodal if spec.inputs.name == NODAL.name else None
+    setting, step = nodal or market.market.intraday, nodal.step_min if nodal else 1
     series = wh.query(
         f"select hub, product, argMax(resolution_min, delivery_ts) as minutes from {spec.inputs.full_name} where market = {{m:String}}"
         " and hub in {hubs:Array(String)} and delivery_date between {day:Date32} - 2 and {day:Date32} - 1 group by hub, product",
         {"m": market.market.key, "hubs": list(market.hubs), "day": day},
     )
-    begin, horizons = market.market.day_bounds(day)[0], intraday.horizons_min if intraday else ()
+    begin, horizons = market.market.day_bounds(day)[0], setting.horizons_min if setting else ()
     starts = [
         pl.DataFrame({"delivery_ts": pl.datetime_range(begin, last + timedelta(minutes=h), timedelta(minutes=minutes), eager=True)})
         .with_columns((pl.col("delivery_ts") - timedelta(minutes=h)).alias("as_of"))
@@ -220,6 +222,8 @@ def asked_decisions(wh: Warehouse, spec: ModelSpec, market: MarketSelection, fir
     ]  # fmt: skip
     stamp = pl.Datetime("ms", "UTC")
     nothing = pl.DataFrame(schema=pl.Schema({"hub": pl.String(), "product": pl.String(), "delivery_ts": stamp, "as_of": stamp}))
+    local = pl.col("delivery_ts").dt.convert_time_zone(market.market.zone.key)
+    starts = [s.filter((local.dt.hour().cast(pl.Int64) * 60 + local.dt.minute()) % step == 0) for s in starts]
     cut = [s.select(pl.col("hub", "product"), pl.col("delivery_ts", "as_of").cast(stamp)).filter(pl.col("as_of") <= last) for s in starts]
     return pl.concat([nothing, *cut])
 
