@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models._kernel import scaled_band
 from models.lmp_nowcast import direct, factors
 from models.lmp_nowcast.direct import Direct
 from models.lmp_nowcast.factors import Basis, Factors
@@ -24,30 +25,14 @@ FORGIVEN = "price_lag_1d_ccy_per_mwh"  # for a day nobody's fault where a market
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class Base(scaled_band.Base):
     """Uncalibrated answer for n rows.
 
     Attributes:
-        median: point forecast, shape (n,).
-        below: distance to the lower end of the 80 % interval, positive, shape (n,).
-        above: distance to its upper end, positive, shape (n,).
         cluster: corridor of the row's node, shape (n,).
     """
 
-    median: Array
-    below: Array
-    above: Array
     cluster: npt.NDArray[np.int64]
-
-    def scores(self, price: Array) -> Array:
-        """Distance of an outcome from the median, in units of the half of the interval it lies in; shape (n,)."""
-        gap = price - self.median
-        return np.asarray(gap / np.where(gap >= 0, self.above, self.below))
-
-    def ladder(self, offsets: Array) -> Array:
-        """Prices at the offsets (scores), sorted; shape (n, k)."""
-        width = np.where(offsets >= 0, self.above[:, None], self.below[:, None])
-        return np.sort(self.median[:, None] + offsets * width, axis=1)
 
 
 @dataclass(frozen=True, slots=True)

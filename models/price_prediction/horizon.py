@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models._kernel.scaled_band import Base
 from models.price_prediction import boosting
 from models.price_prediction.boosting import Boosters
 from models.price_prediction.inputs import HUB, NAMES, OPTIONAL, centre, matrix
@@ -18,31 +19,6 @@ from models.price_prediction.spec import LEVELS
 Array = npt.NDArray[np.float64]
 TRUST = tuple(k / 10 for k in range(11))
 MIN_ROWS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """Uncalibrated answer for n rows.
-
-    Attributes:
-        median: point forecast, shape (n,).
-        below: distance to the lower end of the 80 % interval, positive, shape (n,).
-        above: distance to its upper end, positive, shape (n,).
-    """
-
-    median: Array
-    below: Array
-    above: Array
-
-    def scores(self, price: Array) -> Array:
-        """Distance of an outcome from the median, in units of the half of the interval it lies in; shape (n,)."""
-        gap = price - self.median
-        return np.asarray(gap / np.where(gap >= 0, self.above, self.below))
-
-    def ladder(self, offsets: Array) -> Array:
-        """Prices at the offsets (scores), sorted; shape (n, k)."""
-        width = np.where(offsets >= 0, self.above[:, None], self.below[:, None])
-        return np.sort(self.median[:, None] + offsets * width, axis=1)
 
 
 @dataclass(frozen=True, slots=True)

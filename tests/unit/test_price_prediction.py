@@ -8,8 +8,8 @@ import pytest
 
 from models._kernel import laws, registry
 from models._kernel.protocol import Features
+from models._kernel.scaled_band import Base
 from models._kernel.synthetic import SyntheticMarket, intraday_features
-from models.price_prediction.horizon import Base
 from models.price_prediction.inputs import NAMES, centre, complete, matrix
 from models.price_prediction.model import PricePredictionModel
 from models.price_prediction.params import Params
