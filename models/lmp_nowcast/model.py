@@ -24,6 +24,7 @@ from models.lmp_nowcast.params import Params
 from models.lmp_nowcast.spec import LEVELS, QUANTILES, SPEC
 
 Array = npt.NDArray[np.float64]
+WHOLES = ("factors", "graph")  # parts of the point forecast that are explained as one
 ASKED = tuple(c for c in SPEC.required if c not in {"price_ccy_per_mwh", "price_known_ts"})
 
 
@@ -115,21 +116,20 @@ class LmpNowcastModel:
         return model
 
     def explain(self, data: Features) -> Contributions:
-        """Contributions to the point forecast: TreeSHAP of the boosters over single nodes, the factors' change as a whole, and the base."""
+        """Contributions to the point forecast: TreeSHAP of the boosters over single nodes, factors and graph as wholes, the base."""
         target = complete(frames.in_key_order(data.target))
         history, parts = self._history(data.history), []
         for horizon, rows in self._by_horizon(target):
             given = panel(rows, history.filter(pl.col("horizon_min") == rows["horizon_min"][0]), horizon.nodes)
             x, point = horizon.direct.inputs(given), horizon.base_of(given, rows).median
-            shares = (1 - horizon.mix) * horizon.trust * horizon.direct.boosters["median"].predict(x, pred_contrib=True, num_threads=1)
-            moved = np.zeros(rows.height)
-            if horizon.mix > 0:
-                moved = horizon.mix * horizon.trust * np.nan_to_num(horizon.factors.changes(given)[given.row, given.column])
-            shares = np.column_stack([shares[:, :-1], moved, point - shares[:, :-1].sum(axis=1) - moved])
+            told = horizon.shares(given, horizon.direct.changes(x)["median"])
+            single = told.get("direct", (0.0, point))[0] * horizon.direct.boosters["median"].predict(x, pred_contrib=True, num_threads=1)
+            parts_of = [share * moved for share, moved in (told.get(n, (0.0, np.zeros(rows.height))) for n in WHOLES)]
+            shares = np.column_stack([single[:, :-1], *parts_of, point - single[:, :-1].sum(axis=1) - np.sum(parts_of, axis=0)])
             key = rows.select(frames.KEY)
             parts += [
                 key.with_columns(feature=pl.lit(name), contribution=pl.Series(shares[:, k]))
-                for k, name in enumerate([*NAMES, "factors", "(base)"])
+                for k, name in enumerate([*NAMES, *WHOLES, "(base)"])
             ]
         empty = target.select(frames.KEY).clear().with_columns(feature=pl.lit(""), contribution=pl.lit(0.0))
         return Contributions(pl.concat([empty, *parts]), SPEC.point_column)

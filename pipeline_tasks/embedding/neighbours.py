@@ -13,7 +13,7 @@ from pipeline_tasks.warehouse import Warehouse
 
 MODEL = "node2grid"
 NAME = "all"
-CANDIDATES = 256
+CANDIDATES = 320
 """Length of the list that HNSW keeps while it searches (ef): more finds more and takes longer."""
 
 

@@ -51,7 +51,7 @@ class Answers:
             )
         self._spec, self._selection, self._warehouse = spec, resolve_market(market), warehouse
         self._base, self._model, self._cutoff, self._calibrated_to = fitted, fitted, cutoff, cutoff
-        self._lock = threading.Lock()
+        self._lock, self._renewing = threading.Lock(), threading.Lock()
 
     def newest(self) -> datetime:
         """The newest decision the features hold that lies at or before the last one with a known price.
@@ -87,14 +87,24 @@ class Answers:
         return model.predict(Features(target.clear(), target), as_of=as_of).frame
 
     def calibrate(self, as_of: datetime) -> None:
-        """Learn the outcomes known at `as_of`; nothing where the last time is less than a quarter of an hour before."""
-        if not isinstance(self._base, Carried) or timedelta(0) <= as_of - self._calibrated_to < REFRESH:
+        """Learn the outcomes known at `as_of`; nothing within a quarter of an hour of the last time, or beside another call.
+
+        Later outcomes are learned on top of earlier ones; for an earlier instant than the last, all is learned again from training on.
+        """
+        if timedelta(0) <= as_of - self._calibrated_to < REFRESH or not self._renewing.acquire(blocking=False):
             return
-        start, end = history_start(self._spec, self._cutoff), (as_of + timedelta(days=1)).date()
-        history = known_rows(self._warehouse, self._spec, self._selection, start=start, end=end, as_of=as_of)
-        carried = self._base.carried(history, as_of=as_of)
-        with self._lock:
-            self._model, self._calibrated_to = carried, as_of
+        try:
+            later = as_of >= self._calibrated_to
+            model, since = (self._model, self._calibrated_to) if later else (self._base, self._cutoff)
+            if not isinstance(model, Carried):
+                return
+            start, end = history_start(self._spec, since), (as_of + timedelta(days=1)).date()
+            history = known_rows(self._warehouse, self._spec, self._selection, start=start, end=end, as_of=as_of)
+            carried = model.carried(history, as_of=as_of)
+            with self._lock:
+                self._model, self._calibrated_to = carried, as_of
+        finally:
+            self._renewing.release()
 
     @property
     def calibrated_to(self) -> datetime:

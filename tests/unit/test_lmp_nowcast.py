@@ -111,6 +111,9 @@ def test_carried_forward_it_answers_alike_without_history(subject: laws.Subject)
     whole = subject.answer(subject.fitted, target=decided)
     assert carried.predict(around, as_of=first).frame.equals(whole)
     assert not subject.fitted.predict(around, as_of=first).frame.equals(whole)  # the calibration had moved
+    halfway = subject.sample.cutoff + (first - subject.sample.cutoff) / 2
+    twice = subject.fitted.carried(before.filter(pl.col("as_of") <= halfway), as_of=halfway).carried(before, as_of=first)  # type: ignore[attr-defined]
+    assert twice.predict(around, as_of=first).frame.equals(whole)
 
 
 def test_outcomes_known_together_move_the_offsets_once_by_their_mean() -> None:
