@@ -38,6 +38,7 @@ def save_horizon(directory: Path, horizon: Horizon) -> dict[str, Any]:
 
 def load_horizon(directory: Path, head: dict[str, Any]) -> Horizon:
     """The horizon that `save_horizon` wrote."""
+    head = {"graph_share": 0.0, **head}  # artifacts made before there was a graph
     name = f"h{head['minutes']:04d}"
     arrays = artifacts.load_arrays(directory, f"{name}_basis")
     components = [artifacts.load_booster(directory, f"{name}_component_{k}") for k in range(head["components"])]

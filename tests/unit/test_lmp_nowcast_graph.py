@@ -11,7 +11,7 @@ import pytest
 from models._kernel import laws, registry
 from models._kernel.protocol import Features
 from models._kernel.synthetic import SyntheticMarket, nodal_features
-from models.lmp_nowcast import graph, graph_fit, horizon
+from models.lmp_nowcast import graph, graph_fit, horizon, store
 from models.lmp_nowcast.factors import Basis
 from models.lmp_nowcast.graph import Neighbourhood
 from models.lmp_nowcast.model import LmpNowcastModel
@@ -107,6 +107,13 @@ def test_the_graph_is_saved_loaded_and_explained(tmp_path: Path) -> None:
     total = told.group_by("hub", "delivery_ts", "as_of").agg(pl.col("contribution").sum()).sort("hub", "delivery_ts", "as_of")
     assert np.allclose(total["contribution"], answer.sort("hub", "delivery_ts", "as_of")["point_ccy_per_mwh"], atol=1e-6)
     assert float(told.filter(pl.col("feature") == "graph")["contribution"].abs().sum()) > 0
+
+
+def test_an_artifact_made_before_there_was_a_graph_is_loaded(rows: pl.DataFrame, tmp_path: Path) -> None:
+    fitted = horizon.fit_horizon(rows, 15, replace(PARAMS, graph_steps=0), seed=1)
+    head = store.save_horizon(tmp_path, fitted)
+    loaded = store.load_horizon(tmp_path, {name: value for name, value in head.items() if name != "graph_share"})
+    assert (loaded.graph, loaded.graph_share) == (None, 0.0)
 
 
 @pytest.mark.parametrize(
