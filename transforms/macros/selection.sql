@@ -38,14 +38,23 @@
 {%- endmacro %}
 
 
+{% macro is_computed(column='delivery_date', days_before=0, partition='Year', days_after=0) -%}
+    {#- The same from start_date itself on: for models whose as_contract carries the earlier rows of its partition over. -#}
+    {{ column }} >= {% if asked('start_date') -%} toDate32('{{ asked('start_date') }}') {%- else -%} toDate32('1990-01-01') {%- endif %}
+    - {{ days_before }} and {{ column }} <= {{ last_rebuilt_date(partition) }}
+    {%- if days_after %} + {{ days_after }} {%- endif -%}
+{%- endmacro %}
+
+
 {% macro calendar_end_date() -%}
     {#- The calendar reaches at least this delivery date, also while its prices are unknown. -#}
     {%- if asked('end_date') -%} toDate32('{{ asked('end_date') }}') {%- else -%} toDate32('1990-01-01') {%- endif -%}
 {%- endmacro %}
 
 
-{% macro as_contract(cte) -%}
-    {#- Every column of the model's contract, in its order, cast to its declared type. -#}
+{% macro as_contract(cte, carried='', partition='Year') -%}
+    {#- Every column of the model's contract, in its order, cast to its declared type. With a date as `carried`, rows of the first partition that lie
+        before start_date are taken from the table as they are: nothing that changed since its last build reaches them. -#}
     select
     {%- for column in model.columns.values() %}
         cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
@@ -53,4 +62,13 @@
         *
     {%- endfor %}
     from {{ cte }}
+    {%- if carried and asked('start_date') and is_incremental() %}
+    union all
+    select {{ model.columns.keys() | join(', ') }}
+    from {{ this }}
+    where
+        {{ of_market() }}
+        and {{ carried }} >= {{ first_rebuilt_date(partition) }}
+        and {{ carried }} < toDate32('{{ asked('start_date') }}')
+    {%- endif %}
 {%- endmacro %}

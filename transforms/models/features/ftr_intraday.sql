@@ -1,7 +1,7 @@
 -- Point-in-time intraday features: one decision per delivery interval and horizon, shortly before delivery.
 -- Grain: market, hub, product, delivery_ts, as_of. As-of rule: every column but the target (price_ccy_per_mwh, price_known_ts) uses only rows
 -- with known_ts <= as_of, each in its first published version. A gap is a gap: no last price is older than a day.
--- Rebuilt by partition: the months from start_date to end_date of one market; without start_date all months.
+-- Made anew from start_date on to the end of end_date's month; without start_date wholly.
 {{ config(partition_by='(market, toYYYYMM(delivery_date))', order_by='(market, hub, product, delivery_ts, as_of)') }}
 
 {%- set of_known = ['price_last', 'price_before_1', 'price_before_2', 'price_before_3', 'price_before_5', 'price_before_11'] %}
@@ -25,7 +25,7 @@ market_settings as (
 ),
 
 slots as (
-    select * from {{ ref('int_intraday_slots') }} where {{ of_market() }} and {{ is_rebuilt(days_before=3, partition='Month') }}
+    select * from {{ ref('int_intraday_slots') }} where {{ of_market() }} and {{ is_computed(days_before=3, partition='Month') }}
 ),
 
 known as (
@@ -44,7 +44,7 @@ measured_loads as (
         {{ of_market() }}
         and kind = 'actual'
         and quantity = 'load'
-        and {{ is_rebuilt('toDate32(delivery_ts)', days_before=3, partition='Month', days_after=1) }}
+        and {{ is_computed('toDate32(delivery_ts)', days_before=3, partition='Month', days_after=1) }}
     group by market, area, delivery_ts
 ),
 
@@ -83,7 +83,7 @@ entities as (
         slots.delivery_ts - toIntervalMinute(horizon_min) as as_of
     from slots
     inner join market_settings on slots.market = market_settings.market
-    where {{ is_rebuilt('slots.delivery_date', partition='Month') }}
+    where {{ is_computed('slots.delivery_date', partition='Month') }}
 ),
 
 with_known as (
@@ -177,4 +177,4 @@ final as (
             and with_others.last_ts = last_slots.delivery_ts
 )
 
-{{ as_contract('final') }}
+{{ as_contract('final', carried='delivery_date', partition='Month') }}

@@ -1,8 +1,8 @@
 -- Point-in-time features of nodal prices: one decision per node, delivery interval and horizon, shortly before delivery.
 -- Grain: market, hub, product (the node), delivery_ts, as_of. As-of rule: every column but the target (price_ccy_per_mwh, price_known_ts) uses
 -- only rows with known_ts <= as_of, each in its first published version. A gap is a gap: no last price is older than a day.
--- Sorted by time first: a decision is about all nodes. Rebuilt by partition: the weeks from start_date to end_date of one market; without
--- start_date all weeks.
+-- Sorted by time first: a decision is about all nodes. Made anew from start_date on to the end of end_date's week; without
+-- start_date wholly.
 {{ config(partition_by='(market, toYYYYMMDD(toStartOfWeek(delivery_date)))', order_by='(market, delivery_ts, as_of, hub, product)') }}
 
 {%- set of_known = ['price_last', 'price_before_1', 'price_before_2', 'price_before_5', 'price_mean_60m', 'price_std_60m', 'price_last_da'] %}
@@ -29,12 +29,12 @@ market_settings as (
 
 days as (
     select * from {{ source('calendar', 'market_days') }}
-    where {{ of_market() }} and {{ is_rebuilt(days_before=1, partition='Week') }}
+    where {{ of_market() }} and {{ is_computed(days_before=1, partition='Week') }}
 ),
 
 every_price as (
     select * from {{ ref('int_nodal_prices') }}
-    where {{ of_market() }} and {{ is_rebuilt('toDate32(delivery_ts)', days_before=4, partition='Week', days_after=2) }}
+    where {{ of_market() }} and {{ is_computed('toDate32(delivery_ts)', days_before=4, partition='Week', days_after=2) }}
 ),
 
 prices as (
@@ -115,7 +115,7 @@ forecasts as (
         {{ of_market('quantities.market') }}
         and quantities.kind = 'forecast'
         and quantities.quantity in ('load', 'wind', 'solar')
-        and {{ is_rebuilt('toDate32(quantities.delivery_ts)', days_before=4, partition='Week', days_after=2) }}
+        and {{ is_computed('toDate32(quantities.delivery_ts)', days_before=4, partition='Week', days_after=2) }}
 ),
 
 fundamentals as (
@@ -184,7 +184,7 @@ slots as (
             and nodes.node = node_hours.node
             and toStartOfHour(grid.delivery_ts) = node_hours.hour_ts
     where
-        {{ is_rebuilt('grid.delivery_date', partition='Week') }}
+        {{ is_computed('grid.delivery_date', partition='Week') }}
         and grid.resolution_min = coalesce(node_hours.resolution_min, nodes.resolution_min)
         and grid.delivery_ts >= nodes.first_ts
         and (grid.delivery_ts <= nodes.last_ts or grid.delivery_date <= {{ calendar_end_date() }})
@@ -319,4 +319,4 @@ final as (
         on with_system.market = before.market and with_system.delivery_ts - toIntervalMinute(60) = before.delivery_ts
 )
 
-{{ as_contract('final') }}
+{{ as_contract('final', carried='delivery_date', partition='Week') }}

@@ -8,7 +8,7 @@ with
 prices as (
     select *
     from {{ ref('int_intraday_prices') }}
-    where {{ of_market() }} and {{ is_rebuilt('toDate32(delivery_ts)', days_before=4, partition='Month', days_after=1) }}
+    where {{ of_market() }} and {{ is_computed('toDate32(delivery_ts)', days_before=4, partition='Month', days_after=1) }}
 ),
 
 with_newest as (

@@ -1,6 +1,6 @@
 -- First published prices of the intraday product, at the finest interval each hub has on the day.
 -- Grain: market, hub, delivery_ts. Later corrections are left out: what was known first stays what features see.
--- Rebuilt by partition: the months from start_date to end_date of one market; without start_date all months.
+-- Made anew from start_date on to the end of end_date's month; without start_date wholly.
 {{ config(partition_by='(market, toYYYYMM(delivery_date))', order_by='(market, hub, delivery_ts)') }}
 
 with
@@ -20,7 +20,7 @@ days as (
 prices as (
     select *
     from {{ ref('stg_prices') }}
-    where {{ of_market() }} and {{ is_rebuilt('toDate32(delivery_ts)', days_before=1, partition='Month', days_after=1) }}
+    where {{ of_market() }} and {{ is_computed('toDate32(delivery_ts)', days_before=1, partition='Month', days_after=1) }}
 ),
 
 of_the_product as (
@@ -61,7 +61,7 @@ with_finest as (
 ),
 
 final as (
-    select * except (finest_min) from with_finest where resolution_min = finest_min and {{ is_rebuilt(partition='Month') }}
+    select * except (finest_min) from with_finest where resolution_min = finest_min and {{ is_computed(partition='Month') }}
 )
 
-{{ as_contract('final') }}
+{{ as_contract('final', carried='delivery_date', partition='Month') }}

@@ -1,7 +1,7 @@
 -- Every delivery interval of the intraday product with its calendar, its price, and what was known of it at the earliest decision for it.
 -- Grain: market, hub, product, delivery_ts. As-of rule: all but price and known_ts were known longest_horizon_min before delivery.
 -- Lags follow the local clock: the hour that a 23-hour day lacks has none, of a repeated hour the first one counts.
--- Rebuilt by partition, as int_intraday_prices; the grid reaches a week further back for lags.
+-- Made anew from start_date on, as int_intraday_prices; the grid reaches a week further back for lags.
 {{ config(partition_by='(market, toYYYYMM(delivery_date))', order_by='(market, hub, delivery_ts)') }}
 
 {%- set quantities = ['load', 'wind', 'solar'] %}
@@ -14,7 +14,7 @@ market_settings as (
 ),
 
 days as (
-    select * from {{ source('calendar', 'market_days') }} where {{ of_market() }} and {{ is_rebuilt(days_before=7, partition='Month') }}
+    select * from {{ source('calendar', 'market_days') }} where {{ of_market() }} and {{ is_computed(days_before=7, partition='Month') }}
 ),
 
 prices as (
@@ -27,7 +27,7 @@ da_prices as (
     where
         {{ of_market() }}
         and product = 'da'
-        and {{ is_rebuilt('toDate32(delivery_ts)', days_before=2, partition='Month', days_after=1) }}
+        and {{ is_computed('toDate32(delivery_ts)', days_before=2, partition='Month', days_after=1) }}
 ),
 
 forecasts as (
@@ -37,7 +37,7 @@ forecasts as (
         {{ of_market() }}
         and kind = 'forecast'
         and quantity in ('load', 'wind', 'solar')
-        and {{ is_rebuilt('toDate32(delivery_ts)', days_before=2, partition='Month', days_after=1) }}
+        and {{ is_computed('toDate32(delivery_ts)', days_before=2, partition='Month', days_after=1) }}
 ),
 
 hubs as (
@@ -153,7 +153,7 @@ lags as (
             and grid.hub = projected.hub
             and grid.delivery_date = projected.delivery_date
             and grid.local_minute = projected.local_minute
-    where projected.known_ts <= grid.earliest_as_of and {{ is_rebuilt('grid.delivery_date', partition='Month') }}
+    where projected.known_ts <= grid.earliest_as_of and {{ is_computed('grid.delivery_date', partition='Month') }}
     group by grid.market, grid.hub, grid.delivery_ts
 ),
 
@@ -263,7 +263,7 @@ final as (
             grid.market = fundamentals.market
             and grid.area = fundamentals.area
             and grid.delivery_ts = fundamentals.delivery_ts
-    where {{ is_rebuilt('grid.delivery_date', partition='Month') }}
+    where {{ is_computed('grid.delivery_date', partition='Month') }}
 )
 
-{{ as_contract('final') }}
+{{ as_contract('final', carried='delivery_date', partition='Month') }}

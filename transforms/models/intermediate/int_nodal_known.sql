@@ -13,7 +13,7 @@ prices as (
     select * from {{ ref('int_nodal_prices') }}
     where
         {{ of_market() }}
-        and {{ is_rebuilt('toDate32(delivery_ts)', days_before=4, partition='Week', days_after=1) }}
+        and {{ is_computed('toDate32(delivery_ts)', days_before=4, partition='Week', days_after=1) }}
         and (market, product) in (select tuple(of_nodes.market, of_nodes.nodal_product) from market_settings as of_nodes)
 ),
 

@@ -1,7 +1,7 @@
 -- First published prices of every node, in the product of nodal decisions and day-ahead, of several lengths of interval the finest.
 -- Grain: market, product, node, delivery_ts. Later corrections are left out: what was known first stays what features see. Where the data of
 -- a market hold no nodes its hubs take their place. Read from the raw table: nodes are many, and their first version is enough.
--- Rebuilt by partition: the weeks from start_date to end_date of one market; without start_date all weeks.
+-- Made anew from start_date on to the end of end_date's week; without start_date wholly.
 {{ config(partition_by='(market, toYYYYMMDD(toStartOfWeek(delivery_ts)))', order_by='(market, product, node, delivery_ts)') }}
 
 {%- set of_row = ['market', 'product', 'delivery_ts', 'resolution_min', 'known_ts', 'ingested_ts', 'currency', 'price_ccy_per_mwh'] %}
@@ -36,7 +36,7 @@ published as (
         {{ of_row | join(', ') }},
         node
     from {{ at_nodes }}
-    where {{ of_market() }} and {{ is_rebuilt('toDate32(delivery_ts)', partition='Week') }}
+    where {{ of_market() }} and {{ is_computed('toDate32(delivery_ts)', partition='Week') }}
     union all
     select
         {{ of_row | join(', ') }},
@@ -44,7 +44,7 @@ published as (
     from {{ source('raw', 'prices') }}
     where
         {{ of_market() }}
-        and {{ is_rebuilt('toDate32(delivery_ts)', partition='Week') }}
+        and {{ is_computed('toDate32(delivery_ts)', partition='Week') }}
         and market not in (select with_nodes.market from with_nodes)
 ),
 
@@ -99,4 +99,4 @@ final as (
     left join buses on first_published.market = buses.market and first_published.node = buses.bus
 )
 
-{{ as_contract('final') }}
+{{ as_contract('final', carried='toDate32(delivery_ts)', partition='Week') }}
