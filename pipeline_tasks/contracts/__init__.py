@@ -10,6 +10,7 @@ from pipeline_tasks.contracts.nodes import NODE_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
 from pipeline_tasks.contracts.participants import PARTICIPANT_TABLES
 from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
+from pipeline_tasks.contracts.series import SERIES_TABLES
 from pipeline_tasks.contracts.simulation import SIMULATION_TABLES
 from pipeline_tasks.contracts.staging import STAGING_TABLES
 from pipeline_tasks.contracts.tables import Database, Rule, Severity, Table
@@ -24,6 +25,7 @@ STATIC_TABLES: tuple[Table, ...] = (
     *QUARANTINE_TABLES,
     *STAGING_TABLES,
     *INTERMEDIATE_TABLES,
+    *SERIES_TABLES,
     *FEATURE_TABLES,
     *MART_TABLES,
     *OPS_TABLES,
@@ -44,6 +46,7 @@ __all__ = [
     "PARTICIPANT_TABLES",
     "QUARANTINE_TABLES",
     "RAW_TABLES",
+    "SERIES_TABLES",
     "SIMULATION_TABLES",
     "STAGING_TABLES",
     "STATIC_TABLES",
