@@ -112,7 +112,7 @@ def design(panel: Panel) -> Array:
 
 
 def _whole(*arrays: Array) -> npt.NDArray[np.bool_]:
-    return np.isfinite(np.column_stack(arrays)).all(axis=1)
+    return np.asarray(np.isfinite(np.column_stack(arrays)).all(axis=1), dtype=np.bool_)
 
 
 def _free_of(values: Array, others: Array) -> Array:
@@ -123,7 +123,7 @@ def _free_of(values: Array, others: Array) -> Array:
 def _hac(scores: Array, lags: int) -> Array:
     from statsmodels.stats.sandwich_covariance import S_hac_simple
 
-    return np.asarray(S_hac_simple(scores - scores.mean(axis=0), nlags=lags), dtype=np.float64) / scores.shape[0]
+    return np.asarray(S_hac_simple(scores - scores.mean(axis=0), nlags=lags) / scores.shape[0], dtype=np.float64)
 
 
 def projection(panel: Panel, horizon: int, *, extra: Array | None = None) -> Effect:

@@ -38,7 +38,8 @@ class Explained:
         """Sums of both by month."""
         month = self.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
         code = np.unique(month, return_inverse=True)[1]
-        return np.bincount(code, self.base), np.bincount(code, self.full)
+        base, full = (np.asarray(np.bincount(code, v), dtype=np.float64) for v in (self.base, self.full))
+        return base, full
 
     def interval(self, *, seed: int, draws: int = 2000) -> tuple[float, float]:
         """95 % interval of the gain, months drawn as a whole."""
@@ -65,7 +66,7 @@ def explained(panel: Panel, *, first_year: int | None = None) -> Explained:
     """
     base = without_shocks(panel)
     full = np.column_stack((base, lagged(panel.shock, range(AFTER + 1))))
-    whole = np.isfinite(np.column_stack((panel.move, full))).all(axis=1)
+    whole = np.asarray(np.isfinite(np.column_stack((panel.move, full))).all(axis=1), dtype=np.bool_)
     year = panel.day.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
     kept, errors = [], []
     for y in np.unique(year):

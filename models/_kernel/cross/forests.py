@@ -43,7 +43,7 @@ def complete_rows(panel: Panel, *, instruments: bool = False) -> tuple[Array, Ar
     """Move, shock, tightness, the rest of the design, instruments, and which rows they are of: those that lack nothing."""
     w = design(panel)[:, 1:]
     parts = [panel.move, panel.shock, panel.tightness, w, *([panel.instruments] if instruments else [])]
-    rows = np.isfinite(np.column_stack(parts)).all(axis=1)
+    rows = np.asarray(np.isfinite(np.column_stack(parts)).all(axis=1), dtype=np.bool_)
     return panel.move[rows], panel.shock[rows], panel.tightness[rows], w[rows], panel.instruments[rows], rows
 
 

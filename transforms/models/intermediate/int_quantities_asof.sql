@@ -40,7 +40,7 @@ quantities as (
     select * from {{ ref('stg_quantities') }}
     where
         {{ of_market() }}
-        and (market, area) in (select places.market, places.area from places)
+        and (market, area) in (select tuple(places.market, places.area) from places)
         and not (kind = 'actual' and resolution_min >= 1440) -- daily measurements: int_series_asof
 ),
 

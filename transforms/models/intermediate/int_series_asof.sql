@@ -86,9 +86,9 @@ with_settings as (
         published.currency as currency,
         published.unit as unit,
         published.value as value,
-        ifNull(toString(settings.calendar), '') as calendar_name,
-        ifNull(toString(settings.roll), '') as roll,
-        toUInt32(ifNull(settings.carry_days, {{ default_carry_days }})) as carry_days,
+        coalesce(toString(settings.calendar), '') as calendar_name,
+        coalesce(toString(settings.roll), '') as roll,
+        toUInt32(coalesce(settings.carry_days, {{ default_carry_days }})) as carry_days,
         published.delivery_ts + toIntervalMinute(published.resolution_min) as period_end_ts
     from published
     left join settings on published.kind = settings.kind and published.series = settings.series and published.place = settings.place

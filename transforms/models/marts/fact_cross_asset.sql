@@ -83,7 +83,7 @@ final as (
         normalised.oil_ccy_per_mwh as oil_ccy_per_mwh,
         normalised.co2_ccy_per_t as co2_ccy_per_t,
         normalised.fuels_missing_sessions as fuels_missing_sessions,
-        ifNull(normalised.fuels_rolled, false) as fuels_rolled
+        coalesce(normalised.fuels_rolled, false) as fuels_rolled
     from power
     inner join calendar on power.market = calendar.market and power.delivery_date = calendar.delivery_date
     inner join market_settings on power.market = market_settings.market

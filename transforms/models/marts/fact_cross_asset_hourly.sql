@@ -66,10 +66,10 @@ forecasts_by_hour as (
     select
         market,
         area,
-        toDateTime64(toStartOfHour(delivery_ts), 3, 'UTC') as hour_ts,
         {% for quantity in quantities %}
-            {{ stable_array(quantity ~ '_forecast_mw', 'delivery_ts') }} as {{ quantity }}_of_hour{{ ',' if not loop.last }}
+            {{ stable_array(quantity ~ '_forecast_mw', 'delivery_ts') }} as {{ quantity }}_of_hour,
         {% endfor %}
+        toDateTime64(toStartOfHour(delivery_ts), 3, 'UTC') as hour_ts
     from forecasts
     group by market, area, hour_ts
 ),
@@ -97,7 +97,7 @@ final as (
         fuels.oil_ccy_per_mwh as oil_ccy_per_mwh,
         fuels.co2_ccy_per_t as co2_ccy_per_t,
         fuels.fuels_missing_sessions as fuels_missing_sessions,
-        ifNull(fuels.fuels_rolled, false) as fuels_rolled
+        coalesce(fuels.fuels_rolled, false) as fuels_rolled
     from hours
     inner join power on hours.market = power.market and hours.hour_ts = power.hour_ts
     inner join market_settings on hours.market = market_settings.market
