@@ -1,6 +1,7 @@
 """Contracts: every table and column of the warehouse, declared once. Imports nothing else of this project."""
 
 from pipeline_tasks.contracts.columns import TS_DTYPE, Column, ColumnType
+from pipeline_tasks.contracts.cross_asset import CROSS_ASSET_TABLES
 from pipeline_tasks.contracts.curated import LINEAGE, companion_table, curated_table, drivers_table, shadow_table
 from pipeline_tasks.contracts.features import FEATURE_TABLES
 from pipeline_tasks.contracts.grid import GRID_TABLES
@@ -34,9 +35,11 @@ STATIC_TABLES: tuple[Table, ...] = (
     *SIMULATION_TABLES,
     *NODE_TABLES,
     *PARTICIPANT_TABLES,
+    *CROSS_ASSET_TABLES,
 )
 
 __all__ = [
+    "CROSS_ASSET_TABLES",
     "FEATURE_TABLES",
     "INTERMEDIATE_TABLES",
     "LINEAGE",

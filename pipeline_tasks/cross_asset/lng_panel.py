@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from pipeline_tasks.warehouse import Warehouse
 
 Array = npt.NDArray[np.float64]
 EPOCH = date(1970, 1, 1)
+OUTCOMES = ("gas", "spark")
 EUROPE = (
     *("Belgium", "Croatia", "Finland", "France", "Germany", "Greece", "Italy", "Lithuania", "Malta", "Netherlands", "Norway", "Poland"),
     *("Portugal", "Spain", "Sweden", "United Kingdom"),
@@ -97,7 +98,8 @@ def market_panel(warehouse: Warehouse, found: MarketFrame, outcome: str) -> Pane
     columns = (values["load"], values["renewables"], _moved(np.log(values["oil"])), values["storage_gap"], np.sin(angle), np.cos(angle))
     keep = np.isfinite(shock)
     instruments = np.column_stack((late, values["wind"]))
-    usable = [k for k in range(2) if np.isfinite(instruments[keep, k]).mean() > 0.5]
+    whole = keep & np.isfinite(np.column_stack(columns)).all(axis=1)
+    usable = [k for k in range(2) if whole.any() and np.isfinite(instruments[whole, k]).mean() > 0.5]
     return Panel(
         day[keep], level[keep], shock[keep], np.column_stack(columns)[keep], instruments[keep][:, usable], values["storage_gap"][keep],
         names, tuple(("overdue_cargo", "wind")[k] for k in usable),
@@ -134,6 +136,72 @@ def _daily_controls(warehouse: Warehouse, found: MarketFrame) -> pl.DataFrame:
     frame = frame.join(found.settled.select("delivery_date", "gas", "co2"), on="delivery_date", how="left", maintain_order="left")
     frame = frame.join(forecasts, on="delivery_date", how="left", maintain_order="left")
     return frame.join(wind, on="delivery_date", how="left", maintain_order="left")
+
+
+def panels_of(warehouse: Warehouse, found: MarketFrame, *, as_of: datetime | None = None) -> dict[str, Panel]:
+    """Panels of a market by outcome, cut at the days whose arrivals and settlements are known at `as_of`.
+
+    Raises:
+        NoArrivalsError: the market has neither voyages nor cargoes.
+    """
+    has_voyages = warehouse.scalar("select count() > 0 from raw.voyages where market = {market:String}", {"market": found.market.key})
+    panels = (
+        {"gas": voyage_panel(warehouse, found)}
+        if has_voyages
+        else {outcome: market_panel(warehouse, found, outcome) for outcome in OUTCOMES}
+    )
+    if as_of is None:
+        return panels
+    last = (as_of.date() - EPOCH).days - KNOWN_LAG
+    return {outcome: until(panel, last) for outcome, panel in panels.items()}
+
+
+def until(panel: Panel, last: int) -> Panel:
+    """The panel up to and with a day."""
+    keep = panel.day <= last
+    parts = {n: getattr(panel, n)[keep] for n in ("day", "level", "shock", "controls", "instruments", "tightness")}
+    truths = {n: v[keep] for n in ("truth", "truth_move") if (v := getattr(panel, n)) is not None}
+    return replace(panel, **parts, **truths)
+
+
+def voyage_panel(warehouse: Warehouse, found: MarketFrame) -> Panel:
+    """Panel of a market whose voyages are reported one by one: shocks are cargo arrived less scheduled; rows are days with a settlement.
+
+    Tightness is stock below its mean, in standard deviations.
+    """
+    key, zone = {"market": found.market.key}, found.market.time_zone
+    reports = warehouse.query(
+        "select voyage, status, cargo_gwh, scheduled_ts, arrival_ts from raw.voyages where market = {market:String}"
+        " order by voyage, known_ts", key
+    )  # fmt: skip
+    days = found.frame["delivery_date"]
+    first, size = (days[0] - EPOCH).days, days.len()
+
+    def by_day(rows: pl.DataFrame, column: str) -> Array:
+        local = rows[column].dt.convert_time_zone(zone).dt.date().cast(pl.Int32).to_numpy().astype(np.int64)
+        return daily(local - first, rows["cargo_gwh"].to_numpy() / 1000, size)
+
+    came = by_day(reports.filter(pl.col("status") == "arrived").drop_nulls("arrival_ts"), "arrival_ts")
+    planned = by_day(reports.unique("voyage", keep="first", maintain_order=True), "scheduled_ts")
+    weather = warehouse.query(
+        "select toDate32(delivery_ts) as delivery_date, avgIf(value, quantity = 'temperature') as degc,"
+        " avgIf(value, quantity = 'wind') / 1000 as wind from staging.stg_quantities where market = {market:String}"
+        " and area = {area:String} and kind = 'actual' and quantity in ('temperature', 'wind') group by delivery_date",
+        {**key, "area": found.market.area},
+    )
+    frame = found.settled.join(weather, on="delivery_date", how="left", maintain_order="left")
+    frame = frame.join(found.frame.select("delivery_date", "gas_storage_gwh"), on="delivery_date", how="left", maintain_order="left")
+    gas, degc, wind, stock = (
+        frame[c].cast(pl.Float64).fill_null(float("nan")).to_numpy() for c in ("gas", "degc", "wind", "gas_storage_gwh")
+    )
+    rows = np.flatnonzero(np.isfinite(gas) & (np.diff(gas, prepend=np.nan) != 0))
+    shock = np.cumsum(came - planned)
+    tight = -(stock - np.nanmean(stock)) / max(float(np.nanstd(stock)), 1e-9)
+    return Panel(
+        (rows + first).astype(np.int64), np.log(gas[rows]), _moved(shock[rows]),
+        np.column_stack((_moved(degc[rows]), _moved(wind[rows]))), np.zeros((rows.size, 0)), tight[rows],
+        ("degc_change", "wind_change"), (),
+    )  # fmt: skip
 
 
 def twin_panel(years: TwinYears) -> Panel:

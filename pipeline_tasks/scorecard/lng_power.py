@@ -11,7 +11,7 @@ from models._kernel.cross.explained import Explained, explained
 from models._kernel.cross.forests import causal_forest, orthogonal_instrument
 from models._kernel.tenors import EPOCH
 from models._kernel.yardstick import DataClass
-from pipeline_tasks.cross_asset.lng_panel import NoArrivalsError, market_panel, twin_panel
+from pipeline_tasks.cross_asset.lng_panel import NoArrivalsError, panels_of, twin_panel, until
 from pipeline_tasks.cross_asset.market_frame import NoSeriesError, read_frame
 from pipeline_tasks.cross_asset.settings import load_cross
 from pipeline_tasks.cross_asset.twin_years import twin_years
@@ -21,7 +21,6 @@ from pipeline_tasks.scorecard.systems import SystemJob, system_row
 
 DATA_SETS = ("de_fund", "twin_years")
 ON_MARKETS = ("de_fund",)
-OUTCOMES = ("gas", "spark")
 HORIZONS = (0, 1, 3, 7, 14)
 YEARS = 40
 R2_TARGET, WITHIN, STRONG_F = 0.30, 0.05, 10.0
@@ -39,17 +38,10 @@ def rows(job: SystemJob) -> list[ScoreRow]:
         return [system_row(job, kind, "r2_gain_gas", None, reason=str(error))]
     made = []
     for outcome, whole in panels.items():
-        panel = whole if job.end is None else _until(whole, (job.end - EPOCH).days)
+        panel = whole if job.end is None else until(whole, (job.end - EPOCH).days)
         job.say(f"{job.data_set}: effects on {outcome}, {panel.day.size} days")
         made += [*_explained(job, kind, panel, outcome), *_effects(job, kind, panel, outcome), *_checks(job, kind, panel, outcome)]
     return made
-
-
-def _until(panel: Panel, last: int) -> Panel:
-    keep = panel.day <= last
-    parts = {n: getattr(panel, n)[keep] for n in ("day", "level", "shock", "controls", "instruments", "tightness")}
-    truths = {n: v[keep] for n in ("truth", "truth_move") if (v := getattr(panel, n)) is not None}
-    return replace(panel, **parts, **truths)
 
 
 def _market(job: SystemJob) -> dict[str, Panel]:
@@ -61,7 +53,7 @@ def _market(job: SystemJob) -> dict[str, Panel]:
     transform("staging", "intermediate", "features", "marts", market=selection.market.key, run_id=f"scorecard:{job.data_set}")
     with connect() as warehouse:
         found = read_frame(warehouse, selection.market, selection.hubs[0], load_cross())
-        return {outcome: market_panel(warehouse, found, outcome) for outcome in OUTCOMES}
+        return panels_of(warehouse, found)
 
 
 def _explained(job: SystemJob, kind: DataClass, panel: Panel, outcome: str) -> list[ScoreRow]:

@@ -65,7 +65,8 @@ def explained(panel: Panel, *, first_year: int | None = None) -> Explained:
         ValueError: no year has `FEWEST_ROWS` complete rows before it.
     """
     base = without_shocks(panel)
-    full = np.column_stack((base, lagged(panel.shock, range(AFTER + 1))))
+    tight = panel.shock * np.nan_to_num(panel.tightness)  # an arrival is worth more when gas is short
+    full = np.column_stack((base, lagged(panel.shock, range(AFTER + 1)), tight))
     whole = np.asarray(np.isfinite(np.column_stack((panel.move, full))).all(axis=1), dtype=np.bool_)
     year = panel.day.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
     kept, errors = [], []
