@@ -193,6 +193,15 @@ def watch(models: list[str]) -> Result:
     return watch_step(run_context(), models)
 
 
+@task(pool=pool("warehouse_write"))
+@permanent
+def cross_asset() -> Result:
+    """Publish spreads, netbacks, signals and the effects of LNG arrivals."""
+    from pipeline_tasks.steps.flow import cross_asset_step
+
+    return cross_asset_step(run_context())
+
+
 @task(outlets=[REPORT], trigger_rule=TriggerRule.ALL_DONE)
 @permanent
 def report() -> Result:

@@ -10,7 +10,8 @@ from models._kernel.spec import Cadence
 
 DOC = """
 ### Nightly run
-ingest → validate raw → transform → validate features → drift → per model: infer → publish → evaluate → shadow → watch → marts → report
+ingest → validate raw → transform → validate features → drift → per model: infer → publish → evaluate → shadow → watch →
+marts → cross-asset → report
 
 * **Idempotent**: a delivery date run twice gives byte-identical partitions (`desk audit hash`).
 * **Fresh install**: a model without champion is trained some delivery days back and promoted under its own audit action;
@@ -42,11 +43,12 @@ def nightly() -> None:
         [first, drifted] >> staged
         published >> scored
         everything += [staged, published]
-    made = tasks.marts()
+    made, crossed = tasks.marts(), tasks.cross_asset()
     scored >> [shadowed, made]
     shadowed >> watched
-    [made, watched] >> finished
-    [*everything, made, finished] >> tasks.failed()
+    made >> crossed
+    [crossed, watched] >> finished
+    [*everything, made, crossed, finished] >> tasks.failed()
 
 
 dag = nightly()

@@ -9,7 +9,21 @@ import structlog
 import typer
 
 from config.settings import get_settings
-from pipeline_tasks.cli import data, govern, modelling, nodes, participants, running, simulate, soak, stack, twin, twin_days, watch
+from pipeline_tasks.cli import (
+    cross_asset,
+    data,
+    govern,
+    modelling,
+    nodes,
+    participants,
+    running,
+    simulate,
+    soak,
+    stack,
+    twin,
+    twin_days,
+    watch,
+)
 from pipeline_tasks.processes import MATH_THREADS
 
 app = typer.Typer(
@@ -22,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (running, soak, simulate, nodes, participants, data, modelling, govern, watch, twin_days, twin, stack):
+for module in (running, soak, simulate, nodes, participants, cross_asset, data, modelling, govern, watch, twin_days, twin, stack):
     module.register(app)
 
 

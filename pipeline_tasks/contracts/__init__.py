@@ -1,6 +1,7 @@
 """Contracts: every table and column of the warehouse, declared once. Imports nothing else of this project."""
 
 from pipeline_tasks.contracts.columns import TS_DTYPE, Column, ColumnType
+from pipeline_tasks.contracts.cross_asset import CROSS_ASSET_TABLES
 from pipeline_tasks.contracts.curated import LINEAGE, companion_table, curated_table, drivers_table, shadow_table
 from pipeline_tasks.contracts.features import FEATURE_TABLES
 from pipeline_tasks.contracts.grid import GRID_TABLES
@@ -10,6 +11,7 @@ from pipeline_tasks.contracts.nodes import NODE_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
 from pipeline_tasks.contracts.participants import PARTICIPANT_TABLES
 from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
+from pipeline_tasks.contracts.series import SERIES_TABLES
 from pipeline_tasks.contracts.simulation import SIMULATION_TABLES
 from pipeline_tasks.contracts.staging import STAGING_TABLES
 from pipeline_tasks.contracts.tables import Database, Rule, Severity, Table
@@ -24,6 +26,7 @@ STATIC_TABLES: tuple[Table, ...] = (
     *QUARANTINE_TABLES,
     *STAGING_TABLES,
     *INTERMEDIATE_TABLES,
+    *SERIES_TABLES,
     *FEATURE_TABLES,
     *MART_TABLES,
     *OPS_TABLES,
@@ -32,9 +35,11 @@ STATIC_TABLES: tuple[Table, ...] = (
     *SIMULATION_TABLES,
     *NODE_TABLES,
     *PARTICIPANT_TABLES,
+    *CROSS_ASSET_TABLES,
 )
 
 __all__ = [
+    "CROSS_ASSET_TABLES",
     "FEATURE_TABLES",
     "INTERMEDIATE_TABLES",
     "LINEAGE",
@@ -44,6 +49,7 @@ __all__ = [
     "PARTICIPANT_TABLES",
     "QUARANTINE_TABLES",
     "RAW_TABLES",
+    "SERIES_TABLES",
     "SIMULATION_TABLES",
     "STAGING_TABLES",
     "STATIC_TABLES",

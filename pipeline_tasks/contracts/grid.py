@@ -161,6 +161,24 @@ VOYAGES = raw_table(
     ETA_AFTER_DEPARTURE,
 )
 
+LNG_EVENTS = raw_table(
+    "lng_events",
+    (
+        MARKET,
+        symbol("event", "What happened to the cargo.", allowed=("departure", "arrival")),
+        symbol("origin", "Loading country."),
+        symbol("destination", "Receiving country; of a departure the one declared then, or edited later."),
+        instant("delivery_ts", "Day of the event, its start, UTC."),
+        RESOLUTION_MIN,
+        KNOWN_TS,
+        number("cargo_gwh", "Energy on board, from the estimated volume.", unit="GWh", ge=0, le=10_000),
+        number("distance_nm", "Length of the voyage.", unit="nm", ge=0, le=40_000),
+        number("confidence_score", "The estimate's own score, 1 to 5.", ge=0, le=5),
+    ),
+    ("market", "event", "origin", "destination", "delivery_ts", "cargo_gwh", "distance_nm", "known_ts"),
+    "One estimated departure or arrival of an LNG cargo, from ship positions.",
+)
+
 GRID_BUSES = raw_table(
     "grid_buses",
     (
@@ -220,4 +238,4 @@ GRID_UNITS = raw_table(
     "One unit of the network model.",
 )
 
-GRID_TABLES = (NODAL_PRICES, CONSTRAINTS, OUTAGES, OFFERS, VOYAGES, GRID_BUSES, GRID_BRANCHES, GRID_UNITS)
+GRID_TABLES = (NODAL_PRICES, CONSTRAINTS, OUTAGES, OFFERS, VOYAGES, LNG_EVENTS, GRID_BUSES, GRID_BRANCHES, GRID_UNITS)

@@ -18,9 +18,10 @@ USABLE_TO = day("usable_to_date", "Last delivery date whose gate saw no later ve
 MONTHS = "(market, toYYYYMM(delivery_date))"  # tables of which a run within the day rebuilds the newest part only
 
 
-def _table(
+def intermediate_table(
     name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str, *, managed_by: str = "dbt", partition_by: str = "market"
 ) -> Table:
+    """A table of `intermediate`; one partition per market unless said otherwise."""
     return Table(
         database=Database.INTERMEDIATE,
         name=name,
@@ -32,7 +33,7 @@ def _table(
     )
 
 
-MARKET_SETTINGS = _table(
+MARKET_SETTINGS = intermediate_table(
     "market_settings",
     (
         MARKET,
@@ -82,7 +83,7 @@ MARKET_SETTINGS = _table(
     "Settings of a market as configured, for joins in SQL; written by the transform step.",
     managed_by="migrations",
 )
-MARKET_DAYS = _table(
+MARKET_DAYS = intermediate_table(
     "market_days",
     (
         MARKET,
@@ -100,7 +101,7 @@ MARKET_DAYS = _table(
     "Local days of a market with gate, clock change and holiday; written by the transform step from the settings.",
     managed_by="migrations",
 )
-LAYER_BUILDS = _table(
+LAYER_BUILDS = intermediate_table(
     "layer_builds",
     (
         MARKET,
@@ -117,7 +118,7 @@ LAYER_BUILDS = _table(
     managed_by="migrations",
 )
 
-MARKET_CALENDAR = _table(
+MARKET_CALENDAR = intermediate_table(
     "int_market_calendar",
     (
         MARKET,
@@ -137,7 +138,7 @@ MARKET_CALENDAR = _table(
     ("market", "delivery_ts"),
     "Every delivery interval of a market from its first price to the last price or the requested date.",
 )
-PRICES_ASOF = _table(
+PRICES_ASOF = intermediate_table(
     "int_prices_asof",
     (
         MARKET,
@@ -156,7 +157,7 @@ PRICES_ASOF = _table(
     ("market", "hub", "product", "delivery_ts", "usable_from_date"),
     "Versions of the forecast product's prices, each with the delivery dates whose gate saw it as the last one.",
 )
-SPREADS_ASOF = _table(
+SPREADS_ASOF = intermediate_table(
     "int_spreads_asof",
     (
         MARKET,
@@ -172,7 +173,7 @@ SPREADS_ASOF = _table(
     ("market", "hub", "delivery_ts"),
     "Spread of the balancing price over the day-ahead price of every delivery interval, and the first gate that saw it.",
 )
-RESERVES_ASOF = _table(
+RESERVES_ASOF = intermediate_table(
     "int_reserve_prices_asof",
     (
         MARKET,
@@ -189,7 +190,7 @@ RESERVES_ASOF = _table(
     ("market", "hub", "product", "delivery_ts"),
     "First published prices of energy and reserve products since reserves are quoted, and the first gate that saw each.",
 )
-DEVIATIONS_ASOF = _table(
+DEVIATIONS_ASOF = intermediate_table(
     "int_load_deviations_asof",
     (
         MARKET,
@@ -204,7 +205,7 @@ DEVIATIONS_ASOF = _table(
     ("market", "delivery_ts"),
     "Deviation of the market area's metered load from its day-ahead forecast, and the first gate that saw it.",
 )
-QUANTITIES_ASOF = _table(
+QUANTITIES_ASOF = intermediate_table(
     "int_quantities_asof",
     (
         MARKET,
@@ -224,7 +225,7 @@ QUANTITIES_ASOF = _table(
     ("market", "area", "quantity", "kind", "delivery_ts", "source_resolution_min", "usable_from_date"),
     "Versions of forecasts and actuals on the market's intervals, each with the delivery dates whose gate saw it.",
 )
-COMMODITIES_ASOF = _table(
+COMMODITIES_ASOF = intermediate_table(
     "int_commodities_asof",
     (
         MARKET,
@@ -233,6 +234,13 @@ COMMODITIES_ASOF = _table(
         number("price_ccy_per_unit", "Last settlement known at the gate of the delivery date.", unit="currency/unit"),
         symbol("unit", "Unit the price is per."),
         CURRENCY,
+        number("price_eur_per_unit", "Price in EUR; null where the currency series is absent.", unit="EUR/unit", nullable=True),
+        number("price_usd_per_unit", "Price in USD; null likewise.", unit="USD/unit", nullable=True),
+        number("price_eur_per_mwh", "Price in EUR per MWh of heat (gross); null for what is no fuel.", unit="EUR/MWh", nullable=True),
+        number("price_usd_per_mwh", "The same in USD.", unit="USD/MWh", nullable=True),
+        number("price_usd_per_mmbtu", "Price in USD per MMBtu; null for what is no fuel.", unit="USD/MMBtu", nullable=True),
+        day("contract_date", "Delivery month (or December) of the contract in front on that day; null for spot.", nullable=True),
+        integer("missing_sessions", "Later days of its calendar for which a value was due by the gate and is absent.", nullable=True, ge=0),
         instant("settled_ts", "Start of the period the settlement is for."),
         KNOWN_TS,
     ),
@@ -241,7 +249,7 @@ COMMODITIES_ASOF = _table(
 )
 
 HORIZON = integer("longest_horizon_min", "Minutes between the earliest decision for an interval and its delivery.", unit="min", ge=1)
-INTRADAY_PRICES = _table(
+INTRADAY_PRICES = intermediate_table(
     "int_intraday_prices",
     (
         MARKET,
@@ -259,7 +267,7 @@ INTRADAY_PRICES = _table(
     partition_by=MONTHS,
 )
 
-NODAL_PRICES = _table(
+NODAL_PRICES = intermediate_table(
     "int_nodal_prices",
     (
         MARKET,
@@ -282,7 +290,7 @@ def _known(name: str, meaning: str, unit: str = "currency/MWh") -> Column:
     return number(name, f"{meaning}, if known at the earliest decision for the interval.", unit=unit, nullable=True)
 
 
-INTRADAY_SLOTS = _table(
+INTRADAY_SLOTS = intermediate_table(
     "int_intraday_slots",
     (
         MARKET,
@@ -317,7 +325,7 @@ def _of_unit(name: str, meaning: str, **kw: object) -> Column:
     return number(name, meaning, nullable=True, **kw)
 
 
-UNIT_STATES = _table(
+UNIT_STATES = intermediate_table(
     "int_unit_states",
     (
         MARKET,

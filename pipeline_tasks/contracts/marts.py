@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline_tasks.contracts.columns import Column, day, instant, integer, number, string, symbol
+from dataclasses import replace
+
+from pipeline_tasks.contracts.columns import Column, day, flag, instant, integer, number, string, symbol
 from pipeline_tasks.contracts.intermediate import AS_OF, DELIVERY_DATE, MARKET_SETTINGS
 from pipeline_tasks.contracts.raw import CURRENCY, DELIVERY_TS, HUB, KNOWN_TS, MARKET
+from pipeline_tasks.contracts.series import KIND, PLACE, SERIES, SERIES_ASOF
 from pipeline_tasks.contracts.tables import Database, Table
 
 OUTCOME_LEVELS = (1, 5, 10, 25, 50, 75, 90, 95, 99)
@@ -16,6 +19,16 @@ def _price(name: str, meaning: str, *, nullable: bool = True) -> Column:
 
 def _fuel(name: str, meaning: str) -> Column:
     return number(name, meaning, unit="currency/unit", nullable=True)
+
+
+_NORMALISED = (
+    _price("gas_ccy_per_mwh", "Gas in the market's currency per MWh of heat; null where the currency cannot be converted."),
+    _price("coal_ccy_per_mwh", "Coal likewise."),
+    _price("oil_ccy_per_mwh", "Oil likewise."),
+    number("co2_ccy_per_t", "Carbon allowances in the market's currency.", unit="currency/t", nullable=True),
+    integer("fuels_missing_sessions", "Most missing days among these fuels; null without calendars.", nullable=True, ge=0),
+    flag("fuels_rolled", "The contract in front of one of these fuels is another than at the gate of the day before."),
+)
 
 
 def _mart(name: str, columns: tuple[Column, ...], key: tuple[str, ...], meaning: str) -> Table:
@@ -125,9 +138,56 @@ CROSS_ASSET = _mart(
         _fuel("coal_price_ccy_per_unit", "Last coal settlement known at as_of."),
         _fuel("co2_price_ccy_per_unit", "Last carbon settlement known at as_of."),
         _fuel("oil_price_ccy_per_unit", "Last oil settlement known at as_of."),
+        *_NORMALISED,
     ),
     ("market", "hub", "delivery_date"),
     "Daily power beside gas, coal, carbon and oil as they were known at the gate.",
+)
+CROSS_ASSET_HOURLY = _mart(
+    "fact_cross_asset_hourly",
+    (
+        MARKET,
+        HUB,
+        instant("hour_ts", "Start of the hour, UTC."),
+        DELIVERY_DATE,
+        AS_OF,
+        CURRENCY,
+        _price("power_ccy_per_mwh", "Mean of the hour's first published prices; null unless all intervals are known."),
+        KNOWN_TS.named("power_known_ts", "When the hour's prices were complete; null unless they are.").optional(),
+        *(
+            number(f"{q}_forecast_mw", f"Forecast of {text} known at as_of, mean of the hour.", unit="MW", nullable=True)
+            for q, text in (
+                ("load", "load"),
+                ("wind", "wind"),
+                ("solar", "solar"),
+                ("renewables", "wind and solar together"),
+                ("residual_load", "load less wind and solar"),
+            )
+        ),
+        *_NORMALISED,
+    ),
+    ("market", "hub", "hour_ts"),
+    "Hourly power beside forecasts and fuels as they were known at the gate.",
+)
+SERIES_MART = replace(
+    SERIES_ASOF,
+    database=Database.MARTS,
+    name="fct_series_asof",
+    partition_by="",
+    meaning=f"{SERIES_ASOF.meaning} For readers.",
+)
+SERIES_GAPS = _mart(
+    "fct_series_gaps",
+    (
+        MARKET,
+        KIND,
+        SERIES,
+        PLACE,
+        symbol("calendar", "Calendar of the days on which a value is due."),
+        day("session_date", "Day of the calendar for which no value was ever loaded."),
+    ),
+    ("market", "kind", "series", "place", "session_date"),
+    "Days between the first and the last value of a series for which a value was due and is absent; holidays are none.",
 )
 RT_PERFORMANCE = _mart(
     "fct_rt_performance",
@@ -155,5 +215,8 @@ MART_TABLES: tuple[Table, ...] = (
     PUBLICATIONS_MART,
     DATA_FRESHNESS,
     CROSS_ASSET,
+    CROSS_ASSET_HOURLY,
+    SERIES_MART,
+    SERIES_GAPS,
     RT_PERFORMANCE,
 )

@@ -23,9 +23,9 @@ PROVENANCE: tuple[Column, ...] = (
 
 KNOWN_AFTER_EPOCH = Rule(
     name="known_ts_plausible",
-    expr=lambda: pl.col("known_ts").dt.year().is_between(1990, 2100),
-    sql="toYear(known_ts) between 1990 and 2100",
-    meaning="known_ts lies between 1990 and 2100; check the publication rule of the importer.",
+    expr=lambda: pl.col("known_ts").dt.year().is_between(1980, 2100),
+    sql="toYear(known_ts) between 1980 and 2100",
+    meaning="known_ts lies between 1980 and 2100; check the publication rule of the importer.",
 )
 FORECAST_KNOWN_BEFORE = Rule(
     name="forecast_known_before_delivery_end",
@@ -135,6 +135,8 @@ QUANTITIES = raw_table(
                 "hydro",
                 "gas",
                 "coal",
+                "lignite",
+                "biomass",
                 "oil",
                 "other",
                 "dual_fuel",
@@ -146,6 +148,11 @@ QUANTITIES = raw_table(
                 "irradiance",
                 "gas_demand",
                 "gas_storage",
+                "gas_storage_capacity",
+                "gas_injection",
+                "gas_withdrawal",
+                "gas_imports",
+                "lng_processed",
                 "lng_sendout",
                 "lng_stock",
             ),
@@ -167,17 +174,21 @@ COMMODITIES = raw_table(
     "commodities",
     (
         MARKET,
-        symbol("commodity", "Fuel or allowance.", allowed=("gas", "coal", "co2", "oil", "lng", "heavy_oil", "light_oil")),
+        symbol(
+            "commodity",
+            "Fuel, allowance or foreign currency.",
+            allowed=("gas", "coal", "co2", "oil", "lng", "heavy_oil", "light_oil", "fx"),
+        ),
         symbol("hub", "Price point: TTF, HH, API2, EUA, ..."),
         DELIVERY_TS,
         integer("resolution_min", "Length of the period the price holds for (1440 day, 10080 week).", unit="min", ge=1, le=50_000),
         KNOWN_TS,
         CURRENCY,
-        symbol("unit", "Unit the price is per.", allowed=("MWh", "MMBtu", "t", "bbl")),
+        symbol("unit", "Unit the price is per.", allowed=("MWh", "MMBtu", "t", "bbl", "USD", "GBP")),
         number("price_ccy_per_unit", "Settlement price.", unit="currency/unit", ge=-1_000, le=10_000),
     ),
     ("market", "commodity", "hub", "delivery_ts", "known_ts"),
-    "One settlement of one fuel or allowance.",
+    "One settlement of one fuel, allowance or currency.",
 )
 INTERFACES = raw_table(
     "interfaces",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline_tasks.contracts.columns import Column, flag, number, symbol
-from pipeline_tasks.contracts.grid import OFFERS
+from pipeline_tasks.contracts.columns import Column, flag, symbol
+from pipeline_tasks.contracts.grid import LNG_EVENTS, OFFERS
 from pipeline_tasks.contracts.raw import COMMODITIES, INTERFACES, PRICES, PROVENANCE, QUANTITIES, UNITS
 from pipeline_tasks.contracts.tables import Database, Table
 
@@ -28,19 +28,13 @@ def _staged(raw: Table, *extra: Column) -> Table:
 
 STG_PRICES = _staged(PRICES)
 STG_QUANTITIES = _staged(QUANTITIES)
-STG_COMMODITIES = _staged(
-    COMMODITIES,
-    number(
-        "price_ccy_per_mwh_thermal",
-        "Settlement per MWh of heat where the unit is an energy (1 MMBtu = 0.29307107 MWh), else null.",
-        unit="currency/MWh",
-        nullable=True,
-    ),
-)
+STG_COMMODITIES = _staged(COMMODITIES)
 STG_INTERFACES = _staged(INTERFACES)
 STG_UNITS = _staged(UNITS)
 STG_OFFERS = _staged(
     OFFERS, flag("is_withheld", "A balancing price of 9,000 or more in size: submitted so that the unit is not called, no price of energy.")
 )
 
-STAGING_TABLES: tuple[Table, ...] = (STG_PRICES, STG_QUANTITIES, STG_COMMODITIES, STG_INTERFACES, STG_UNITS, STG_OFFERS)
+STG_LNG_EVENTS = _staged(LNG_EVENTS)
+
+STAGING_TABLES: tuple[Table, ...] = (STG_PRICES, STG_QUANTITIES, STG_COMMODITIES, STG_INTERFACES, STG_UNITS, STG_OFFERS, STG_LNG_EVENTS)

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 SYSTEMS = {
+    "cross_commodity": "pipeline_tasks.scorecard.cross_commodity",
     "drift": "pipeline_tasks.scorecard.drift",
     "grid_sensitivities": "pipeline_tasks.scorecard.grid_sensitivities",
     "irl_participants": "pipeline_tasks.scorecard.irl_participants",
+    "lng_power": "pipeline_tasks.scorecard.lng_power",
     "node2grid": "pipeline_tasks.scorecard.node2grid",
     "opf_surrogate": "pipeline_tasks.scorecard.opf_surrogate",
     "recalibration": "pipeline_tasks.scorecard.recalibration",

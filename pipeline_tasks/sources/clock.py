@@ -127,6 +127,7 @@ def publication(rule: DayRule | LagRule | ColumnRule, *, zone: str, resolution_m
     elif isinstance(rule, ColumnRule):
         known = _parse(rule.column, schema[rule.column], rule.formats or ISO_FORMATS, "absent").dt.replace_time_zone("UTC")
     else:
+        zone = rule.zone or zone
         local_day = start.dt.convert_time_zone(zone).dt.replace_time_zone(None).dt.truncate("1d")
         wall = local_day + pl.duration(days=rule.days, hours=rule.at.hour, minutes=rule.at.minute, seconds=rule.at.second)
         there = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")

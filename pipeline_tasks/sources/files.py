@@ -72,7 +72,7 @@ class FilesSource:
             f"{importer.dataset}/{spec.id}": spec
             for importer in load_importers(self._importers_dir)
             for spec in importer.objects
-            if spec.market == selection.market.key and (whole or spec.scope == "hub")
+            if selection.market.key in spec.markets and (whole or spec.scope == "hub")
         }
         for name, spec in found.items():
             zone = spec.time.zone or selection.market.time_zone

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from config.settings import REPO_ROOT
 from pipeline_tasks.contracts import RAW_TABLES
-from pipeline_tasks.contracts.grid import OFFERS
+from pipeline_tasks.contracts.grid import LNG_EVENTS, OFFERS
 from pipeline_tasks.contracts.raw import COMMODITIES, INTERFACES, PRICES, QUANTITIES, UNITS
 from pipeline_tasks.sources.protocol import SourceError, contract_columns
 from pipeline_tasks.sources.units import conversion
 
 IMPORTERS_DIR = REPO_ROOT / "config" / "importers"
 TABLES = {t.name: t for t in RAW_TABLES}
-HUB_FIELD = {PRICES.name: "hub", QUANTITIES.name: "area", COMMODITIES.name: "", INTERFACES.name: "", UNITS.name: "", OFFERS.name: ""}
+HUB_FIELD = {**dict.fromkeys(TABLES, ""), PRICES.name: "hub", QUANTITIES.name: "area"}
 MEASURED = {
     PRICES.name: "price_ccy_per_mwh",
     QUANTITIES.name: "value",
@@ -27,8 +27,18 @@ MEASURED = {
     INTERFACES.name: "flow_mw",
     UNITS.name: "output_mw",
     OFFERS.name: "price_ccy_per_mwh",
+    LNG_EVENTS.name: "cargo_gwh",
 }
 DERIVED = frozenset({"market", "delivery_ts", "resolution_min", "known_ts"})
+
+
+def _checked_zone(value: str) -> str:
+    if value:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("is no IANA time zone; use a name like Europe/Brussels or Etc/GMT-1") from None
+    return value
 
 
 class _Strict(BaseModel):
@@ -109,12 +119,7 @@ class TimeSpec(_Strict):
     @field_validator("zone")
     @classmethod
     def _zone_exists(cls, value: str) -> str:
-        if value:
-            try:
-                ZoneInfo(value)
-            except (ZoneInfoNotFoundError, ValueError):
-                raise ValueError("is no IANA time zone; use a name like Europe/Brussels or Etc/GMT-1") from None
-        return value
+        return _checked_zone(value)
 
     @model_validator(mode="after")
     def _rules_fit(self) -> Self:
@@ -128,11 +133,17 @@ class TimeSpec(_Strict):
 
 
 class DayRule(_Strict):
-    """Known on the delivery date plus `days` (negative: before) at a market-local time."""
+    """Known on the delivery date plus `days` (negative: before) at a local time: the market's, or of `zone` where set elsewhere."""
 
     rule: Literal["day"]
-    days: int = Field(ge=-30, le=60)
+    days: int = Field(ge=-30, le=90)
     at: time
+    zone: str = ""
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        return _checked_zone(value)
 
 
 class LagRule(_Strict):
@@ -194,7 +205,7 @@ class Target(_Strict):
         absent_cells: what a null measured value means: `quarantine` the row, or `skip` it because nothing was published.
     """
 
-    table: Literal["prices", "quantities", "commodities", "interfaces", "units", "offers"]
+    table: Literal["prices", "quantities", "commodities", "interfaces", "units", "offers", "lng_events"]
     part: str = ""
     columns: dict[str, Value | str] = Field(default_factory=dict)
     constants: dict[str, str] = Field(default_factory=dict)
@@ -247,7 +258,7 @@ class FileObject(_Strict):
     Attributes:
         id: name within the data set; objects of the `files` source are called `dataset/id`.
         files: path or glob below the data folder, Parquet or CSV by its ending.
-        market: key of config/markets.yaml.
+        market: key of config/markets.yaml, or several: series that more than one market looks at are loaded once for each.
         scope: `hub` reads only the rows of the run's hubs; `market` is read only by runs over the whole market.
         optional: the market works without its files: their absence is said, never an error, and they alone do not make a market.
         filter: source column -> admissible texts; other rows are not of this import.
@@ -258,7 +269,7 @@ class FileObject(_Strict):
 
     id: str
     files: str
-    market: str
+    market: str | tuple[str, ...]
     scope: Literal["hub", "market"] = "hub"
     optional: bool = False
     csv: Csv = Csv()
@@ -268,6 +279,11 @@ class FileObject(_Strict):
     pivot: Pivot | None = None
     duplicates: Literal["quarantine", "keep_first", "keep_last"] = "quarantine"
     targets: tuple[Target, ...] = Field(min_length=1)
+
+    @property
+    def markets(self) -> tuple[str, ...]:
+        """Keys of the markets that read it."""
+        return (self.market,) if isinstance(self.market, str) else self.market
 
 
 class Importer(_Strict):

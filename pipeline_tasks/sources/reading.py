@@ -191,13 +191,17 @@ def _cell_rows(frame: pl.DataFrame, table: Table, spec: FileObject, target: Targ
         kept.append(pl.col(rule.column).alias(_PUBLISHED))
     origin = cell[0] if cell else getattr(target.values().get(MEASURED[table.name]), "column", "")
     text = origin and frame.schema[origin] == pl.String()
-    kept.append(
-        (pl.when(_parsed(origin, pl.String(), spec).is_null()).then(pl.col(origin)) if text else pl.lit(None, dtype=pl.String)).alias(_TEXT)
-    )
+    kept.append((_unread(origin, spec) if text else pl.lit(None, dtype=pl.String)).alias(_TEXT))
     rows = frame.select(*columns, *kept)
     if target.absent_cells == "skip":
         rows = rows.filter(pl.col(MEASURED[table.name]).is_not_null() | pl.col(_TEXT).is_not_null())
     return rows
+
+
+def _unread(column: str, spec: FileObject) -> pl.Expr:
+    """Text of a cell that is no number; an empty cell says nothing and is null."""
+    no_number = _parsed(column, pl.String(), spec).is_null() & (pl.col(column).str.strip_chars() != "")
+    return pl.when(no_number).then(pl.col(column))
 
 
 def _contract(frame: pl.DataFrame, table: Table, spec: FileObject, target: Target, reading: Reading) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -50,12 +50,13 @@ class Build:
 
 
 def fingerprint(wh: Warehouse, market: str) -> str:
-    """SHA-256 of the dbt project's files and the market's settings."""
+    """SHA-256 of the dbt project's files, the market's settings and those of the series beside power."""
     digest = hashlib.sha256()
     for path in sorted(p for p in PROJECT_DIR.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts):
         digest.update(path.relative_to(PROJECT_DIR).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     sha = wh.scalar("select any(settings_sha) from intermediate.market_settings where market = {market:String}", {"market": market})
-    digest.update(str(sha or "").encode())
+    series = wh.scalar("select any(settings_sha) from intermediate.series_settings")
+    digest.update(f"{sha or ''}{series or ''}".encode())
     return digest.hexdigest()
 
 

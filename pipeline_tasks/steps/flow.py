@@ -71,6 +71,11 @@ def marts_step(ctx: RunContext) -> Result:
     )
 
 
+def cross_asset_step(ctx: RunContext) -> Result:
+    """Spreads, netbacks, signals and effects of arrivals, from the marts."""
+    return execute("cross_asset", ctx, lambda: _call("cross_asset", "publish_cross_asset", ctx))
+
+
 def drift_step(ctx: RunContext, models: Sequence[str]) -> Result:
     """Judge the newest day of the features the models read."""
     return execute("drift", ctx, lambda: _call("watch", "drift_of", ctx, models))

@@ -135,14 +135,15 @@ def local_days(market: Market, first: date = FIRST_DAY, last: date = LAST_DAY) -
     return pl.DataFrame(rows, schema=MARKET_DAYS.polars_schema())
 
 
-def _replace_market(wh: Warehouse, table: Table, market: str, frame: pl.DataFrame) -> None:
-    """Replace the market's partition of a table at once: readers see the old rows or the new ones."""
+def replace_rows(wh: Warehouse, table: Table, frame: pl.DataFrame, market: str = "") -> None:
+    """Replace a market's partition (or all rows of a table without partitions) at once: readers see the old rows or the new ones."""
     stamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S%f")
     staged = f"{table.full_name}__new_{stamp}"
     wh.command(f"create table {staged} as {table.full_name}")
     try:
         wh.insert_into(staged, table, frame)
-        wh.command(f"alter table {table.full_name} replace partition {{market:String}} from {staged}", {"market": market})
+        partition = "{market:String}" if table.partition_by else "tuple()"
+        wh.command(f"alter table {table.full_name} replace partition {partition} from {staged}", {"market": market})
     finally:
         wh.command(f"drop table if exists {staged}")
 
@@ -157,6 +158,6 @@ def load_market_days(wh: Warehouse, market: Market) -> bool:
     known = wh.scalar("select any(settings_sha) from intermediate.market_settings where market = {market:String}", {"market": market.key})
     if known == row["settings_sha"]:
         return False
-    _replace_market(wh, MARKET_DAYS, market.key, local_days(market))
-    _replace_market(wh, MARKET_SETTINGS, market.key, pl.DataFrame([row], schema=MARKET_SETTINGS.polars_schema()))
+    replace_rows(wh, MARKET_DAYS, local_days(market), market.key)
+    replace_rows(wh, MARKET_SETTINGS, pl.DataFrame([row], schema=MARKET_SETTINGS.polars_schema()), market.key)
     return True

@@ -26,6 +26,7 @@ from pipeline_tasks.steps.build_state import (
 )
 from pipeline_tasks.steps.dbt_process import NodeResult, TransformFailed, raise_on_failure, run_dbt
 from pipeline_tasks.steps.market_days import load_market_days
+from pipeline_tasks.steps.series_days import load_series_days
 from pipeline_tasks.warehouse import Warehouse, connect
 
 Layer = Literal["staging", "intermediate", "features", "marts"]
@@ -81,6 +82,7 @@ def transform(
         raise ValueError(f"tables are {list(tables)}, market {market!r}; name feature tables ({FEATURE_NAMES}) and a market")
     began = time.monotonic()
     with connect() as wh:
+        load_series_days(wh)
         if market is None:
             return _transform_all(wh, layers, end_date, run_id, began)
         part = Part(tuple(layers), tuple(sorted(tables)))

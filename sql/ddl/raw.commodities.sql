@@ -2,7 +2,7 @@
 create table if not exists raw.commodities
 (
     market LowCardinality(String) comment 'Market key of config/markets.yaml, e.g. epf_de.',
-    commodity LowCardinality(String) comment 'Fuel or allowance.',
+    commodity LowCardinality(String) comment 'Fuel, allowance or foreign currency.',
     hub LowCardinality(String) comment 'Price point: TTF, HH, API2, EUA, ...',
     delivery_ts DateTime64(3, 'UTC') comment 'Start of the delivery interval, UTC.',
     resolution_min Int64 comment 'Length of the period the price holds for (1440 day, 10080 week). [min]',
@@ -19,4 +19,4 @@ engine = MergeTree
 partition by (market, toYear(delivery_ts))
 order by (market, commodity, hub, delivery_ts, known_ts)
 settings non_replicated_deduplication_window = 100000
-comment 'One settlement of one fuel or allowance.';
+comment 'One settlement of one fuel, allowance or currency.';

@@ -118,7 +118,8 @@ def test_order_of_the_night(dags: dict[str, Any]) -> None:
     assert {"marts", "shadow"} <= set(tasks["evaluate"]["downstream"])
     assert "watch" in tasks["shadow"]["downstream"]
     assert "report" in tasks["watch"]["downstream"]
-    assert "report" in tasks["marts"]["downstream"]
+    assert "cross_asset" in tasks["marts"]["downstream"]
+    assert "report" in tasks["cross_asset"]["downstream"]
     assert all("failed" in tasks[t]["downstream"] for t in tasks if t != "failed")
 
 

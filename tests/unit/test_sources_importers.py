@@ -47,10 +47,9 @@ def test_shipped_importers_serve_configured_markets_and_hubs() -> None:
     markets = load_markets()
     specs = [spec for importer in load_importers() for spec in importer.objects]
     assert {"epf_np", "epf_pjm", "epf_de", "epf_be", "epf_fr", "ercot", "nyiso", "be", "aemo", "ieso", "de_fund"} <= {
-        s.market for s in specs
+        key for s in specs for key in s.markets
     }
-    for spec in specs:
-        market = markets[spec.market]
+    for spec, market in ((s, markets[key]) for s in specs for key in s.markets):
         for target in spec.targets:
             hub = target.constants.get("hub")
             if target.table == "prices" and hub:

@@ -117,6 +117,16 @@ markets:
     hubs: [U]
     holidays: DE
     units: {hub: U, decision_hours: [6], horizons_min: [60, 1440], exclude_fuels: [storage], since: 2024-10-10}
+  t_series:
+    label: Test market with fuels, a currency and storage
+    time_zone: Europe/Berlin
+    currency: EUR
+    gate_time: "12:00"
+    price_floor: -500
+    price_cap: 4000
+    hubs: [F]
+    holidays: DE
+    commodities: {gas: TTF, coal: API2, co2: EUA, oil: BRENT}
 """
 INGESTED = datetime(2024, 12, 31, tzinfo=UTC)
 
@@ -170,7 +180,14 @@ class RawRows:
         self._insert(PRICES, [fixed | {"delivery_ts": d, "known_ts": k, "price_ccy_per_mwh": p} for d, k, p in rows], ingested)
 
     def quantities(
-        self, quantity: str, kind: str, rows: list[tuple[datetime, datetime, float]], *, minutes: int = 60, ingested: datetime = INGESTED
+        self,
+        quantity: str,
+        kind: str,
+        rows: list[tuple[datetime, datetime, float]],
+        *,
+        minutes: int = 60,
+        unit: str = "MW",
+        ingested: datetime = INGESTED,
     ) -> None:
         """Rows of (delivery_ts, known_ts, value) of the market's area."""
         fixed = {
@@ -179,7 +196,7 @@ class RawRows:
             "quantity": quantity,
             "kind": kind,
             "resolution_min": minutes,
-            "unit": "MW",
+            "unit": unit,
         }
         self._insert(QUANTITIES, [fixed | {"delivery_ts": d, "known_ts": k, "value": v} for d, k, v in rows], ingested)
 
@@ -200,7 +217,21 @@ class RawRows:
 
     def gas(self, rows: list[tuple[datetime, datetime, float]]) -> None:
         """Daily settlements: rows of (delivery_ts, known_ts, price)."""
-        fixed = {"market": self.market.key, "commodity": "gas", "hub": "T_GAS", "resolution_min": 1440, "currency": "EUR", "unit": "MWh"}
+        self.commodity("gas", "T_GAS", rows)
+
+    def commodity(
+        self,
+        commodity: str,
+        hub: str,
+        rows: list[tuple[datetime, datetime, float]],
+        *,
+        currency: str = "EUR",
+        unit: str = "MWh",
+        minutes: int = 1440,
+    ) -> None:
+        """Settlements of a commodity: rows of (delivery_ts, known_ts, price)."""
+        fixed = {"market": self.market.key, "commodity": commodity, "hub": hub, "resolution_min": minutes}
+        fixed |= {"currency": currency, "unit": unit}
         self._insert(COMMODITIES, [fixed | {"delivery_ts": d, "known_ts": k, "price_ccy_per_unit": p} for d, k, p in rows], INGESTED)
 
 
@@ -237,6 +268,9 @@ def _build(request: pytest.FixtureRequest, warehouse: Warehouse, raw_rows: Calla
             getattr(module, what)(raw_rows)
     transform("staging", "intermediate", "features", run_id=what)
     kept = {table: _read(warehouse, table) for table in TABLES}
+    kept["int_series_asof"] = warehouse.query(
+        "select * from intermediate.int_series_asof order by market, delivery_date, kind, series, place"
+    )
     return lambda market, table="ftr_day_ahead": kept[table].filter(pl.col("market") == market)
 
 

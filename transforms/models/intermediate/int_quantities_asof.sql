@@ -24,8 +24,24 @@ calendar as (
     select * from {{ ref('int_market_calendar') }} where {{ of_market() }}
 ),
 
+places as ( -- what features look at; further areas stay in staging
+    select
+        market,
+        area
+    from {{ source('calendar', 'market_settings') }} where {{ of_market() }}
+    union distinct
+    select
+        market,
+        hub as area
+    from {{ ref('stg_prices') }} where {{ of_market() }}
+),
+
 quantities as (
-    select * from {{ ref('stg_quantities') }} where {{ of_market() }}
+    select * from {{ ref('stg_quantities') }}
+    where
+        {{ of_market() }}
+        and (market, area) in (select tuple(places.market, places.area) from places)
+        and not (kind = 'actual' and resolution_min >= 1440) -- daily measurements: int_series_asof
 ),
 
 pieces as (

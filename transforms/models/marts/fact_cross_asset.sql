@@ -60,6 +60,10 @@ fuels as (
     group by market, delivery_date
 ),
 
+normalised as (
+    {{ fuels_normalised('commodities', 'market_settings') }}
+),
+
 final as (
     select
         power.market as market,
@@ -73,11 +77,18 @@ final as (
         fuels.gas_price_ccy_per_unit as gas_price_ccy_per_unit,
         fuels.coal_price_ccy_per_unit as coal_price_ccy_per_unit,
         fuels.co2_price_ccy_per_unit as co2_price_ccy_per_unit,
-        fuels.oil_price_ccy_per_unit as oil_price_ccy_per_unit
+        fuels.oil_price_ccy_per_unit as oil_price_ccy_per_unit,
+        normalised.gas_ccy_per_mwh as gas_ccy_per_mwh,
+        normalised.coal_ccy_per_mwh as coal_ccy_per_mwh,
+        normalised.oil_ccy_per_mwh as oil_ccy_per_mwh,
+        normalised.co2_ccy_per_t as co2_ccy_per_t,
+        normalised.fuels_missing_sessions as fuels_missing_sessions,
+        coalesce(normalised.fuels_rolled, false) as fuels_rolled
     from power
     inner join calendar on power.market = calendar.market and power.delivery_date = calendar.delivery_date
     inner join market_settings on power.market = market_settings.market
     left join fuels on power.market = fuels.market and power.delivery_date = fuels.delivery_date
+    left join normalised on power.market = normalised.market and power.delivery_date = normalised.delivery_date
 )
 
 {{ as_contract('final') }}

@@ -1,4 +1,4 @@
--- Settlements of fuels and allowances; energy units also per MWh of heat.
+-- Settlements of fuels, allowances and currencies.
 -- Grain: market, commodity, hub, delivery_ts, known_ts.
 -- Every revision is kept; of rows with equal key the one loaded last counts.
 with
@@ -34,7 +34,6 @@ final as (
         currency,
         unit,
         price_ccy_per_unit,
-        multiIf(unit = 'MWh', price_ccy_per_unit, unit = 'MMBtu', price_ccy_per_unit / 0.29307107, null) as price_ccy_per_mwh_thermal,
         source
     from one_per_key
 )
