@@ -152,6 +152,9 @@ class LmpNowcastModel:
         asked = rows["as_of"].dt.epoch("ms").to_numpy()
         offsets = np.empty((rows.height, len(LEVELS)))
         for cluster in np.unique(base.cluster).tolist():
+            if scored.is_empty():
+                offsets[base.cluster == cluster] = horizon.starts(cluster)
+                continue
             mine = np.flatnonzero(base.cluster == cluster)
             instants, back = np.unique(asked[mine], return_inverse=True)
             offsets[mine] = self._tracked(horizon, scored, cluster, instants)[back]

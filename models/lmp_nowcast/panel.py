@@ -93,15 +93,16 @@ def panel(rows: pl.DataFrame, around: pl.DataFrame, nodes: list[str]) -> Panel:
     )
     row, column = placed["_row"].to_numpy().astype(np.int64), placed["_column"].fill_null(-1).to_numpy().astype(np.int64)
     seen, shape = column >= 0, (decisions.height, len(columns))
-    values = {}
-    for name in NODAL_COLUMNS:
+    numbers, at, values = _numbers(placed, NODAL_COLUMNS)[seen], (row[seen], column[seen]), {}
+    for k, name in enumerate(NODAL_COLUMNS):
         values[name] = np.full(shape, np.nan)
-        values[name][row[seen], column[seen]] = _numbers(placed[name])[seen]
+        values[name][at] = numbers[:, k]
     shared = np.full((decisions.height, len(SHARED)), np.nan)
     first = placed.select("_row", *SHARED).group_by("_row").agg(pl.col(c).drop_nulls().first() for c in SHARED)
-    shared[first["_row"].to_numpy()] = np.column_stack([_numbers(first[c]) for c in SHARED])
+    shared[first["_row"].to_numpy()] = _numbers(first, SHARED)
     return Panel(columns, values, shared, row[: rows.height], column[: rows.height])
 
 
-def _numbers(series: pl.Series) -> Array:
-    return np.asarray(series.cast(pl.Float64).fill_null(float("nan")).to_numpy(), dtype=np.float64)
+def _numbers(frame: pl.DataFrame, names: tuple[str, ...]) -> Array:
+    """Columns as a matrix, NaN where null."""
+    return frame.select(pl.col(c).cast(pl.Float64).fill_null(float("nan")) for c in names).to_numpy().astype(np.float64)

@@ -30,6 +30,7 @@ NODES, LEARNED, ASKED, LIMITS, HORIZON_MIN, STEP_MIN = 5_000, 96, 120, 6, 15, 15
 START = datetime(2026, 6, 1, tzinfo=UTC)
 MARKET, MODEL = "twin", "lmp_nowcast"
 PER_DECISION = 30  # requests over HTTP before the next decision is asked for
+ASKED_OUTPUTS = ("q10_ccy_per_mwh", "q50_ccy_per_mwh", "q90_ccy_per_mwh")
 WAIT_S = 90
 
 
@@ -202,7 +203,7 @@ def _wait(http: Any, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _ask(http: Any, as_of: datetime) -> float:
-    body = {"dataframe_records": [{"as_of": as_of.isoformat(), "horizon_min": HORIZON_MIN}]}
+    body = {"dataframe_records": [{"as_of": as_of.isoformat(), "horizon_min": HORIZON_MIN, "outputs": ", ".join(ASKED_OUTPUTS)}]}
     began = time.perf_counter()
     reply = http.post("/invocations", content=json.dumps(body), headers={"Content-Type": "application/json"})
     taken = 1000 * (time.perf_counter() - began)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self, runtime_checkable
 
 import polars as pl
+import polars.selectors as cs
 
 from config.markets import resolve_market
-from models._kernel.frames import outcomes_known
+from models._kernel.frames import KEY, outcomes_known
 from models._kernel.protocol import Features, Model
 from models._kernel.spec import ModelSpec
 from pipeline_tasks.steps.reading import history_start, known_rows
@@ -99,7 +101,7 @@ class Answers:
             if not isinstance(model, Carried):
                 return
             start, end = history_start(self._spec, since), (as_of + timedelta(days=1)).date()
-            history = known_rows(self._warehouse, self._spec, self._selection, start=start, end=end, as_of=as_of)
+            history = known_rows(self._warehouse, self._spec, self._selection, start=start, end=end, as_of=as_of, since=since)
             carried = model.carried(history, as_of=as_of)
             with self._lock:
                 self._model, self._calibrated_to = carried, as_of
@@ -130,3 +132,24 @@ class Answers:
             params,
         )
         return outcomes_known(frame.select(pl.col(c.name).cast(c.type.polars) for c in table.columns), None)
+
+
+def told(frame: pl.DataFrame, spec: ModelSpec, outputs: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Forecasts for JSON: `shared` holds the columns that have one value in all rows, `columns` a list per other one.
+
+    Args:
+        frame: of `Answers.answer`.
+        spec: the model's spec.
+        outputs: output columns to tell; all when empty. Key and status are told in any case.
+
+    Raises:
+        RequestError: the model has no such output.
+    """
+    own = [c for c in frame.columns if c not in (*KEY, "status", "status_reason")]
+    unknown = sorted(set(outputs) - set(own))
+    if unknown:
+        raise RequestError(f"outputs has {', '.join(unknown)}; {spec.name} has {', '.join(own)}")
+    left_out = set(own) - set(outputs) if outputs else set()
+    plain = frame.drop(left_out).with_columns(cs.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ"), cs.date().cast(pl.String))
+    same = [c for c in plain.columns if plain[c].n_unique() == 1]
+    return {"shared": plain.select(same).row(0, named=True) if same else {}, "columns": plain.drop(same).to_dict(as_series=False)}

@@ -18,7 +18,7 @@ import polars as pl
 
 from models._kernel.artifacts import verify_artifact
 from models._kernel.registry import model_class, spec_of
-from pipeline_tasks.serving.answers import Answers, RequestError
+from pipeline_tasks.serving.answers import Answers, RequestError, told
 from pipeline_tasks.warehouse import connect
 
 
@@ -34,23 +34,24 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         fitted = model_class(head["model"]).load(folder)
         self._held = connect()
         cutoff = datetime.fromisoformat(head["cutoff"])
-        self._answers = Answers(fitted, spec_of(head["model"]), head["market"], cutoff, self._held.__enter__())
+        self._spec = spec_of(head["model"])
+        self._answers = Answers(fitted, self._spec, head["market"], cutoff, self._held.__enter__())
         self._answers.calibrate(self._answers.newest())
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
-        """Forecasts of the decisions in the rows of `model_input`: columns `as_of` (ISO 8601; empty: the newest) and `horizon_min`."""
-        asked = [self._asked(row) for row in model_input.to_dict("records")]
-        told = pl.concat(self._answers.answer(as_of, horizon) for as_of, horizon in asked)
+        """Forecasts of the decisions that `model_input` names: columns `as_of` (ISO 8601; empty: the newest), `horizon_min`, `outputs`."""
+        rows = model_input.to_dict("records")
+        asked = [self._asked(row) for row in rows]
+        frame = pl.concat(self._answers.answer(as_of, horizon) for as_of, horizon in asked)
         threading.Thread(target=self._answers.calibrate, args=(asked[-1][0],), daemon=True).start()
-        instants = [pl.col(c).dt.strftime("%Y-%m-%dT%H:%M:%SZ") for c in ("delivery_ts", "as_of")]
-        columns = told.with_columns(*instants, pl.col("delivery_date").cast(pl.String)).to_dict(as_series=False)
+        outputs = [name.strip() for row in rows[:1] for name in str(row.get("outputs") or "").split(",") if name.strip()]
         version = {k: self._head[k] for k in ("model", "market", "version", "artifact_sha")}
-        return {**version, "calibrated_to": self._answers.calibrated_to.isoformat(), "columns": columns}
+        return {**version, "calibrated_to": self._answers.calibrated_to.isoformat(), **told(frame, self._spec, outputs)}
 
     def _asked(self, row: Mapping[Any, Any]) -> tuple[datetime, int | None]:
-        unknown = sorted(set(row) - {"as_of", "horizon_min"})
+        unknown = sorted(set(row) - {"as_of", "horizon_min", "outputs"})
         if unknown:
-            raise RequestError(f"column(s) {unknown} are not known; a row names as_of, horizon_min, both or neither")
+            raise RequestError(f"column(s) {unknown} are not known; a row may name as_of, horizon_min and outputs")
         horizon, text = row.get("horizon_min"), str(row.get("as_of") or "")
         try:
             as_of = datetime.fromisoformat(text) if text and text != "nan" else self._answers.newest()

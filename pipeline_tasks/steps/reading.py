@@ -20,13 +20,30 @@ if TYPE_CHECKING:
 
 
 def known_rows(
-    warehouse: Warehouse, spec: ModelSpec, selection: MarketSelection, *, start: date, end: date, as_of: datetime
+    warehouse: Warehouse,
+    spec: ModelSpec,
+    selection: MarketSelection,
+    *,
+    start: date,
+    end: date,
+    as_of: datetime,
+    since: datetime | None = None,
 ) -> pl.DataFrame:
-    """Feature rows of delivery dates start..end as known at `as_of`: later decisions left out, unknown outcomes null."""
+    """Feature rows of delivery dates start..end as known at `as_of`: later decisions left out, unknown outcomes null.
+
+    With `since`, only decisions of which an outcome was published after it.
+    """
     from pipeline_tasks.warehouse.read import read_features
 
     return read_features(
-        warehouse, spec.inputs, market=selection.market.key, hubs=selection.hubs, start_date=start, end_date=end, as_of=as_of
+        warehouse,
+        spec.inputs,
+        market=selection.market.key,
+        hubs=selection.hubs,
+        start_date=start,
+        end_date=end,
+        as_of=as_of,
+        news=(spec.outcome.known, since) if since else None,
     )
 
 

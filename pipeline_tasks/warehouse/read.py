@@ -33,6 +33,7 @@ def read_features(
     start_date: date,
     end_date: date,
     as_of: datetime | None,
+    news: tuple[str, datetime] | None = None,
 ) -> pl.DataFrame:
     """Feature rows as known at `as_of`.
 
@@ -45,6 +46,8 @@ def read_features(
         end_date: last one, inclusive.
         as_of: nothing known later is returned: rows of later decisions are left out, outcomes published later are null
             (`contracts.features.OUTCOMES`). None returns everything that is known today (scoring only).
+        news: a publication column and an instant: only decisions (delivery_ts, as_of) that have a row published after it, with all their
+            rows. None: all decisions.
 
     Returns:
         The contract's columns, in key order.
@@ -57,11 +60,13 @@ def read_features(
         raise ValueError(f"{table.full_name} lacks {missing}; as-of reads need a point-in-time feature table")
     columns = _as_known(table) if as_of is not None else [f"f.{n} as {n}" for n in table.column_names]
     upto = "and f.as_of <= {as_of:DateTime64(3, 'UTC')}" if as_of is not None else ""
+    window = "f.market = {market:String} and f.hub in {hubs:Array(String)} and f.delivery_date between {first:Date32} and {last:Date32}"
+    if news:
+        seen = f"{window} and f.{table.column(news[0]).name} > {{since:DateTime64(3, 'UTC')}}"
+        upto += f" and (f.delivery_ts, f.as_of) in (select f.delivery_ts, f.as_of from {table.full_name} as f where {seen})"
     order = ", ".join(f"f.{k}" for k in table.key)
-    sql = (
-        f"select {', '.join(columns)} from {table.full_name} as f where f.market = {{market:String}} and f.hub in {{hubs:Array(String)}} "
-        f"and f.delivery_date between {{first:Date32}} and {{last:Date32}} {upto} order by {order}"
-    )
+    sql = f"select {', '.join(columns)} from {table.full_name} as f where {window} {upto} order by {order}"
     params = {"market": market, "hubs": list(hubs), "first": start_date, "last": end_date}
-    frame = wh.query(sql, params | ({"as_of": as_of} if as_of is not None else {}))
+    params |= {"as_of": as_of} if as_of is not None else {}
+    frame = wh.query(sql, params | ({"since": news[1]} if news else {}))
     return frame.select(pl.col(c.name).cast(c.type.polars) for c in table.columns)

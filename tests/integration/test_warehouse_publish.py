@@ -306,6 +306,9 @@ def test_features_are_read_as_they_were_known(wh: Warehouse) -> None:
         ("A", date(2024, 1, 3), 11.0), ("A", date(2024, 1, 4), None), ("B", date(2024, 1, 3), 11.0), ("B", date(2024, 1, 4), None),
     ]  # fmt: skip
     assert frame["price_known_ts"].null_count() == 2
+    when = {"start_date": date(2024, 1, 2), "end_date": date(2024, 1, 9), "as_of": as_of}
+    news = read_features(wh, table, market="m", hubs=("A", "B"), news=("price_known_ts", start - timedelta(hours=11)), **when)
+    assert news["delivery_date"].to_list() == [date(2024, 1, 3), date(2024, 1, 4)] * 2  # published after the first price, or about to be
     late = read_features(wh, table, market="m", hubs=("C",), start_date=date(2024, 1, 2), end_date=date(2024, 1, 9), as_of=None)
     assert late["price_ccy_per_mwh"].to_list() == [10.0, 11.0, 12.0, 13.0]
     with pytest.raises(ValueError, match="no time zone"):

@@ -11,7 +11,7 @@ import pytest
 from models._kernel import laws, registry
 from models._kernel.protocol import Features
 from models.lmp_nowcast.model import LmpNowcastModel
-from pipeline_tasks.serving.answers import REFRESH, Answers, RequestError
+from pipeline_tasks.serving.answers import REFRESH, Answers, RequestError, told
 from pipeline_tasks.warehouse import Warehouse
 
 SPEC = registry.spec_of("lmp_nowcast")
@@ -64,6 +64,20 @@ def test_calibration_makes_the_answer_that_history_makes(answers: Answers, subje
     assert not before.equals(whole)
     answers.calibrate(as_of + REFRESH - timedelta(seconds=1))
     assert answers.calibrated_to == as_of
+
+
+def test_what_all_rows_share_is_told_once(answers: Answers, subject: laws.Subject) -> None:
+    as_of = subject.sample.cutoff + timedelta(hours=15)
+    frame = answers.answer(as_of)
+    both = told(frame, SPEC, ["q10_ccy_per_mwh", "q90_ccy_per_mwh"])
+    assert both["shared"]["as_of"] == as_of.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert both["columns"]["hub"] == frame["hub"].to_list()
+    assert both["columns"]["q90_ccy_per_mwh"] == frame["q90_ccy_per_mwh"].to_list()
+    assert not {"q50_ccy_per_mwh", "point_ccy_per_mwh"} & {*both["shared"], *both["columns"]}
+    whole = told(frame, SPEC)
+    assert {*whole["shared"], *whole["columns"]} == set(frame.columns)
+    with pytest.raises(RequestError, match=r"outputs has q11_ccy_per_mwh; lmp_nowcast has .*q10_ccy_per_mwh"):
+        told(frame, SPEC, ["q11_ccy_per_mwh"])
 
 
 def test_the_newest_decision_has_a_known_price(answers: Answers, subject: laws.Subject) -> None:
