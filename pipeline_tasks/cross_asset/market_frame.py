@@ -102,7 +102,7 @@ def _joined(frame: pl.DataFrame, long: pl.DataFrame, names: tuple[SeriesName, ..
     rows = (
         long.join(wanted, on=["kind", "series", "place"])
         .group_by("delivery_date")
-        .agg(pl.col(column).sum().alias("_v"), pl.len().alias("_n"))
+        .agg(pl.col(column).sum().alias("_v"), pl.col(column).count().alias("_n"))
     )
     whole = rows.filter(pl.col("_n") == len(names)).select("delivery_date", pl.col("_v").alias(name))
     return frame.drop(name, strict=False).join(whole, on="delivery_date", how="left", maintain_order="left")
