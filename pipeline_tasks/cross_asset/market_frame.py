@@ -57,14 +57,20 @@ def read_frame(warehouse: Warehouse, market: Market, hub: str, settings: CrossSe
         NoSeriesError: `marts.fact_cross_asset` has no row of them, or no gas price.
     """
     series = series_of(settings, market.key)
-    days = warehouse.query(
-        "select delivery_date, as_of, power_mean_ccy_per_mwh as power_outcome, power_known_ts, gas_ccy_per_mwh as gas,"
+    facts = warehouse.query(
+        "select delivery_date, power_mean_ccy_per_mwh as power_outcome, power_known_ts, gas_ccy_per_mwh as gas,"
         " coal_ccy_per_mwh as coal, co2_ccy_per_t as co2, oil_ccy_per_mwh as oil, fuels_missing_sessions as missing_sessions"
         " from marts.fact_cross_asset where market = {market:String} and hub = {hub:String} order by delivery_date",
         {"market": market.key, "hub": hub},
     )
-    if days.is_empty() or days["gas"].null_count() == days.height:
+    if facts.is_empty() or facts["gas"].null_count() == facts.height:
         raise NoSeriesError(f"{market.key} {hub}: marts.fact_cross_asset has no gas price; name the market's fuels in config/markets.yaml")
+    span = {"market": market.key, "first": facts["delivery_date"][0], "last": facts["delivery_date"][-1]}
+    days = warehouse.query(
+        "select delivery_date, as_of from intermediate.market_days where market = {market:String}"
+        " and delivery_date between {first:Date32} and {last:Date32} order by delivery_date",
+        span,
+    ).join(facts, on="delivery_date", how="left", maintain_order="left")
     known = days.select("power_known_ts", power="power_outcome").drop_nulls().sort("power_known_ts")
     frame = (
         days.sort("as_of").join_asof(known, left_on="as_of", right_on="power_known_ts", strategy="backward").drop("power_known_ts_right")
