@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,10 @@ from models._kernel.cross.arrivals import AROUND, KNOWN_LAG, daily, due_days, ex
 from models._kernel.cross.effects import Panel
 from models._kernel.cross.spreads import clean_spread
 from pipeline_tasks.cross_asset.market_frame import MarketFrame
-from pipeline_tasks.cross_asset.twin_years import TwinYears
 from pipeline_tasks.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from pipeline_tasks.cross_asset.twin_years import TwinYears
 
 Array = npt.NDArray[np.float64]
 EPOCH = date(1970, 1, 1)
