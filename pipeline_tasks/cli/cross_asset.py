@@ -22,7 +22,11 @@ def cross_asset(
     """Publish spreads, netbacks, signals and effects of LNG arrivals as known at the gate of a delivery date."""
     from pipeline_tasks.steps.context import RunContext
     from pipeline_tasks.steps.cross_asset import publish_cross_asset
+    from pipeline_tasks.warehouse import connect
+    from pipeline_tasks.warehouse.migrate import migrate
 
+    with connect() as warehouse:
+        migrate(warehouse)
     with progress("cross-asset views", quiet=as_json) as say:
         made = publish_cross_asset(RunContext(source, market, day, dag="cross_asset"), say, seed=seed, effects=effects)
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,9 @@ import polars as pl
 from models._kernel.cross.hedge import Outcome, Tape, Terms, capital, foresight, positions, run
 from models._kernel.cross.signals import SIGNALS, Setting, learned, signal_table
 from pipeline_tasks.cross_asset.settings import CrossSettings
-from pipeline_tasks.cross_asset.twin_years import TwinYears
+
+if TYPE_CHECKING:
+    from pipeline_tasks.cross_asset.twin_years import TwinYears
 
 Array = npt.NDArray[np.float64]
 KNOWN_DAYS = 3

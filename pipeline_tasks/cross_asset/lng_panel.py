@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,10 @@ from models._kernel.cross.arrivals import AROUND, KNOWN_LAG, daily, due_days, ex
 from models._kernel.cross.effects import Panel
 from models._kernel.cross.spreads import clean_spread
 from pipeline_tasks.cross_asset.market_frame import MarketFrame
-from pipeline_tasks.cross_asset.twin_years import TwinYears
 from pipeline_tasks.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from pipeline_tasks.cross_asset.twin_years import TwinYears
 
 Array = npt.NDArray[np.float64]
 EPOCH = date(1970, 1, 1)
@@ -25,6 +28,31 @@ EUROPE = (
     *("Portugal", "Spain", "Sweden", "United Kingdom"),
 )
 SHORTEST_DAYS = AROUND + KNOWN_LAG
+
+
+def _mean(value: str, order: str, where: str = "1") -> str:
+    """SQL of a mean that adds up in order of time: sums must not depend on threads. Null where there is none."""
+    pairs = f"arraySort(groupArrayIf(({order}, assumeNotNull({value})), isNotNull({value}) and {where}))"
+    return f"if(empty({pairs}), null, arrayAvg(arrayMap(pair -> pair.2, {pairs})))"
+
+
+FORECASTS = f"""
+select
+    delivery_date,
+    {_mean("load_forecast_mw", "hour_ts")} / 1000 as load,
+    {_mean("renewables_forecast_mw", "hour_ts")} / 1000 as renewables
+from marts.fact_cross_asset_hourly
+where market = {{market:String}} and hub = {{hub:String}}
+group by delivery_date
+order by delivery_date"""
+WEATHER = f"""
+select
+    toDate32(delivery_ts) as delivery_date,
+    {_mean("value", "delivery_ts", "quantity = 'temperature'")} as degc,
+    {_mean("value", "delivery_ts", "quantity = 'wind'")} / 1000 as wind
+from staging.stg_quantities
+where market = {{market:String}} and area = {{area:String}} and kind = 'actual' and quantity in ('temperature', 'wind')
+group by delivery_date"""
 
 
 class NoArrivalsError(LookupError):
@@ -119,17 +147,10 @@ def _spark(found: MarketFrame, values: dict[str, Array]) -> Array:
 
 def _daily_controls(warehouse: Warehouse, found: MarketFrame) -> pl.DataFrame:
     """delivery_date; power, gas, co2 of the day itself; oil and the storage gap known then; forecasts of the next day's auction."""
-    forecasts = warehouse.query(
-        "select delivery_date, avg(load_forecast_mw) / 1000 as load, avg(renewables_forecast_mw) / 1000 as renewables"
-        " from marts.fact_cross_asset_hourly where market = {market:String} and hub = {hub:String} group by delivery_date"
-        " order by delivery_date",
-        {"market": found.market.key, "hub": found.hub},
-    ).with_columns(pl.col("delivery_date") - pl.duration(days=1))
-    wind = warehouse.query(
-        "select toDate32(delivery_ts) as delivery_date, avg(value) / 1000 as wind from staging.stg_quantities"
-        " where market = {market:String} and area = 'SMARD' and quantity = 'wind' group by delivery_date",
-        {"market": found.market.key},
+    forecasts = warehouse.query(FORECASTS, {"market": found.market.key, "hub": found.hub}).with_columns(
+        pl.col("delivery_date") - pl.duration(days=1)
     )
+    wind = warehouse.query(WEATHER, {"market": found.market.key, "area": "SMARD"}).drop("degc")
     frame = found.frame.select("delivery_date", "oil", "gas_storage_gwh", power="power_outcome")
     year_ago = pl.col("gas_storage_gwh") - pl.col("gas_storage_gwh").shift(365)
     frame = frame.with_columns(storage_gap=year_ago / year_ago.std()).drop("gas_storage_gwh")
@@ -183,12 +204,7 @@ def voyage_panel(warehouse: Warehouse, found: MarketFrame) -> Panel:
 
     came = by_day(reports.filter(pl.col("status") == "arrived").drop_nulls("arrival_ts"), "arrival_ts")
     planned = by_day(reports.unique("voyage", keep="first", maintain_order=True), "scheduled_ts")
-    weather = warehouse.query(
-        "select toDate32(delivery_ts) as delivery_date, avgIf(value, quantity = 'temperature') as degc,"
-        " avgIf(value, quantity = 'wind') / 1000 as wind from staging.stg_quantities where market = {market:String}"
-        " and area = {area:String} and kind = 'actual' and quantity in ('temperature', 'wind') group by delivery_date",
-        {**key, "area": found.market.area},
-    )
+    weather = warehouse.query(WEATHER, {**key, "area": found.market.area})
     frame = found.settled.join(weather, on="delivery_date", how="left", maintain_order="left")
     frame = frame.join(found.frame.select("delivery_date", "gas_storage_gwh"), on="delivery_date", how="left", maintain_order="left")
     gas, degc, wind, stock = (

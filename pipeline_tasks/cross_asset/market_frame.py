@@ -50,28 +50,35 @@ def series_of(settings: CrossSettings, market: str) -> MarketSeries:
     return settings.markets.get(market, MarketSeries(co2_priced=True))
 
 
-def read_frame(warehouse: Warehouse, market: Market, hub: str, settings: CrossSettings) -> MarketFrame:
-    """The frame of a market and hub.
+def read_frame(
+    warehouse: Warehouse, market: Market, hub: str, settings: CrossSettings, known_series: pl.DataFrame | None = None
+) -> MarketFrame:
+    """The frame of a market and hub; `known_series` is what `read_series` said of the market, where it was asked before.
 
     Raises:
         NoSeriesError: `marts.fact_cross_asset` has no row of them, or no gas price.
     """
     series = series_of(settings, market.key)
-    days = warehouse.query(
-        "select delivery_date, as_of, power_mean_ccy_per_mwh as power_outcome, power_known_ts, gas_ccy_per_mwh as gas,"
+    facts = warehouse.query(
+        "select delivery_date, power_mean_ccy_per_mwh as power_outcome, power_known_ts, gas_ccy_per_mwh as gas,"
         " coal_ccy_per_mwh as coal, co2_ccy_per_t as co2, oil_ccy_per_mwh as oil, fuels_missing_sessions as missing_sessions"
         " from marts.fact_cross_asset where market = {market:String} and hub = {hub:String} order by delivery_date",
         {"market": market.key, "hub": hub},
     )
-    if days.is_empty() or days["gas"].null_count() == days.height:
+    if facts.is_empty() or facts["gas"].null_count() == facts.height:
         raise NoSeriesError(f"{market.key} {hub}: marts.fact_cross_asset has no gas price; name the market's fuels in config/markets.yaml")
+    span = {"market": market.key, "first": facts["delivery_date"][0], "last": facts["delivery_date"][-1]}
+    days = warehouse.query(
+        "select delivery_date, as_of from intermediate.market_days where market = {market:String}"
+        " and delivery_date between {first:Date32} and {last:Date32} order by delivery_date",
+        span,
+    ).join(facts, on="delivery_date", how="left", maintain_order="left")
     known = days.select("power_known_ts", power="power_outcome").drop_nulls().sort("power_known_ts")
     frame = (
         days.sort("as_of").join_asof(known, left_on="as_of", right_on="power_known_ts", strategy="backward").drop("power_known_ts_right")
     )
-    long = _long(warehouse, market.key)
-    for name, column in (("oil", "price_eur_per_mwh" if market.currency == "EUR" else "price_usd_per_mwh"),):
-        frame = _joined(frame, long, series.of(name), column, name)
+    long = read_series(warehouse, market) if known_series is None else known_series
+    frame = _joined(frame, long, series.of("oil"), f"price_{market.currency.lower()}_per_mwh", "oil")
     frame = _joined(frame, long, _own_gas(market), "price_usd_per_mmbtu", "gas_usd_per_mmbtu")
     frame = _joined(frame, long, series.of("hub_abroad"), "price_usd_per_mmbtu", "hub_usd_per_mmbtu")
     frame = _joined(frame, long, series.of("asia"), "price_usd_per_mmbtu", "asia_usd_per_mmbtu")
@@ -79,18 +86,20 @@ def read_frame(warehouse: Warehouse, market: Market, hub: str, settings: CrossSe
     frame = _joined(frame, long, series.of("lng"), "value", "lng_arrivals_gwh")
     plants = [settings.plant(market.currency, fuel, co2_priced=series.co2_priced) for fuel in ("gas", "coal")]
     frame = frame.with_columns(_arbitrage(frame, settings)).sort("delivery_date")
-    return MarketFrame(market, hub, frame, Setting(*plants), _settled(warehouse, market, series, frame))
+    return MarketFrame(market, hub, frame, Setting(*plants), _settled(long, market, series, frame))
 
 
 def _own_gas(market: Market) -> tuple[SeriesName, ...]:
     return (("price", "gas", market.commodities["gas"]),) if "gas" in market.commodities else ()
 
 
-def _long(warehouse: Warehouse, market: str) -> pl.DataFrame:
+def read_series(warehouse: Warehouse, market: Market) -> pl.DataFrame:
+    """All series of a market as known at each gate, in key order."""
     return warehouse.query(
-        "select delivery_date, kind, series, place, value, price_eur_per_mwh, price_usd_per_mwh, price_usd_per_mmbtu"
-        " from intermediate.int_series_asof where market = {market:String}",
-        {"market": market},
+        "select delivery_date, kind, series, place, period_date, contract_date, value, price_eur_per_unit, price_usd_per_unit,"
+        " price_eur_per_mwh, price_usd_per_mwh, price_usd_per_mmbtu from intermediate.int_series_asof where market = {market:String}"
+        " order by delivery_date, kind, series, place",
+        {"market": market.key},
     )
 
 
@@ -102,7 +111,7 @@ def _joined(frame: pl.DataFrame, long: pl.DataFrame, names: tuple[SeriesName, ..
     rows = (
         long.join(wanted, on=["kind", "series", "place"])
         .group_by("delivery_date")
-        .agg(pl.col(column).sum().alias("_v"), pl.len().alias("_n"))
+        .agg(pl.col(column).sum().alias("_v"), pl.col(column).count().alias("_n"))
     )
     whole = rows.filter(pl.col("_n") == len(names)).select("delivery_date", pl.col("_v").alias(name))
     return frame.drop(name, strict=False).join(whole, on="delivery_date", how="left", maintain_order="left")
@@ -117,13 +126,13 @@ def _arbitrage(frame: pl.DataFrame, settings: CrossSettings) -> pl.Series:
     return pl.Series("arbitrage_per_mmbtu", worth - cost).fill_nan(None)
 
 
-def _settled(warehouse: Warehouse, market: Market, series: MarketSeries, frame: pl.DataFrame) -> pl.DataFrame:
+def _settled(long: pl.DataFrame, market: Market, series: MarketSeries, frame: pl.DataFrame) -> pl.DataFrame:
     """First published settlements of the hedge instruments for each day itself, in the market's currency per MWh of heat and per t."""
     gas = series.of("gas_hedge") or _own_gas(market)
     carbon = (("price", "co2", market.commodities["co2"]),) if series.co2_priced and "co2" in market.commodities else ()
     days = frame.select("delivery_date")
     for name, chosen, unit in (("gas", gas, "mwh"), ("co2", carbon, "unit")):
-        rows = _instrument(warehouse, market, chosen[0], unit) if chosen else None
+        rows = _instrument(long, market, chosen[0], unit) if chosen else None
         if rows is None:
             days = days.with_columns(pl.lit(None, dtype=pl.Float64).alias(name), pl.lit(False).alias(f"{name}_rolled"))
             continue
@@ -136,16 +145,12 @@ def _settled(warehouse: Warehouse, market: Market, series: MarketSeries, frame: 
     return days
 
 
-def _instrument(warehouse: Warehouse, market: Market, name: SeriesName, per: str) -> pl.DataFrame:
+def _instrument(long: pl.DataFrame, market: Market, name: SeriesName, per: str) -> pl.DataFrame:
     """Settlement of each day as the first gate saw it, with the rate known then."""
-    column = f"price_{market.currency.lower()}_per_{per}"
-    return warehouse.query(
-        f"select period_date as delivery_date, argMin({column}, delivery_date) as price,"
-        " argMin(contract_date, delivery_date) as contract_date from intermediate.int_series_asof where market = {market:String}"
-        " and kind = {kind:String} and series = {series:String} and place = {place:String}"
-        f" and {column} is not null group by period_date order by period_date",
-        {"market": market.key, "kind": name[0], "series": name[1], "place": name[2]},
-    )
+    price = pl.col(f"price_{market.currency.lower()}_per_{per}").alias("price")
+    own = long.filter(pl.col("kind") == name[0], pl.col("series") == name[1], pl.col("place") == name[2], price.is_not_null())
+    first = own.sort("delivery_date").unique("period_date", keep="first", maintain_order=True)
+    return first.select(pl.col("period_date").alias("delivery_date"), price, "contract_date")
 
 
 def case_of(found: MarketFrame, settings: CrossSettings) -> Case:

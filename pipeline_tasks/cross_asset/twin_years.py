@@ -10,7 +10,6 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
 from pipeline_tasks.twin.dials import NO_DIALS
 from pipeline_tasks.twin.fuels import simulate_fuels
@@ -50,6 +49,8 @@ class TwinYears:
 
 def twin_years(seed: int, *, years: int = 16, first: date = date(2005, 1, 1)) -> TwinYears:
     """So many years of fuels and LNG; the same seed gives the same numbers."""
+    from scipy.signal import lfilter
+
     config = load_world("test").model_copy(update={"seed": seed})
     calendar = Calendar.build(first, date(first.year + years - 1, 12, 31), ZONE)
     shocks = np.random.default_rng(seed).standard_normal((2, calendar.days))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from models._kernel.spec import Kind
 
-RUN, EVIDENCE, OTHER_MODELS, NETWORK = "This run", "Evidence", "Other models", "Network"
+RUN, EVIDENCE, OTHER_MODELS, NETWORK, CROSS_ASSET = "This run", "Evidence", "Other models", "Network", "Cross-asset"
 OF_KIND = {Kind.DISTRIBUTION: "Price forecasts", Kind.PROBABILITY: "Risks", Kind.DECISION: "Decisions"}
 
 
@@ -28,5 +28,5 @@ def group_of(kind: Kind) -> str:
 
 def grouped(links: Sequence[Link]) -> list[tuple[str, list[Link]]]:
     """(group, its links), groups in reading order: the run, models by what they answer, the network, evidence; empty ones left out."""
-    order = (RUN, *OF_KIND.values(), OTHER_MODELS, NETWORK, EVIDENCE)
+    order = (RUN, *OF_KIND.values(), OTHER_MODELS, CROSS_ASSET, NETWORK, EVIDENCE)
     return [(name, mine) for name in order if (mine := [link for link in links if link.group == name])]

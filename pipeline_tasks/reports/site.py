@@ -15,7 +15,8 @@ from altair.utils.schemapi import debug_mode
 
 from config.settings import get_settings
 from pipeline_tasks.reports.collect import SiteData, collect
-from pipeline_tasks.reports.navigation import EVIDENCE, NETWORK, RUN, Link, group_of, grouped
+from pipeline_tasks.reports.cross_asset import effects_page, spreads_page
+from pipeline_tasks.reports.navigation import CROSS_ASSET, EVIDENCE, NETWORK, RUN, Link, group_of, grouped
 from pipeline_tasks.reports.nodes import nodes_page
 from pipeline_tasks.reports.pages import index_page, lineage_page, model_page, quality_page, scorecard_page, watch_page
 from pipeline_tasks.reports.realism import realism_page
@@ -76,6 +77,7 @@ def render(site: SiteData, folder: Path) -> None:
             for m in site.models
         ),
         *([_nodes(site)] if site.nodes.nodes.height else []),
+        *_cross_asset(site),
         Page(Link("scorecard.html", "Scorecard", EVIDENCE), "scorecard.html.j2", scorecard_page(site)),
         *([_realism(site)] if site.stylised_facts.height else []),
         Page(Link("quality.html", "Data quality", EVIDENCE), "quality.html.j2", quality_page(site)),
@@ -96,6 +98,16 @@ def render(site: SiteData, folder: Path) -> None:
 
 def _nodes(site: SiteData) -> Page:
     return Page(Link("nodes.html", "Nodes", NETWORK), "nodes.html.j2", nodes_page(site.nodes))
+
+
+def _cross_asset(site: SiteData) -> list[Page]:
+    """Spreads and, where arrivals are known, the causal report."""
+    pages = []
+    if site.cross.spreads.height:
+        pages.append(Page(Link("spreads.html", "Spreads and hedges", CROSS_ASSET), "spreads.html.j2", spreads_page(site.cross)))
+    if site.cross.effects.height:
+        pages.append(Page(Link("lng.html", "LNG arrivals", CROSS_ASSET), "lng.html.j2", effects_page(site.cross)))
+    return pages
 
 
 def _realism(site: SiteData) -> Page:

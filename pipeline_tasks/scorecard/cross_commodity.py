@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -58,7 +60,9 @@ def _case(job: SystemJob) -> Case:
     selection = WarehouseSource().prepare(job.data_set, job.say)
     transform("staging", "intermediate", "features", "marts", market=selection.market.key, run_id=f"scorecard:{job.data_set}")
     with connect() as warehouse:
-        return case_of(read_frame(warehouse, selection.market, selection.hubs[0], settings), settings)
+        found = read_frame(warehouse, selection.market, selection.hubs[0], settings)
+        over = found.frame["power_outcome"].is_not_null().arg_true()[-1] + 1  # days that are not delivered yet are not scored
+        return case_of(replace(found, frame=found.frame[:over], settled=found.settled[:over]), settings)
 
 
 def _headline(job: SystemJob, kind: DataClass, found: Backtest) -> list[ScoreRow]:

@@ -114,8 +114,7 @@ def _effects(job: SystemJob, kind: DataClass, panel: Panel, outcome: str) -> lis
             agree: Verdict = "pass" if found.j_p_value > 0.05 else "miss"
             text = "Hansen's test that the instruments agree"
             made.append(_row(job, kind, f"over_identification_p_{outcome}", found.j_p_value, panel, text, verdict=agree, target=0.05))
-        ortho = orthogonal_instrument(panel, seed=job.seed)
-        made.append(_effect(job, kind, f"effect_{outcome}_ortho_iv", ortho, panel, f"econml OrthoIV, time-blocked folds, {unit}"))
+        made.append(_ortho(job, kind, panel, outcome, found.effective_f))
     forest = causal_forest(panel, seed=job.seed, trees=TREES)
     made.append(_effect(job, kind, f"effect_{outcome}_forest", forest.mean, panel, f"econml CausalForestDML, time-blocked folds, {unit}"))
     for level, effect in forest.by_tightness.items():
@@ -124,17 +123,27 @@ def _effects(job: SystemJob, kind: DataClass, panel: Panel, outcome: str) -> lis
     return made
 
 
+def _ortho(job: SystemJob, kind: DataClass, panel: Panel, outcome: str, strength: float) -> ScoreRow:
+    """The effect by orthogonal instruments, where they are strong enough to say anything."""
+    name = f"effect_{outcome}_ortho_iv"
+    if strength <= STRONG_F:
+        return system_row(job, kind, name, None, reason=f"instruments too weak (effective F {strength:.1f})", n=panel.day.size)
+    return _effect(job, kind, name, orthogonal_instrument(panel, seed=job.seed), panel, "econml OrthoIV, time-blocked folds, per TWh")
+
+
 def _effect(job: SystemJob, kind: DataClass, metric: str, effect: Effect, panel: Panel, said: str) -> ScoreRow:
     """An effect with its interval: reported; on simulated data judged by its distance from the truth, for the day of the arrival."""
     later = "_h" in metric and not metric.endswith("_h0")
     if not np.isfinite(effect.truth) or later:
-        return _row(job, kind, metric, effect.estimate, panel, f"reported; {said}", interval=effect.interval, p=effect.p_value)
+        text = f"reported; {said}"
+        return _row(job, kind, metric, effect.estimate, panel, text, n=effect.n, interval=effect.interval, p=effect.p_value)
     ratio = effect.estimate / effect.truth - 1
     near: Verdict = "pass" if abs(ratio) <= WITHIN else "miss"
     text = f"{said}; off the truth by {ratio:+.1%} (target within 5 %), standard error {abs(effect.error / effect.truth):.1%}"
     return _row(
-        job, kind, metric, effect.estimate, panel, text, verdict=near, interval=effect.interval, p=effect.p_value, truth=effect.truth
-    )
+        job, kind, metric, effect.estimate, panel, text,
+        n=effect.n, verdict=near, interval=effect.interval, p=effect.p_value, truth=effect.truth,
+    )  # fmt: skip
 
 
 def _checks(job: SystemJob, kind: DataClass, panel: Panel, outcome: str) -> list[ScoreRow]:
@@ -161,6 +170,7 @@ def _row(
     panel: Panel,
     said: str,
     *,
+    n: int = 0,
     verdict: Verdict = "pass",
     target: float | None = None,
     interval: tuple[float, float] | None = None,
@@ -168,6 +178,6 @@ def _row(
     truth: float | None = None,
 ) -> ScoreRow:
     return system_row(
-        job, kind, metric, value, reason=said, n=panel.day.size, verdict=verdict, target=target, interval=interval, p_value=p,
+        job, kind, metric, value, reason=said, n=n or panel.day.size, verdict=verdict, target=target, interval=interval, p_value=p,
         baseline="" if truth is None else "truth", baseline_value=truth, days=panel.day[[0, -1]].tolist(),
     )  # fmt: skip

@@ -35,23 +35,22 @@ def publish_cross_asset(
     """
     from pipeline_tasks.contracts.cross_asset import CROSS_COMMODITY, CROSS_SIGNALS, LNG_EFFECTS
     from pipeline_tasks.cross_asset.lng_panel import NoArrivalsError
-    from pipeline_tasks.cross_asset.market_frame import NoSeriesError, read_frame
+    from pipeline_tasks.cross_asset.market_frame import NoSeriesError, read_frame, read_series
     from pipeline_tasks.cross_asset.publication import COMMODITY_MODEL, EFFECTS_MODEL, spread_rows, with_lineage
     from pipeline_tasks.cross_asset.settings import load_cross
     from pipeline_tasks.steps.exact import one_blas_thread
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.migrate import migrate
     from pipeline_tasks.warehouse.publish import publish_staged, stage
 
     began, settings, published = time.perf_counter(), load_cross(), []
     told: str | int = "not asked for"
     skipped, hubs = "", []
     with connect() as warehouse, one_blas_thread():
-        migrate(warehouse)
         staged: dict[str, list[pl.DataFrame]] = {t.name: [] for t in (CROSS_COMMODITY, CROSS_SIGNALS, LNG_EFFECTS)}
+        known = read_series(warehouse, context.selection.market)
         for number, hub in enumerate(context.selection.hubs):
             try:
-                found = read_frame(warehouse, context.selection.market, hub, settings)
+                found = read_frame(warehouse, context.selection.market, hub, settings, known)
             except NoSeriesError as error:
                 skipped = str(error)
                 break

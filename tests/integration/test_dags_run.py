@@ -82,8 +82,26 @@ def test_first_night_ends_well_and_counts_add_up(first: dict[str, Any]) -> None:
         "shadow",
         "watch",
         "marts",
+        "cross_asset",
         "report",
     }
+
+
+def test_spreads_and_effects_of_arrivals_are_published_from_the_marts(first: dict[str, Any]) -> None:
+    from pipeline_tasks.warehouse import connect
+
+    with connect() as warehouse:
+        spreads = warehouse.query(
+            "select * from curated.v_cross_commodity where market = 'twin' and delivery_date = {day:Date32} order by hub", {"day": DAY}
+        )
+        effects = warehouse.query("select * from curated.v_lng_effects where delivery_date = {day:Date32} and at = 0", {"day": DAY})
+    hubs = RunContext("twin", MARKET, DAY).selection.hubs
+    assert spreads["hub"].to_list() == sorted(hubs)
+    left = spreads["clean_spark_ccy_per_mwh"] + 0.411 * spreads["co2_ccy_per_t"] + spreads["gas_ccy_per_mwh"] / 0.4913
+    assert (left - spreads["power_ccy_per_mwh"]).abs().max() < 1e-9
+    assert {"projection", "placebo"} <= set(effects["estimator"])
+    assert Path(first["report"]).with_name("spreads.html").is_file()
+    assert "effect per TWh" in Path(first["report"]).with_name("lng.html").read_text(encoding="utf-8")
 
 
 def test_first_champions_are_audited_bootstraps(first: dict[str, Any]) -> None:

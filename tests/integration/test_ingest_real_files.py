@@ -5,7 +5,7 @@ Skipped where DESK_DATA_DIR is absent.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -55,7 +55,7 @@ def test_benchmark_days_have_24_hours_and_forecasts_are_known_before_the_gate(da
 
 
 def test_german_file_in_utc_agrees_with_the_benchmark_on_local_time(data_dir: Path) -> None:
-    utc = _part(_read(data_dir, "de_fund"), "prices").with_columns(
+    utc = _part(_read(data_dir, "de_fund", "de_da_fundamentals/de_2015_2023"), "prices").with_columns(
         wall=pl.col("delivery_ts").dt.convert_time_zone("Europe/Berlin").dt.replace_time_zone(None)
     )
     bench = _part(_read(data_dir, "epf_de"), "prices").with_columns(
@@ -82,7 +82,9 @@ def test_german_benchmark_reads_national_forecasts_on_its_own_clock_and_no_secon
     wall = pl.col("delivery_ts").dt.convert_time_zone("Etc/GMT-1").dt.replace_time_zone(None).alias("wall")
     nation = extra.with_columns(wall).pivot("quantity", index="wall", values="value")
     zone = _part(batches, "forecasts").filter(pl.col("quantity") == "zonal_load").select(wall, pl.col("value").alias("zonal_load"))
-    utc = _part(_read(data_dir, "de_fund"), "forecasts").pivot("quantity", index="delivery_ts", values="value")
+    utc = _part(_read(data_dir, "de_fund", "de_da_fundamentals/de_2015_2023"), "forecasts").pivot(
+        "quantity", index="delivery_ts", values="value"
+    )
     local = pl.col("delivery_ts").dt.convert_time_zone("Europe/Berlin").dt.replace_time_zone(None).alias("wall")
     both = nation.join(zone, on="wall").join(utc.select(local, "load", "renewables").unique("wall", keep="none"), on="wall", suffix="_utc")
     assert both.height > 8_000
@@ -176,3 +178,33 @@ def test_absent_benchmark_markets_say_what_to_do_or_are_read(data_dir: Path) -> 
     for market in ("epf_be", "epf_fr"):
         batches = _read(data_dir, market)
         assert {b.table.name for b in batches} == {"prices", "quantities"}
+
+
+def test_series_beside_power_are_read_whole_and_known_after_their_day(data_dir: Path) -> None:
+    names = (
+        "henry_hub",
+        "wti",
+        "brent",
+        "exchange_rates",
+        "lng_events",
+        "lng_terminals",
+        "eu_storage",
+        "eu_imports",
+        "us_storage",
+        "acer_lng",
+    )
+    batches = _read(data_dir, "de_fund", *(f"lng_gas/{n}" for n in names), "carbon/eua_daily")
+    if {b.source_object.split("/")[0] for b in batches} < {"lng_gas", "carbon"}:
+        pytest.skip("the files of gas and carbon are absent")
+    assert not any(b.refused for b in batches)
+    for batch in batches:
+        late = batch.frame["known_ts"] - batch.frame["delivery_ts"]
+        assert late.min() >= timedelta(hours=20), batch.source_object  # nothing of a day is known before its evening
+        assert not batch.frame.select(batch.table.key).is_duplicated().any()
+    tables = {b.table.name for b in batches}
+    assert tables == {"commodities", "quantities", "lng_events"}
+    hub = next(b.frame for b in batches if "henry_hub" in b.source_object)
+    local = hub["known_ts"].dt.convert_time_zone("America/New_York").dt.hour()
+    assert local.unique().to_list() == [9]  # by the clock of New York, summer and winter
+    rate = next(b.frame for b in batches if "fx_monthly" in b.source_object)["price_ccy_per_unit"]
+    assert rate.is_between(0.5, 1.3).all()  # EUR per USD

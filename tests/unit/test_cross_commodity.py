@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -10,12 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.markets import load_markets
 from models._kernel.cross.hedge import Tape, Terms, capital, foresight, positions, run
 from models._kernel.cross.netback import Route, netback, supply_cost
 from models._kernel.cross.signals import SIGNALS, Setting, learned, signal_table
 from models._kernel.cross.spreads import Plant, clean_spread, fuel_spread, implied_heat_rate, marginal_cost, switching_price
 from models._kernel.deflation import deflated_sharpe, expected_best_sharpe
+from pipeline_tasks.contracts import LINEAGE
+from pipeline_tasks.contracts.cross_asset import CROSS_COMMODITY
 from pipeline_tasks.cross_asset.backtest import Case, backtest
+from pipeline_tasks.cross_asset.market_frame import MarketFrame
+from pipeline_tasks.cross_asset.publication import spread_rows, with_lineage
 from pipeline_tasks.cross_asset.settings import CrossSettings, load_cross
 from pipeline_tasks.sources.units import MWH_PER_MMBTU
 
@@ -90,6 +96,8 @@ def test_signals_stay_in_bounds_and_do_not_look_ahead() -> None:
         pl.when(pl.col("index") < cut).then(pl.col(c)).otherwise(1e9) for c in frame.columns
     )  # fmt: skip
     assert signal_table(poisoned.drop("index"), setting)[:cut].equals(table[:cut])
+    unpriced = Setting(Plant(GAS.heat_rate), Plant(COAL.heat_rate))
+    assert signal_table(frame, unpriced)["fuel_switching"].to_list() == [0.0] * frame.height
     gone = frame.drop("oil", "coal")
     assert signal_table(gone, setting)["oil_momentum"].to_list() == [0.0] * frame.height
 
@@ -177,3 +185,38 @@ def test_the_deflated_sharpe_ratio_asks_more_of_many_trials() -> None:
     assert deflated_sharpe(returns, [0.06]).expected_best == 0.0
     with pytest.raises(ValueError, match="that vary"):
         deflated_sharpe(np.zeros(100), few)
+
+
+def _found(days: int = 800) -> MarketFrame:
+    frame = _frame(days).drop("power").with_columns(
+        delivery_date=pl.date_range(date(2020, 1, 1), date(2020, 1, 1) + timedelta(days=days - 1), "1d", eager=True),
+        power=pl.Series(np.full(days, 60.0)), power_outcome=pl.Series(np.full(days, 61.0)), missing_sessions=pl.lit(0, pl.Int64),
+        gas_usd_per_mmbtu=pl.lit(12.0), hub_usd_per_mmbtu=pl.lit(3.0), asia_usd_per_mmbtu=pl.lit(None, pl.Float64),
+    )  # fmt: skip
+    settled = frame.select("delivery_date", "gas", "co2", gas_rolled=pl.lit(False), co2_rolled=pl.lit(False))
+    return MarketFrame(load_markets()["de_fund"], "DE", frame, Setting(GAS, COAL), settled)
+
+
+def test_published_spreads_are_the_identities_and_look_at_no_later_day() -> None:
+    found, settings, day = _found(), load_cross(), date(2021, 12, 1)
+    own, signals = spread_rows(found, settings, day)
+    row = own.row(0, named=True)
+    assert row["clean_spark_ccy_per_mwh"] == pytest.approx(60 - row["gas_ccy_per_mwh"] / 0.4913 - 0.411 * row["co2_ccy_per_t"], abs=1e-9)
+    taken = sum(row[f"{n}_usd_per_mmbtu"] for n in ("netback_europe", "freight", "boil_off", "regas"))
+    assert taken == pytest.approx(12.0, abs=1e-9)
+    assert row["arbitrage_usd_per_mmbtu"] == pytest.approx(row["netback_europe_usd_per_mmbtu"] - 3.0 * 1.15, abs=1e-9)
+    assert row["netback_asia_usd_per_mmbtu"] is None
+    assert 0.5 <= row["gas_hedge_ratio"] <= 1.5
+    assert signals.filter(pl.col("signal") == "learned").height == 2
+    late = pl.col("delivery_date") > day
+    poisoned = MarketFrame(
+        found.market, found.hub, found.frame.with_columns(pl.when(late).then(1e9).otherwise(pl.col(c)).alias(c) for c in ("gas", "co2", "oil")),
+        found.setting, found.settled.with_columns(pl.when(late).then(1e9).otherwise(pl.col(c)).alias(c) for c in ("gas", "co2")),
+    )  # fmt: skip
+    again, same = spread_rows(poisoned, settings, day)
+    assert again.equals(own)
+    assert same.equals(signals)
+    with pytest.raises(ValueError, match="no row of 2030"):
+        spread_rows(found, settings, date(2030, 1, 1))
+    table = with_lineage(CROSS_COMMODITY, own, {c.name: None for c in LINEAGE} | {"market": "m", "hub": "h", "delivery_date": day})
+    assert table.schema == CROSS_COMMODITY.polars_schema()

@@ -11,6 +11,8 @@ from models._kernel.cross.arrivals import FIRST_DAYS, KNOWN_LAG, daily, due_days
 from models._kernel.cross.effects import Panel, effective_f, instrumented, placebo, projection, projections, random_cause
 from models._kernel.cross.explained import explained, windows
 from models._kernel.cross.forests import blocked_folds
+from pipeline_tasks.cross_asset.lng_panel import until
+from pipeline_tasks.cross_asset.publication import effect_rows
 
 EFFECT = -0.02
 
@@ -117,3 +119,14 @@ def test_folds_are_blocks_with_a_gap() -> None:
     assert sorted(np.concatenate([test for _, test in folds]).tolist()) == list(range(500))
     for train, test in folds:
         assert np.abs(train[:, None] - test[None, :]).min() >= 20
+
+
+def test_published_effects_name_every_check_and_leave_out_what_is_too_short() -> None:
+    rows = effect_rows({"gas": _panel(900)}, seed=1, trees=0)
+    found = {(r["estimator"], r["at"]): r for r in rows.iter_rows(named=True)}
+    assert {e for e, _ in found} == {"projection", "placebo", "random_cause", "gmm", "first_stage_f", "over_identification_p", "r2_gain"}
+    assert found["projection", 0.0]["low_95"] < found["projection", 0.0]["estimate"] < found["projection", 0.0]["high_95"]
+    assert found["first_stage_f", 0.0]["low_95"] is None
+    short = effect_rows({"gas": until(_panel(900), 15_000 + 180)}, seed=1, trees=0)
+    assert "r2_gain" not in set(short["estimator"])
+    assert short["days"].max() <= 181

@@ -13,7 +13,7 @@ import pytest
 
 from config.markets import resolve_market
 from models._kernel.spec import Decision, Kind, ModelSpec
-from pipeline_tasks.contracts import FEATURE_TABLES
+from pipeline_tasks.contracts import FEATURE_TABLES, Table
 from pipeline_tasks.contracts.columns import number
 from pipeline_tasks.contracts.ops import CHECK_RESULTS, LOADS, MODEL_METRICS, SCORECARD, STYLISED_FACTS, TRAINING_RUNS
 from pipeline_tasks.reports import charts
@@ -274,3 +274,28 @@ def test_nodes_have_a_page_where_an_embedding_is_published(tmp_path: Path) -> No
     alone = text[text.index("Nodes least like any other") :]
     assert alone.index("&lt;b&gt;") < alone.index("0.9")
     assert 'href="nodes.html"' in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_spreads_and_the_causal_report_have_pages_where_they_are_published(tmp_path: Path) -> None:
+    from pipeline_tasks.contracts.cross_asset import CROSS_COMMODITY, CROSS_SIGNALS, LNG_EFFECTS
+    from pipeline_tasks.reports.cross_asset import CrossData
+
+    def rows(table: Table, values: list[dict[str, object]]) -> pl.DataFrame:
+        fixed = {"hub": "H", "delivery_date": DAY, "as_of": datetime(2026, 3, 28, 11, tzinfo=UTC), "status": "OK"}
+        return pl.DataFrame([dict.fromkeys(table.column_names) | fixed | v for v in values], schema=table.polars_schema())
+
+    spreads = rows(CROSS_COMMODITY, [{"clean_spark_ccy_per_mwh": -3.25, "arbitrage_usd_per_mmbtu": 1.5, "gas_hedge_ratio": 1.1}])
+    signals = rows(CROSS_SIGNALS, [{"instrument": "gas", "signal": "oil_momentum", "value": 0.4}])
+    line = {"outcome": "gas", "low_95": -0.02, "high_95": 0.0, "p_value": 0.03, "days": 250}
+    told = (("projection", 0.0), ("projection", 7.0), ("placebo", 0.0))
+    effects = rows(LNG_EFFECTS, [line | {"estimator": e, "at": a, "estimate": -0.01} for e, a in told])
+    prices = pl.DataFrame({"delivery_date": [DAY, DAY + timedelta(days=1)], "power_mean_ccy_per_mwh": [50.0, 55.0], "gas_ccy_per_mwh": [30.0, None],
+                           "coal_ccy_per_mwh": [12.0, 12.0], "co2_ccy_per_t": [70.0, 71.0]})  # fmt: skip
+    render(replace(_site(degraded=False), cross=CrossData(spreads, signals, effects, prices)), tmp_path)
+    spread, causal = ((tmp_path / name).read_text(encoding="utf-8") for name in ("spreads.html", "lng.html"))
+    assert "-3.25" in spread
+    assert "oil_momentum" in spread
+    assert "netback europe" not in spread  # what is unknown everywhere is not shown
+    assert "Log price of gas" in causal
+    assert "placebo arrivals" in causal
+    assert causal.count("<svg") == 1

@@ -102,5 +102,9 @@ def orthogonal_instrument(panel: Panel, *, seed: int) -> Effect:
     model = OrthoIV(**lasso, discrete_treatment=False, discrete_instrument=False, cv=blocked_folds(y.size), random_state=seed)
     model.fit(y / scale, t, Z=fitted, W=w)
     told = model.effect_inference()
-    truth = float(panel.truth[rows].mean()) if panel.truth is not None else float("nan")
+    truth = float("nan")
+    if panel.truth is not None:  # what an instrument weighs days by
+        others = np.column_stack((np.ones(len(w)), w))
+        left = [v - others @ np.linalg.lstsq(others, v, rcond=None)[0] for v in (t, fitted)]
+        truth = float((panel.truth[rows] * left[0] * left[1]).sum() / (left[0] @ left[1]))
     return Effect(float(np.ravel(told.point_estimate)[0]) * scale, float(np.ravel(told.stderr)[0]) * scale, y.size, truth)

@@ -101,7 +101,12 @@ def arbitrage(frame: pl.DataFrame, _: Setting) -> Array:
 
 
 def switching(frame: pl.DataFrame, setting: Setting) -> Array:
-    """Carbon price at which gas replaces coal, its move less that of the carbon price: what makes coal burn makes allowances dear."""
+    """Carbon price at which gas replaces coal, its move less that of the carbon price: what makes coal burn makes allowances dear.
+
+    0 where carbon has no price.
+    """
+    if setting.coal_plant.intensity_t_per_mwh <= setting.gas_plant.intensity_t_per_mwh:
+        return np.zeros(frame.height)
     level = switching_price(column(frame, "gas"), column(frame, "coal"), setting.gas_plant, setting.coal_plant)
     return bounded(change(level) - change(column(frame, "co2")))
 

@@ -8,6 +8,7 @@
     'commodities': "concat(commodity, ' ', hub)",
     'interfaces': "'interfaces'",
     'units': "'units'",
+    'lng_events': "toString(event)",
 } %}
 
 with
