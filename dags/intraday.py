@@ -18,6 +18,7 @@ beside them, after the raw gate: sensitivities (what the loss of each branch wou
 * **Idempotent**: the run at an instant publishes every decision of the day made up to then; made again, the bytes are the same. A day that
   is over is published once more as a whole, by the first run after it. A published decision stays as it was, whatever arrives late.
 * **Late, missing, unreachable**: the decisions made of old prices are published with a wider band, DEGRADED and with the reason.
+* **Gated**: the regime of the day under way, published by the nightly run, is written with every decision and acts on it (docs/regimes.md).
 * **Champions** come from the nightly run; a model without one fails its own tasks only.
 * **Scores and reports** are the nightly run's.
 * Owner: quant-desk. What it does and what to do when data are late: docs/intraday.md.

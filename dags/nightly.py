@@ -10,13 +10,14 @@ from models._kernel.spec import Cadence
 
 DOC = """
 ### Nightly run
-ingest → validate raw → transform → validate features → drift → per model: infer → publish → evaluate → shadow → watch →
-marts → cross-asset → report
+ingest → validate raw → transform → validate features → drift → regime → per model: infer → gate → publish → evaluate → shadow → watch
+→ marts → cross-asset → report
 
 * **Idempotent**: a delivery date run twice gives byte-identical partitions (`desk audit hash`).
 * **Fresh install**: a model without champion is trained some delivery days back and promoted under its own audit action;
   the run then publishes the delivery dates in between as well, each with its own decision time.
 * **Upstream faults** (late or missing data) degrade the forecast and say why; a broken blocking check ends the run.
+* **Gated** (docs/regimes.md): the market's regime is published first and written with every forecast; its gate may down-weight or block.
 * **Watched** (docs/watch.md): drift and data faults, parity of what was served, challengers in the shadow, champions' standing.
 * Owner: quant-desk. Runbook: docs/runbooks.
 """
@@ -36,11 +37,13 @@ def nightly() -> None:
     drifted, shadowed, watched = tasks.drift(names), tasks.shadow(names), tasks.watch(names)
     everything = [loaded, raw, built, checked, drifted, missing, first, scored, shadowed, watched]
     loaded >> raw >> built >> checked >> [missing, drifted]
-    for spec in NIGHTLY:
+    before = [first, drifted]
+    for spec in sorted(NIGHTLY, key=lambda spec: not spec.precedes_all):
         with TaskGroup(spec.name, tooltip=spec.description):
             staged = tasks.infer(spec.name)
             published = tasks.publish(spec.name, staged)
-        [first, drifted] >> staged
+        before >> staged
+        before = [*before, published] if spec.precedes_all else before
         published >> scored
         everything += [staged, published]
     made, crossed = tasks.marts(), tasks.cross_asset()

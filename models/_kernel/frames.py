@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models._kernel.protocol import Prediction
+from models._kernel.protocol import Features, Prediction
 from models._kernel.spec import PRICE, ModelSpec, Outcome
 from pipeline_tasks.contracts import LINEAGE, Table
 from pipeline_tasks.contracts.features import OUTCOMES
@@ -42,6 +42,19 @@ def require(frame: pl.DataFrame, columns: Iterable[str], *, model: str, part: st
 def in_key_order(frame: pl.DataFrame) -> pl.DataFrame:
     """The rows sorted by their key, so that the order they came in cannot matter."""
     return frame.sort([c for c in KEY if c in frame.columns], maintain_order=True)
+
+
+def shown(data: Features, asked: Sequence[str]) -> pl.DataFrame:
+    """History decided by the latest decision of the target, and the target, whose rows stand before history rows of the same key.
+
+    Args:
+        data: history and target.
+        asked: columns wanted, where both frames have them.
+    """
+    target, history = data.target, data.history
+    past = history.filter(pl.col("as_of") <= target["as_of"].max()).join(target, on=list(KEY), how="anti")
+    columns = [c for c in dict.fromkeys((*KEY, *asked)) if c in target.columns and c in past.columns]
+    return pl.concat([target.select(columns), past.select(columns)], how="vertical_relaxed")
 
 
 def outcomes_known(rows: pl.DataFrame, instant: datetime | pl.Expr | None) -> pl.DataFrame:

@@ -101,6 +101,8 @@ class ModelSpec:
         outcome: what is foretold; a price unless said otherwise.
         per_unit: `product` names a generating unit: pages and daily metrics tell units of a class together, not one by one.
         companions: further curated tables that the model publishes beside its forecasts (`protocol.Companion`).
+        precedes_all: a nightly run publishes it before any other model forecasts, because what it says acts on their forecasts.
+        needs: columns of `inputs` that a market must have values of; the model does not apply to others.
         every_product: it answers on every product of its feature table, not on the market's own only.
         lookback_days: delivery days before its cutoff that a version is shown when it answers; None: as many as it learned from.
         history_days: delivery days before its cutoff that it is trained on at most; None for `train_history_days` of the schedules.
@@ -134,6 +136,8 @@ class ModelSpec:
     outcome: Outcome = PRICE
     per_unit: bool = False
     companions: tuple[Table, ...] = ()
+    precedes_all: bool = False
+    needs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a spec that names columns it does not declare or a ladder that does not rise."""
@@ -152,7 +156,7 @@ class ModelSpec:
         undeclared = self._named() - {c.name for c in self.output}
         if undeclared:
             raise ValueError(f"spec {self.name}: {sorted(undeclared)} are not in output; declare them or correct the name")
-        unknown = {*self.required, self.naive_column, self.outcome.column, self.outcome.known} - set(self.inputs.column_names)
+        unknown = {*self.required, *self.needs, self.naive_column, self.outcome.column, self.outcome.known} - set(self.inputs.column_names)
         if unknown:
             raise ValueError(f"spec {self.name}: required, naive or outcome column(s) {sorted(unknown)} are not in {self.inputs.full_name}")
         for table in self.companions:

@@ -136,6 +136,6 @@ def lineage(run: Mapping[str, Any], *, model: str, as_of: datetime, market: str,
             reason: str = "") -> dict[str, Any]:  # fmt: skip
     """Lineage columns of one table of a run; DEGRADED where there is a reason."""
     return {
-        **run, "model": model, "regime": "unknown", "status": "DEGRADED" if reason else "OK", "status_reason": reason, "as_of": as_of,
+        **run, "model": model, "status": "DEGRADED" if reason else "OK", "status_reason": reason, "as_of": as_of,
         "market": market, "hub": hub, "product": product, "delivery_ts": begin, "delivery_date": day,
     }  # fmt: skip

@@ -142,7 +142,7 @@ def metrics(made: Made) -> dict[str, float]:
 
 
 def tables(made: Made, lineage: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
-    """Rows of the four tables by table name, in key order; `lineage`: model_version, artifact_sha, code_sha."""
+    """Rows of the four tables by table name, in key order; `lineage`: model_version, artifact_sha, code_sha, regime."""
     own = {
         NODE_EMBEDDINGS: _embeddings(made),
         NODE_NEIGHBOURS: _neighbours(made),
@@ -242,7 +242,6 @@ def _with_lineage(table: Table, frame: pl.DataFrame, made: Made, lineage: Mappin
         "run_id": context.run_id,
         "model": MODEL,
         "data_version": made.data_version,
-        "regime": "unknown",
         "status": "DEGRADED" if degraded else "OK",
         "status_reason": "fewer than three nodes have enough prices: vectors hold no prices" if degraded else "",
         "as_of": context.as_of,

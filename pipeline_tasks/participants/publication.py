@@ -184,6 +184,6 @@ def rows_of_tables(found: Policies, lineage: dict[str, Any]) -> dict[str, pl.Dat
 def lineage_of(values: dict[str, Any], *, as_of: datetime, market: str, delivery: date) -> dict[str, Any]:
     """The lineage columns that are the same for all rows."""
     return values | {
-        "model": MODEL, "regime": "unknown", "status": "OK", "status_reason": "",
+        "model": MODEL, "status": "OK", "status_reason": "",
         "as_of": as_of, "market": market, "hub": ALL, "delivery_date": delivery,
     }  # fmt: skip

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 SYSTEMS = {
+    "carbon_hedge": "pipeline_tasks.scorecard.carbon_hedge",
     "cross_commodity": "pipeline_tasks.scorecard.cross_commodity",
     "drift": "pipeline_tasks.scorecard.drift",
     "grid_sensitivities": "pipeline_tasks.scorecard.grid_sensitivities",
@@ -30,6 +31,7 @@ SYSTEMS = {
     "node2grid": "pipeline_tasks.scorecard.node2grid",
     "opf_surrogate": "pipeline_tasks.scorecard.opf_surrogate",
     "recalibration": "pipeline_tasks.scorecard.recalibration",
+    "regime_gate": "pipeline_tasks.scorecard.regime_gate",
 }
 
 

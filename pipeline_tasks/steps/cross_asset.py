@@ -39,6 +39,7 @@ def publish_cross_asset(
     from pipeline_tasks.cross_asset.publication import COMMODITY_MODEL, EFFECTS_MODEL, spread_rows, with_lineage
     from pipeline_tasks.cross_asset.settings import load_cross
     from pipeline_tasks.steps.exact import one_blas_thread
+    from pipeline_tasks.steps.gates import market_regime
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.publish import publish_staged, stage
 
@@ -46,6 +47,7 @@ def publish_cross_asset(
     told: str | int = "not asked for"
     skipped, hubs = "", []
     with connect() as warehouse, one_blas_thread():
+        regime = market_regime(warehouse, context.selection.market.key, context.delivery_date, context.as_of)
         staged: dict[str, list[pl.DataFrame]] = {t.name: [] for t in (CROSS_COMMODITY, CROSS_SIGNALS, LNG_EFFECTS)}
         known = read_series(warehouse, context.selection.market)
         for number, hub in enumerate(context.selection.hubs):
@@ -56,7 +58,7 @@ def publish_cross_asset(
                 break
             hubs.append(hub)
             own, signals = spread_rows(found, settings, context.delivery_date)
-            line = _lineage(context, found, COMMODITY_MODEL, own)
+            line = {**_lineage(context, found, COMMODITY_MODEL, own), "regime": regime}
             staged[CROSS_COMMODITY.name].append(with_lineage(CROSS_COMMODITY, own, line))
             staged[CROSS_SIGNALS.name].append(with_lineage(CROSS_SIGNALS, signals, line))
             if effects and not number:  # arrivals are of the market, not of a hub: published under its first
@@ -67,7 +69,8 @@ def publish_cross_asset(
                     told = str(error)
                 else:
                     told = rows.height
-                    staged[LNG_EFFECTS.name].append(with_lineage(LNG_EFFECTS, rows, _lineage(context, found, EFFECTS_MODEL, own)))
+                    line = {**_lineage(context, found, EFFECTS_MODEL, own), "regime": regime}
+                    staged[LNG_EFFECTS.name].append(with_lineage(LNG_EFFECTS, rows, line))
         for table, model in ((CROSS_COMMODITY, COMMODITY_MODEL), (CROSS_SIGNALS, COMMODITY_MODEL), (LNG_EFFECTS, EFFECTS_MODEL)):
             if staged[table.name]:
                 stage(warehouse, table, pl.concat(staged[table.name]), run_id=context.run_id)
@@ -92,7 +95,7 @@ def _effects(warehouse: Warehouse, context: RunContext, found: MarketFrame, seed
 
 
 def _lineage(context: RunContext, found: MarketFrame, model: str, own: pl.DataFrame) -> dict[str, Any]:
-    """Lineage of a table's rows; a missing day of a fuel makes them DEGRADED."""
+    """Lineage of a table's rows but their regime; a missing day of a fuel makes them DEGRADED."""
     from pipeline_tasks.cross_asset.publication import lineage
     from pipeline_tasks.steps.code_version import code_sha
 

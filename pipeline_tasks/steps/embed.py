@@ -33,6 +33,7 @@ def embed_nodes(request: Request, say: Callable[[str], None] = lambda _: None, *
     from pipeline_tasks.embedding.neighbours import MODEL
     from pipeline_tasks.embedding.run import make, tables
     from pipeline_tasks.steps.code_version import code_sha
+    from pipeline_tasks.steps.gates import market_regime
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
     from pipeline_tasks.warehouse.publish import publish_staged, stage
@@ -45,7 +46,8 @@ def embed_nodes(request: Request, say: Callable[[str], None] = lambda _: None, *
         say(f"{request.market}: {len(known.market.nodes)} nodes, {len(known.starts)} intervals")
         made = make(known, request)
         version, artifact = _log(made, time.perf_counter() - began) if publish else ("", "")
-        found = tables(made, {"model_version": version, "artifact_sha": artifact, "code_sha": code_sha()})
+        regime = market_regime(warehouse, request.market, request.delivery_date, request.context.as_of)
+        found = tables(made, {"model_version": version, "artifact_sha": artifact, "code_sha": code_sha(), "regime": regime})
         for table in NODE_TABLES if publish else ():
             if found[table.name].is_empty():
                 continue

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from models._kernel.frames import KEY, outcomes_known
+from models._kernel.gating import BLOCK
 from models._kernel.protocol import Companion, Contributions, Features
 from models._kernel.registry import spec_of
 from models._kernel.spec import PRICE, ModelSpec, Outcome
@@ -19,6 +20,7 @@ from pipeline_tasks.steps import decisions
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext, decided_until
 from pipeline_tasks.steps.exact import one_blas_thread
+from pipeline_tasks.steps.gates import ACTED, Gates
 from pipeline_tasks.steps.reading import Versions, as_known, features_of, history_start, hubs_of, known_rows, lacks_input
 from pipeline_tasks.steps.schedules import load_schedules
 from pipeline_tasks.watch import served
@@ -144,15 +146,18 @@ def forecast(
             f"{spec.inputs.full_name} has no row of {last.market} for {absent[0]}; the source {last.source} does not reach that date:"
             f" choose a date it covers (desk query 'select market, max(delivery_date) from {spec.inputs.full_name} group by market')"
         )
-    made = {}
+    made, gates = {}, Gates.of(warehouse, spec, last, days)
     with one_blas_thread():
         fitted = tracking.load(ref)
     for run, told in _answers(fitted, spec, rows, runs, kept):
         version = versions.at(run.as_of)
-        frame = with_lineage(_judged(warehouse, run, spec, ref, told.answer, rows), run, spec, ref, version)
+        judged = _judged(warehouse, run, spec, ref, told.answer, rows)
+        acted = gates.applied(judged, rows, run)
+        frame = with_lineage(acted, run, spec, ref, version)
+        blocked = frame.filter(acted[ACTED] == BLOCK).select(KEY)
         if kept is not None:
             frame = pl.concat([decisions.carried(kept, run, version), frame]).sort(spec.curated.key)
-        made[run.run_id] = Made(frame, _beside(frame, told, spec), told.served, told.seconds, told.answer.height)
+        made[run.run_id] = Made(frame, _beside(frame, told, spec, blocked), told.served, told.seconds, told.answer.height)
     return made
 
 
@@ -229,7 +234,7 @@ def _intraday_answers(
 
 
 def with_lineage(frame: pl.DataFrame, ctx: RunContext, spec: ModelSpec, ref: VersionRef, data_version: str) -> pl.DataFrame:
-    """The columns of the curated table: a model's answer, and where every row of it comes from."""
+    """The columns of the curated table: a model's answer after the gate, with its `regime`, and where every row of it comes from."""
     lineage = {
         "run_id": ctx.run_id,
         "model": spec.name,
@@ -237,7 +242,6 @@ def with_lineage(frame: pl.DataFrame, ctx: RunContext, spec: ModelSpec, ref: Ver
         "artifact_sha": ref.artifact_sha,
         "code_sha": code_sha(),
         "data_version": data_version,
-        "regime": "unknown",
     }
     return frame.with_columns(pl.lit(v).alias(k) for k, v in lineage.items()).select(spec.curated.column_names)
 
@@ -377,14 +381,19 @@ def _degrade(answer: pl.DataFrame, faults: str) -> pl.DataFrame:
     )
 
 
-def _beside(frame: pl.DataFrame, told: _Told, spec: ModelSpec) -> dict[str, pl.DataFrame]:
-    """Contributions and companions with the lineage of the row of `frame` that they belong to."""
+def _beside(frame: pl.DataFrame, told: _Told, spec: ModelSpec, blocked: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Contributions and companions with the lineage of the row of `frame` that they belong to.
+
+    They are the model's own, so companions of the rows `blocked`, where a fallback stands in, are left out.
+    """
     explained = told.explained.frame.with_columns(pl.lit(told.explained.output).alias("explained_output"))
     made = {spec.drivers.name: explained, **told.companions}
     lineage = [c.name for c in LINEAGE]
     row = ["market", "hub", "product", "delivery_ts", "as_of"]
     tables = [t for t in spec.beside if t.name in made]
-    joined = [made[t.name].join(frame.select(lineage), on=row, how="inner").select(t.column_names) for t in tables]
+    own = frame.select(lineage)
+    whole = own.join(blocked, on=row, how="anti") if blocked.height else own
+    joined = [made[t.name].join(own if t == spec.drivers else whole, on=row, how="inner").select(t.column_names) for t in tables]
     return {table.name: rows for table, rows in zip(tables, joined, strict=True) if rows.height}
 
 

@@ -40,6 +40,7 @@ def learn_participants(
     from pipeline_tasks.participants.publication import MODEL, lineage_of, rows_of_tables
     from pipeline_tasks.steps.code_version import code_sha
     from pipeline_tasks.steps.exact import one_blas_thread
+    from pipeline_tasks.steps.gates import market_regime
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
     from pipeline_tasks.warehouse.publish import publish_staged, stage
@@ -60,6 +61,7 @@ def learn_participants(
             "artifact_sha": artifact_sha,
             "code_sha": code_sha(),
             "data_version": data_version,
+            "regime": market_regime(warehouse, market.key, context.delivery_date, context.as_of),
         }
         rows = rows_of_tables(found, lineage_of(values, as_of=context.as_of, market=market.key, delivery=context.delivery_date))
         published: list[dict[str, Any]] = []

@@ -57,11 +57,13 @@ def hubs_of(spec: ModelSpec, selection: MarketSelection) -> tuple[str, ...]:
 
 def lacks_input(warehouse: Warehouse, spec: ModelSpec, selection: MarketSelection) -> str:
     """Why a model can say nothing of a market: its feature table has no row of it (no balancing price, ...); empty where it has."""
+    there = "".join(f" and {column} is not null" for column in spec.needs)
     found = warehouse.scalar(
-        f"select count() from {spec.inputs.full_name} where market = {{market:String}} and hub in {{hubs:Array(String)}}",
+        f"select count() from {spec.inputs.full_name} where market = {{market:String}} and hub in {{hubs:Array(String)}}{there}",
         {"market": selection.market.key, "hubs": list(selection.hubs)},
     )
-    return "" if found else f"{spec.name} does not apply to {selection.key}: {spec.inputs.full_name} has no row of it"
+    having = f" with {' and '.join(spec.needs)}" if spec.needs else ""
+    return "" if found else f"{spec.name} does not apply to {selection.key}: {spec.inputs.full_name} has no row of it{having}"
 
 
 def training_start(spec: ModelSpec, cutoff_date: date) -> date:

@@ -129,6 +129,23 @@ def test_first_night_publishes_the_days_before_out_of_sample(first: dict[str, An
         assert rows[0]["as_of"] >= RunContext("twin", MARKET, DAY).days_before(load_schedules().bootstrap_days).as_of
 
 
+def test_every_forecast_carries_the_regime_published_before_it(first: dict[str, Any]) -> None:
+    steps = [s["step"] for s in first["steps"]]
+    regimes = dict(_query("select delivery_date, regime from curated.v_regimes_daily").iter_rows())
+    assert len(regimes) == load_schedules().bootstrap_days + 1
+    for model in DAILY:
+        assert model == "regime" or steps.index("publish:regime") < steps.index(f"infer:{model}")
+        told = _query(f"select distinct delivery_date, regime from curated.v_{model}")
+        assert dict(told.iter_rows()) == regimes, model
+    for model in (*INTERVALS, *UNITS):  # of the day under way when an interval was decided
+        late = _query(
+            f"select distinct toDate32(toTimeZone(as_of, 'Europe/Berlin')) as day, regime from curated.v_{model} where day >= '2026-06-09'"
+        )
+        assert dict(late.iter_rows()).items() <= regimes.items(), model
+    past = _query("select max(described_date) = delivery_date from curated.v_regime_history group by delivery_date")
+    assert past.to_series().all()
+
+
 def test_first_night_publishes_the_decisions_made_by_then(first: dict[str, Any]) -> None:
     gate, days = RunContext("twin", MARKET, DAY).as_of, load_schedules().bootstrap_days
     for model in INTERVALS:

@@ -99,7 +99,9 @@ def test_shortfalls_lie_beyond_their_value_at_risk_and_the_contract_holds():
                "regime": "unknown"}  # fmt: skip
     data = Features(rows(), target())
     answer = fitted().predict(data, as_of=gate(DAY)).frame.with_columns(pl.lit(v).alias(k) for k, v in lineage.items())
-    made = _beside(answer, _Told(answer, fitted().explain(data), answer, 0.0, told()), SPEC)
+    given = _Told(answer, fitted().explain(data), answer, 0.0, told())
+    made = _beside(answer, given, SPEC, answer.clear())
+    assert set(_beside(answer, given, SPEC, answer)) == {SPEC.drivers.name}  # all blocked: scenarios would not fit the fallback
     assert set(made) == {t.name for t in SPEC.beside}
     for table in COMPANIONS:
         assert check_frame(table, made[table.name]) == []

@@ -200,7 +200,7 @@ def test_rows_of_an_embedding_follow_their_contracts(network: Network) -> None:
     known = KnownNodes(market, starts, np.full(len(prices), 60.0), full, np.ones(network.n_buses))
     asked = Request("twin", date(2026, 6, 15), days=10, least_days=3, as_new=(network.buses.names[4],))
     made = make(known, asked)
-    found = tables(made, {"model_version": "1", "artifact_sha": "a", "code_sha": "c"})
+    found = tables(made, {"model_version": "1", "artifact_sha": "a", "code_sha": "c", "regime": "normal"})
     for table in NODE_TABLES:
         assert check_frame(table, found[table.name]) == [], table.name
     assert found["node_embeddings"].filter(pl.col("is_sparse"))["node"].to_list() == [network.buses.names[4]]

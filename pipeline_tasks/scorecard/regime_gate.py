@@ -1,0 +1,295 @@
+"""F4: the gate before and after on stressed and normal days, its order of days, and states and change points against known truth.
+
+Two gates are scored: that of config/gates.yaml ("configured") and one that mixes and blocks ("mixed"). Baseline is the ungated forecast,
+all rows scored: the mean of the published LEAR and DNN ensembles where they exist (the strongest
+known), and the registry's models as the gate of config/gates.yaml acts on them. The gate's regimes are walked forward like any model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models._kernel.frames import KEY
+from models._kernel.gating import ALLOW, GateRule, exceedance, fallback_ladder, gated
+from models._kernel.metrics import crps_losses
+from models._kernel.registry import spec_of, yardstick_of
+from models._kernel.spec import Kind, ModelSpec
+from models._kernel.yardstick import DataClass, DataSetSpec
+from pipeline_tasks.contracts import Table
+from pipeline_tasks.contracts.features import DAY_AHEAD
+from pipeline_tasks.scorecard.published import published
+from pipeline_tasks.scorecard.regime_correction import LEAST_DAYS, DayTable, corrected
+from pipeline_tasks.scorecard.regime_slices import Compared, abstention_rows, oracle_row, slice_rows, stress_label
+from pipeline_tasks.scorecard.regime_synthetic import synthetic_rows
+from pipeline_tasks.scorecard.regime_truth import truth_rows
+from pipeline_tasks.scorecard.rows import ScoreRow
+from pipeline_tasks.scorecard.runner import Judged, job_of
+from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say
+from pipeline_tasks.scorecard.systems import SystemJob, system_row
+from pipeline_tasks.steps.gates import load_gates
+
+Array = npt.NDArray[np.float64]
+EPF = ("epf_np", "epf_pjm", "epf_be", "epf_fr", "epf_de")
+ON_MARKETS = ("twin", *EPF, "de_fund", "ercot_hb_north", "ercot_hb_west")
+DATA_SETS = ("synthetic", *ON_MARKETS)
+REGIME, UNGATED = "regime", "ungated"
+# Days that are walked and scored, and days between refits. de_fund: 2021 to 2023, the crisis and what came after it.
+WINDOWS: Mapping[str, tuple[int, int]] = {**dict.fromkeys(EPF, (728, 28)), "de_fund": (1095, 91), "twin": (119, 28)}
+OTHERS = (182, 28)
+PROFILE = "demo"  # of the walked models: what a gate is worth to them does not need their largest settings
+MODELS = ("curve_dist", "spike_risk")
+MIXED = GateRule(act=True, model_share=0.8, widen=1.1, block=True)  # what a gate that does all it can is worth, beside the configured one
+NEIGHBOURS: Mapping[str, tuple[str, ...]] = {"epf_be": ("epf_fr",), "epf_fr": ("epf_be",)}
+
+
+def rows(job: SystemJob) -> list[ScoreRow]:
+    """Rows of F4 on one data set."""
+    if job.data_set == "synthetic":
+        return synthetic_rows(job)
+    try:
+        return _market_rows(job)
+    except DataAbsentError as error:
+        return [system_row(job, DataClass.REAL, "mae_stressed_ratio", None, reason=str(error), baseline=UNGATED)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded(FeatureSource):
+    """A source that loads each table of a data set once."""
+
+    inner: FeatureSource
+    kept: dict[tuple[str, str], DataSet]
+
+    def load(self, name: str, table: Table, say: Say) -> DataSet:
+        """Features of the data set, read before or now."""
+        if (name, table.name) not in self.kept:
+            self.kept[name, table.name] = self.inner.load(name, table, say)
+        return self.kept[name, table.name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A market with its walked regimes.
+
+    Attributes:
+        data: day-ahead features.
+        regimes: walked answers of `regime`.
+        label: the frozen stress label by series and delivery date.
+        data_class: real or twin.
+    """
+
+    data: DataSet
+    regimes: pl.DataFrame
+    label: pl.DataFrame
+    data_class: DataClass
+
+
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """An ungated point forecast on feature rows, and the rows that are scored."""
+
+    rows: pl.DataFrame
+    base: Array
+    known: npt.NDArray[np.bool_]
+
+
+def _market_rows(job: SystemJob) -> list[ScoreRow]:
+    days, refit = WINDOWS.get(job.data_set, OTHERS)
+    spec = DataSetSpec(job.data_set, test_days=days, refit_days=refit, calibration_days=0)
+    source = _Loaded(job.source, {})
+    walks = job_of(profile=PROFILE, seed=job.seed, progress=job.say, source=source, start=job.start, end=job.end)
+    regime = walks.judged(REGIME, yardstick_of(REGIME), spec)
+    label = stress_label(regime.data.frame)
+    case = _Case(regime.data, regime.walked.answers, label, regime.data.data_class)
+    made = truth_rows(job, case.regimes) if case.data_class is DataClass.TWIN else []
+    if job.data_set in EPF:
+        return [*made, *_published_rows(job, case, source)]
+    for model in MODELS:
+        try:
+            judged = walks.judged(model, yardstick_of(model), spec)
+        except DataAbsentError as error:
+            made.append(system_row(job, case.data_class, f"{model}_stressed_ratio", None, reason=str(error), baseline=UNGATED))
+            continue
+        made += _model_rows(job, case, spec_of(model), judged)
+    return made
+
+
+def _beside(case: _Case, rows: pl.DataFrame) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
+    """Regime answers of rows (null where there is none), and whether the row's label is known."""
+    told = rows.select(KEY).join(case.regimes, on=list(KEY), how="left", maintain_order="left")
+    series = ["market", "hub", "product", "delivery_date"]
+    label = rows.select(series).join(case.label, on=series, how="left", maintain_order="left")
+    both = told.with_columns(label["stressed"])
+    return both, (both["stressed"].is_not_null() & both["gate"].is_not_null()).to_numpy()
+
+
+def _model_rows(job: SystemJob, case: _Case, spec: ModelSpec, judged: Judged) -> list[ScoreRow]:
+    """Before and after the gate as it acts in a run, of one model."""
+    panel, base = judged.panel, spec_of(REGIME)
+    told, known = _beside(case, panel.rows)
+    ladder = told.select(pl.col(c).cast(pl.Float64).fill_null(float("nan")) for c in base.quantile_columns.values()).to_numpy()
+    answer = panel.rows.select(KEY).join(judged.walked.answers, on=list(KEY), how="left", maintain_order="left")
+    known &= answer[spec.point_column].is_not_null().to_numpy()
+    levels = np.asarray(base.levels)
+    if spec.kind is Kind.PROBABILITY:
+        threshold = answer[spec.threshold_column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        fallback = exceedance(threshold, levels, ladder)[:, None]
+    else:
+        point = told[base.point_column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        fallback = np.column_stack((point, fallback_ladder(np.asarray(spec.levels), levels, ladder)))
+    action = told["gate"].cast(pl.String).fill_null(ALLOW)
+    if not known.any():
+        raise DataAbsentError(f"{job.data_set}: no row has a stress label: nothing exogenous (tightness, gas) is known")
+    stressed = told["stressed"].fill_null(value=False).to_numpy()[known]
+    days, made = panel.days[known], []
+    for name, rule in {"configured": load_gates()[spec.name], "mixed": MIXED}.items():
+        if not rule.act:
+            continue
+        after, done = gated(answer, spec, action, fallback, rule)
+        acted = (done != ALLOW).to_numpy()[known]
+        for metric, loss in _losses(spec).items():
+            before_loss, after_loss = (loss(panel.outcome[known], frame.filter(pl.Series(known))) for frame in (answer, after))
+            if rule.model_share < 1 or metric != "mae":  # a wider band moves no point
+                compared = Compared(f"{spec.name}: {metric} {name}", days, stressed, before_loss, after_loss, acted)
+                made += slice_rows(job, case.data_class, compared, UNGATED)
+    if spec.kind is Kind.DISTRIBUTION:
+        point = answer[spec.point_column].cast(pl.Float64).to_numpy()
+        made += _point_rows(job, case, _Points(panel.rows, point, known))
+    return made
+
+
+def _losses(spec: ModelSpec) -> dict[str, Callable[[Array, pl.DataFrame], Array]]:
+    """Loss functions (outcome, answer rows) of a model by name."""
+    names, levels = list(spec.quantile_columns.values()), np.asarray(spec.levels)
+
+    def point(frame: pl.DataFrame) -> Array:
+        return frame[spec.point_column].cast(pl.Float64).to_numpy()
+
+    if spec.kind is Kind.PROBABILITY:
+        return {"brier": lambda y, frame: (y - point(frame)) ** 2}
+    return {
+        "mae": lambda y, frame: np.abs(y - point(frame)),
+        "crps": lambda y, frame: crps_losses(y, frame.select(names).to_numpy().astype(np.float64), levels),
+    }
+
+
+def _published_rows(job: SystemJob, case: _Case, source: FeatureSource) -> list[ScoreRow]:
+    """The gate on the mean of the published LEAR and DNN ensembles; point forecasts only."""
+    public, note = published(case.data, case.data.frame)
+    if "published_mean" not in public:
+        raise DataAbsentError(note)
+    told, known = _beside(case, case.data.frame)
+    price = case.data.frame["price_ccy_per_mwh"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    experts = {**public, "fallback": told["point_ccy_per_mwh"].cast(pl.Float64).fill_null(float("nan")).to_numpy()}
+    known &= np.isfinite(price) & np.all([np.isfinite(v) for v in experts.values()], axis=0)
+    base, rule = experts["published_mean"], MIXED
+    gate = told["gate"].cast(pl.String).fill_null(ALLOW).to_numpy()
+    share = np.where(gate == ALLOW, 1.0, np.where((gate == "block") & rule.block, 0.0, rule.model_share))
+    after = share * base + (1 - share) * experts["fallback"]
+    days = case.data.frame["delivery_date"].cast(pl.Int32).cast(pl.Int64).to_numpy()
+    stressed = told["stressed"].fill_null(value=False).to_numpy()
+    losses = {name: np.abs(price - value)[known] for name, value in experts.items()}
+    compared = Compared(
+        "published_mean: mae mixed",
+        days[known],
+        stressed[known],
+        losses["published_mean"],
+        np.abs(price - after)[known],
+        (share < 1)[known],
+    )
+    made = slice_rows(job, case.data_class, compared, UNGATED)
+    made.append(oracle_row(job, case.data_class, days[known], stressed[known], losses, "published_mean"))
+    beside = {f"neighbour_{other}": _neighbour(case, source, other, job) for other in NEIGHBOURS.get(job.data_set, ())}
+    return [*made, *_point_rows(job, case, _Points(case.data.frame, base, known), beside)]
+
+
+def _point_rows(
+    job: SystemJob,
+    case: _Case,
+    forecast: _Points,
+    beside: Mapping[str, Mapping[date, float]] | None = None,
+) -> list[ScoreRow]:
+    """Order of days by the gate, and the correction by new information, hub by hub."""
+    rows, known = forecast.rows, forecast.known
+    told, _ = _beside(case, rows)
+    chosen = pl.Series(known)
+    price = rows["price_ccy_per_mwh"].cast(pl.Float64).to_numpy()[known]
+    base, fallback = forecast.base[known], told["point_ccy_per_mwh"].cast(pl.Float64).to_numpy()[known]
+    own, instead = np.abs(price - base), np.abs(price - fallback)
+    risk = told["stressed_probability"].cast(pl.Float64).to_numpy()[known]
+    days = rows["delivery_date"].cast(pl.Int32).cast(pl.Int64).to_numpy()[known]
+    made = abstention_rows(job, case.data_class, days, risk, own, instead)
+    frame = rows.filter(chosen).with_columns(
+        base=pl.Series(base),
+        fallback=pl.Series(fallback),
+        risk=pl.Series(risk),
+        label=told["stressed"].filter(chosen),
+    )
+    parts = [_corrected(part, beside or {}) for _, part in frame.group_by("hub", "product", maintain_order=True)]
+    after = pl.concat(parts)
+    if after.is_empty():
+        return made
+    y, stressed = after["price_ccy_per_mwh"].to_numpy(), after["label"].to_numpy()
+    before, now = np.abs(y - after["base"].to_numpy()), np.abs(y - after["corrected"].to_numpy())
+    told_days = after["delivery_date"].cast(pl.Int32).cast(pl.Int64).to_numpy()
+    compared = Compared("new information: mae", told_days, stressed, before, now, before != now)
+    return [*made, *slice_rows(job, case.data_class, compared, UNGATED)]
+
+
+def _corrected(part: pl.DataFrame, beside: Mapping[str, Mapping[date, float]]) -> pl.DataFrame:
+    """Rows of one hub from the first corrected day on, with the column `corrected`."""
+    slot = part["local_hour"].to_numpy().astype(np.int64) * 60 + part["delivery_ts"].dt.minute().to_numpy()
+    slot = slot * 2 + part["dst_fold"].to_numpy()
+    dates = part["delivery_date"].unique().sort()
+    day = dates.search_sorted(part["delivery_date"]).to_numpy()
+    slots, at = np.unique(slot, return_inverse=True)
+    shape = (len(dates), len(slots))
+
+    def table(name: str) -> Array:
+        values = np.full(shape, np.nan)
+        values[day, at] = part[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return values
+
+    daily = part.group_by("delivery_date").agg(
+        pl.col("risk").first(), pl.col("as_of").max(), pl.col("price_known_ts").max(),
+        *(pl.col(c).cast(pl.Float64).max() for c in ("gas_price_ccy_per_unit", "residual_load_tightness", "price_prev_day_mean_ccy_per_mwh",
+                                                    "price_mean_7d_ccy_per_mwh", "price_prev_day_spread_to_market_ccy_per_mwh")),
+    ).sort("delivery_date").with_columns(pl.selectors.float().fill_null(float("nan")))  # fmt: skip
+    level = daily["price_mean_7d_ccy_per_mwh"].to_numpy()
+    gas = daily["gas_price_ccy_per_unit"].to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        move = np.concatenate((np.full(5, np.nan), np.log(gas[5:] / gas[:-5])))[: len(gas)]
+    found = {
+        "gas_move": level * move,
+        "tightness": level * (daily["residual_load_tightness"].to_numpy() - 0.8),
+        "own_move": daily["price_prev_day_mean_ccy_per_mwh"].to_numpy() - level,
+        "spread_to_market": daily["price_prev_day_spread_to_market_ccy_per_mwh"].to_numpy(),
+        **{name: np.array([values.get(d, np.nan) for d in dates]) for name, values in beside.items()},
+    }
+    late = (daily["price_known_ts"].shift(1) > daily["as_of"]).fill_null(value=False)
+    lag = 2 if late.any() else 1
+    made = corrected(DayTable(table("price_ccy_per_mwh"), table("base"), table("fallback"), daily["risk"].to_numpy(), found, lag))
+    answer = part.with_columns(corrected=pl.Series(made[day, at]))
+    columns = ["delivery_date", "price_ccy_per_mwh", "base", "corrected", "label"]
+    return answer.filter(pl.Series(day >= LEAST_DAYS)).select(columns)
+
+
+def _neighbour(case: _Case, source: FeatureSource, other: str, job: SystemJob) -> dict[date, float]:
+    """Yesterday's mean price of a neighbour less that of its week, as known at its own gate (no later than ours)."""
+    try:
+        frame = source.load(other, DAY_AHEAD, job.say).frame
+    except DataAbsentError:
+        return {}
+    ours = dict(case.data.frame.group_by("delivery_date").agg(pl.col("as_of").max()).iter_rows())
+    days = frame.group_by("delivery_date").agg(
+        pl.col("as_of").max(), (pl.col("price_prev_day_mean_ccy_per_mwh") - pl.col("price_mean_7d_ccy_per_mwh")).first().alias("move")
+    )
+    return {d: m for d, at, m in days.iter_rows() if m is not None and d in ours and at <= ours[d]}
+
+
+__all__ = ["DATA_SETS", "ON_MARKETS", "rows"]
