@@ -11,7 +11,7 @@ from models._kernel.spec import Cadence
 DOC = """
 ### Nightly run
 ingest → validate raw → transform → validate features → drift → per model: infer → publish → evaluate → shadow → watch →
-marts → cross-asset → report
+marts → cross-asset → report; beside the transform: learn sensitivities (how limits answer to nodes, from their prices)
 
 * **Idempotent**: a delivery date run twice gives byte-identical partitions (`desk audit hash`).
 * **Fresh install**: a model without champion is trained some delivery days back and promoted under its own audit action;
@@ -34,7 +34,9 @@ def nightly() -> None:
     first = tasks.bootstrap.expand(model=missing)
     scored, finished = tasks.evaluate(names), tasks.report()
     drifted, shadowed, watched = tasks.drift(names), tasks.shadow(names), tasks.watch(names)
-    everything = [loaded, raw, built, checked, drifted, missing, first, scored, shadowed, watched]
+    limits = tasks.learn_sensitivities()
+    everything = [loaded, raw, built, checked, drifted, missing, first, scored, shadowed, watched, limits]
+    raw >> limits
     loaded >> raw >> built >> checked >> [missing, drifted]
     for spec in NIGHTLY:
         with TaskGroup(spec.name, tooltip=spec.description):
@@ -47,7 +49,7 @@ def nightly() -> None:
     scored >> [shadowed, made]
     shadowed >> watched
     made >> crossed
-    [crossed, watched] >> finished
+    [crossed, watched, limits] >> finished
     [*everything, made, crossed, finished] >> tasks.failed()
 
 

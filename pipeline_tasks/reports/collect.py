@@ -12,6 +12,7 @@ from config.markets import MarketSelection, resolve_market
 from models._kernel.registry import specs
 from models._kernel.spec import PRICE, ModelSpec
 from pipeline_tasks.reports import queries
+from pipeline_tasks.reports.grid import GridData, grid_data
 from pipeline_tasks.reports.nodes import NodesData, nodes_data
 from pipeline_tasks.scorecard.stored import LATEST
 from pipeline_tasks.twin.realism.store import stored_facts
@@ -73,6 +74,7 @@ class SiteData:
         stylised_facts: newest facts of the simulated and of real markets; empty when none were computed.
         watch: drift, parity, schemas, verdicts and changes of champion.
         nodes: the newest embedding of the market's nodes.
+        grid: the newest learned limits and outage study.
     """
 
     run_id: str
@@ -91,6 +93,7 @@ class SiteData:
     stylised_facts: pl.DataFrame = field(default_factory=pl.DataFrame)
     watch: WatchData = field(default_factory=WatchData)
     nodes: NodesData = field(default_factory=NodesData)
+    grid: GridData = field(default_factory=GridData)
 
     @property
     def degraded(self) -> pl.DataFrame:
@@ -120,6 +123,7 @@ def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: da
         scorecard=warehouse.query(LATEST),
         stylised_facts=stored_facts(warehouse),
         nodes=nodes_data(warehouse, window),
+        grid=grid_data(warehouse, window),
         watch=_watch_data(warehouse, {**window, "ending": f"__{selection.key}"}),
     )
 

@@ -15,6 +15,7 @@ from altair.utils.schemapi import debug_mode
 
 from config.settings import get_settings
 from pipeline_tasks.reports.collect import SiteData, collect
+from pipeline_tasks.reports.grid import limits_page, outages_page
 from pipeline_tasks.reports.navigation import EVIDENCE, NETWORK, RUN, Link, group_of, grouped
 from pipeline_tasks.reports.nodes import nodes_page
 from pipeline_tasks.reports.pages import index_page, lineage_page, model_page, quality_page, scorecard_page, watch_page
@@ -75,7 +76,7 @@ def render(site: SiteData, folder: Path) -> None:
             )
             for m in site.models
         ),
-        *([_nodes(site)] if site.nodes.nodes.height else []),
+        *_network(site),
         Page(Link("scorecard.html", "Scorecard", EVIDENCE), "scorecard.html.j2", scorecard_page(site)),
         *([_realism(site)] if site.stylised_facts.height else []),
         Page(Link("quality.html", "Data quality", EVIDENCE), "quality.html.j2", quality_page(site)),
@@ -94,8 +95,16 @@ def render(site: SiteData, folder: Path) -> None:
         _replace(folder / page.link.file, html)
 
 
-def _nodes(site: SiteData) -> Page:
-    return Page(Link("nodes.html", "Nodes", NETWORK), "nodes.html.j2", nodes_page(site.nodes))
+def _network(site: SiteData) -> list[Page]:
+    """Pages of the network, as far as there is something to show."""
+    made = []
+    if site.grid.limits.height:
+        made.append(Page(Link("limits.html", "Limits", NETWORK), "limits.html.j2", limits_page(site.grid)))
+    if site.grid.scenarios.height:
+        made.append(Page(Link("outages.html", "Outages", NETWORK), "outages.html.j2", outages_page(site.grid)))
+    if site.nodes.nodes.height:
+        made.append(Page(Link("nodes.html", "Nodes", NETWORK), "nodes.html.j2", nodes_page(site.nodes)))
+    return made
 
 
 def _realism(site: SiteData) -> Page:
