@@ -65,7 +65,8 @@ def learn_sensitivities(request: Request, say: Callable[[str], None] = lambda _:
 def nightly_sensitivities(ctx: RunContext) -> dict[str, Any]:
     """The night's study of the run's market.
 
-    OK with a reason where the market publishes no nodal congestion; DEGRADED where too few hours have any, and then the last study stays.
+    OK with a reason where the market publishes no nodal congestion, or too few hours have any: then the last study stays. DEGRADED where
+    the gate says no.
     """
     from models._kernel.grid.network import GridError
     from pipeline_tasks.sensitivity.run import Request
@@ -74,10 +75,8 @@ def nightly_sensitivities(ctx: RunContext) -> dict[str, Any]:
     market = ctx.selection.market.key
     try:
         made = learn_sensitivities(Request(market, ctx.delivery_date, name=NIGHTLY))
-    except MarketStateError as error:
-        return {"status": "OK", "reason": str(error)}
-    except GridError as error:
-        return {"status": "DEGRADED", "reason": f"the last study stays: {error}"}
+    except (MarketStateError, GridError) as error:
+        return {"status": "OK", "reason": f"the last study stays: {error}"}
     return made | {"limits": len(made["limits"])}
 
 

@@ -20,8 +20,8 @@ from models._kernel.grid.topology import Flags
 
 HELD_OUT = 0.2
 STILL = 1e-9
-PENALTIES, SMALLEST_PENALTY = 10, 1e-4
-ITERATIONS, TOLERANCE = 200, 1e-3
+PENALTIES, SMALLEST_PENALTY = 12, 1e-5
+SWEEPS, TOLERANCE = 300, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,31 +108,36 @@ def proximal(values: Floats, single: float, group: float) -> Floats:
     """Proximal step of single x sum |b| + group x sum over rows of |row|_2 (Simon et al. 2013, eq. 9 to 12)."""
     soft = np.sign(values) * np.maximum(np.abs(values) - single, 0.0)
     size = np.sqrt((soft**2).sum(axis=1, keepdims=True))
-    return np.asarray(soft * np.maximum(1.0 - group / np.maximum(size, 1e-300), 0.0))
+    return np.asarray(soft * np.where(size > group, 1.0 - group / np.where(size > 0, size, 1.0), 0.0))
 
 
 def group_lasso(x: Floats, y: Floats, single: float, group: float, start: Floats | None = None, *, tolerance: float = TOLERANCE) -> Floats:
     """Minimum of |y - x b|^2 / (2 rows) + single x sum |b| + group x sum over inputs of |b_input|_2, shape (inputs, outputs).
 
-    Accelerated proximal gradient with restarts (Beck & Teboulle 2009; O'Donoghue & Candes 2015), until no element moves by more than
-    `tolerance` of the largest, at most 200 steps.
+    Block coordinate descent: with one column per input the step of an input is its proximal step, exactly (Simon et al. 2013, section 3);
+    until no element moves by more than `tolerance` of the largest, at most 300 sweeps.
     """
-    rows, cross = len(x), x.T @ y / len(x)
-    gram = x.T @ x / rows if rows > x.shape[1] else None
-    step = 1.0 / max(float(np.linalg.norm(x, 2)) ** 2 / rows, 1e-300)
-    found = np.zeros_like(cross) if start is None else start
-    ahead, speed = found, 1.0
-    for _ in range(ITERATIONS):
-        slope = (gram @ ahead if gram is not None else x.T @ (x @ ahead) / rows) - cross
-        new = proximal(ahead - step * slope, step * single, step * group)
-        moved = new - found
-        if float(((ahead - new) * moved).sum()) > 0:
-            speed = 1.0
-        faster = (1.0 + np.sqrt(1.0 + 4.0 * speed**2)) / 2.0
-        ahead, found, speed = new + (speed - 1.0) / faster * moved, new, faster
-        if np.abs(moved).max() <= tolerance * max(float(np.abs(found).max()), 1e-12):
+    rows, many = len(x), len(x) > x.shape[1]
+    found = np.zeros((x.shape[1], y.shape[1])) if start is None else start.copy()
+    if many:  # what is left, seen from the inputs
+        columns = x.T @ x / rows
+        own, left = np.maximum(np.diagonal(columns), 1e-300), x.T @ y / rows - columns @ found
+    else:  # what is left of the rows
+        columns = np.ascontiguousarray(x.T)
+        own, left = np.maximum((columns**2).sum(axis=1) / rows, 1e-300), y - x @ found
+    for _ in range(SWEEPS):
+        moved = 0.0
+        for k, size in enumerate(own):
+            slope = left[k] if many else columns[k] @ left / rows
+            new = proximal((found[k] + slope / size)[None], single / size, group / size)[0]
+            step = new - found[k]
+            if step.any():
+                moved = max(moved, float(np.abs(step).max()))
+                left -= np.outer(columns[k], step)
+                found[k] = new
+        if moved <= tolerance * max(float(np.abs(found).max()), 1e-12):
             break
-    return np.asarray(found)
+    return found
 
 
 def _lasso_path(x: Floats, y: Floats, share: float) -> Iterator[tuple[tuple[float, float], Floats]]:
