@@ -9,7 +9,7 @@ from dags._factory import cron, dag_options, run_params
 
 DOC = """
 ### Outage response
-Asks the simulator about every planned outage of a branch that began before the delivery date, with what was public at its gate, and compares
+Asks the simulator about every planned outage of a branch that began before the delivery date, with what was public then, and compares
 with what congestion did. What is learned (a median regression and a 90 % band) is registered in MLflow as `opf_surrogate`; simulations of
 later decisions then tell an expected change with a band beside their exact answer. Too few outages that move congestion: DEGRADED, and what
 was registered before stays. `desk simulate calibrate` does the same from a shell.
