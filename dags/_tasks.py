@@ -166,6 +166,15 @@ def sensitivities() -> Result:
     return sensitivities_step(run_context())
 
 
+@task
+@permanent
+def learn_sensitivities() -> Result:
+    """How limits answer to nodes, as prices and shadow prices up to the gate tell it."""
+    from pipeline_tasks.steps.flow import learn_sensitivities_step
+
+    return learn_sensitivities_step(run_context())
+
+
 @task(trigger_rule=TriggerRule.ALL_DONE, pool=pool("warehouse_write"))
 @permanent
 def evaluate(models: list[str]) -> Result:
@@ -332,3 +341,12 @@ def learn_participants() -> Result:
     from pipeline_tasks.steps.flow import learn_participants_step
 
     return learn_participants_step(get_current_context()["params"])
+
+
+@task(pool=pool("training"))
+@permanent
+def learn_outage_response() -> Result:
+    """Compare the simulator with outages that really happened, and register what is learned."""
+    from pipeline_tasks.steps.flow import learn_outage_response_step
+
+    return learn_outage_response_step(run_context("outage_response"), int(get_current_context()["params"]["days"]))

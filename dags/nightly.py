@@ -11,7 +11,7 @@ from models._kernel.spec import Cadence
 DOC = """
 ### Nightly run
 ingest → validate raw → transform → validate features → drift → regime → per model: infer → gate → publish → evaluate → shadow → watch
-→ marts → cross-asset → report
+→ marts → cross-asset → report; beside the transform: learn sensitivities (how limits answer to nodes, from their prices)
 
 * **Idempotent**: a delivery date run twice gives byte-identical partitions (`desk audit hash`).
 * **Fresh install**: a model without champion is trained some delivery days back and promoted under its own audit action;
@@ -35,7 +35,9 @@ def nightly() -> None:
     first = tasks.bootstrap.expand(model=missing)
     scored, finished = tasks.evaluate(names), tasks.report()
     drifted, shadowed, watched = tasks.drift(names), tasks.shadow(names), tasks.watch(names)
-    everything = [loaded, raw, built, checked, drifted, missing, first, scored, shadowed, watched]
+    limits = tasks.learn_sensitivities()
+    everything = [loaded, raw, built, checked, drifted, missing, first, scored, shadowed, watched, limits]
+    raw >> limits
     loaded >> raw >> built >> checked >> [missing, drifted]
     before = [first, drifted]
     for spec in sorted(NIGHTLY, key=lambda spec: not spec.precedes_all):
@@ -50,7 +52,7 @@ def nightly() -> None:
     scored >> [shadowed, made]
     shadowed >> watched
     made >> crossed
-    [crossed, watched] >> finished
+    [crossed, watched, limits] >> finished
     [*everything, made, crossed, finished] >> tasks.failed()
 
 

@@ -13,6 +13,7 @@ from pipeline_tasks.cli import (
     cross_asset,
     data,
     govern,
+    grid,
     modelling,
     nodes,
     participants,
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (running, soak, simulate, nodes, participants, cross_asset, data, modelling, govern, watch, twin_days, twin, stack):
+for module in (running, soak, simulate, grid, nodes, participants, cross_asset, data, modelling, govern, watch, twin_days, twin, stack):
     module.register(app)
 
 

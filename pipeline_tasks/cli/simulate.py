@@ -48,6 +48,28 @@ def outages(
     _print(made)
 
 
+@simulate_app.command("calibrate")
+@command
+def calibrate(
+    market: MarketName = "twin",
+    day: Day = date(2026, 6, 15),
+    days: Annotated[int, typer.Option("--days", min=30, max=2000, help="Days looked back for outages that began.")] = 400,
+    most: Annotated[int, typer.Option("--most", min=10, max=2000, help="Most outages and hours, drawn evenly over time.")] = 400,
+    as_json: JsonFlag = False,
+) -> None:
+    """Learn what the market made of realised outages, and register it: later simulations tell an expected change with a 90 % band."""
+    from pipeline_tasks.steps.outage_response import learn_outage_response
+
+    with progress("realised outages", quiet=as_json) as say:
+        made = learn_outage_response(market, day, say, days=days, most=most)
+    if as_json:
+        print_json(made)
+        return
+    print_rows("learned", [made["metrics"]] if made["version"] else [])
+    told = f"{made['events']} events, version [bold]{made['version'] or '-'}[/bold], status [bold]{made['status']}[/bold] {made['reason']}"
+    out.print(told, highlight=False)
+
+
 @command
 def sensitivities(
     flow_changes: Annotated[

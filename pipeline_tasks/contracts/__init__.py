@@ -11,6 +11,7 @@ from pipeline_tasks.contracts.nodes import NODE_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
 from pipeline_tasks.contracts.participants import PARTICIPANT_TABLES
 from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
+from pipeline_tasks.contracts.sensitivities import SENSITIVITY_TABLES
 from pipeline_tasks.contracts.series import SERIES_TABLES
 from pipeline_tasks.contracts.simulation import SIMULATION_TABLES
 from pipeline_tasks.contracts.staging import STAGING_TABLES
@@ -36,6 +37,7 @@ STATIC_TABLES: tuple[Table, ...] = (
     *NODE_TABLES,
     *PARTICIPANT_TABLES,
     *CROSS_ASSET_TABLES,
+    *SENSITIVITY_TABLES,
 )
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "PARTICIPANT_TABLES",
     "QUARANTINE_TABLES",
     "RAW_TABLES",
+    "SENSITIVITY_TABLES",
     "SERIES_TABLES",
     "SIMULATION_TABLES",
     "STAGING_TABLES",

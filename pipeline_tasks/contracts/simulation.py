@@ -11,6 +11,7 @@ from pipeline_tasks.contracts.tables import Table
 SIMULATION = symbol("hub", "Name of the simulation: asked again for a market and delivery date, it replaces what it said before.")
 SCENARIO = symbol("scenario", "Outage or derate that is simulated, alone or with others of one line of a batch.")
 UNIT = "currency/MWh"
+EXPECTED = "Change of congestion that markets made of such answers on realised outages"
 
 
 def _table(name: str, columns: tuple[Column, ...], meaning: str, *, key: tuple[str, ...]) -> Table:
@@ -27,6 +28,10 @@ OUTAGE_IMPACTS = _table(
         number("price_after_ccy_per_mwh", "Price with it.", unit=UNIT),
         number("price_change_ccy_per_mwh", "Price with the outage less price without.", unit=UNIT),
         number("congestion_change_ccy_per_mwh", "Part of it that is congestion, at the network's reference bus.", unit=UNIT),
+        number("expected_change_ccy_per_mwh", f"{EXPECTED}, mean over nodes taken off.", unit=UNIT, nullable=True),
+        number("low_90_ccy_per_mwh", "Lower end of the 90 % band around it; null where none was learned.", unit=UNIT, nullable=True),
+        number("high_90_ccy_per_mwh", "Upper end.", unit=UNIT, nullable=True),
+        symbol("response_version", "Version in the registry of what was learned of realised outages; empty where none was."),
     ),
     "What one simulated outage does to the price of one node in one interval; exact under the DC equations with the offers as disclosed.",
     key=("scenario", "node"),

@@ -13,6 +13,7 @@ from models._kernel.registry import specs
 from models._kernel.spec import PRICE, ModelSpec
 from pipeline_tasks.reports import queries
 from pipeline_tasks.reports.cross_asset import CrossData, cross_data
+from pipeline_tasks.reports.grid import GridData, grid_data
 from pipeline_tasks.reports.nodes import NodesData, nodes_data
 from pipeline_tasks.scorecard.stored import LATEST
 from pipeline_tasks.twin.realism.store import stored_facts
@@ -75,6 +76,7 @@ class SiteData:
         watch: drift, parity, schemas, verdicts and changes of champion.
         nodes: the newest embedding of the market's nodes.
         cross: the newest spreads, signals and effects of LNG arrivals.
+        grid: the newest learned limits and outage study.
     """
 
     run_id: str
@@ -94,6 +96,7 @@ class SiteData:
     watch: WatchData = field(default_factory=WatchData)
     nodes: NodesData = field(default_factory=NodesData)
     cross: CrossData = field(default_factory=CrossData)
+    grid: GridData = field(default_factory=GridData)
 
     @property
     def degraded(self) -> pl.DataFrame:
@@ -124,6 +127,7 @@ def collect(warehouse: Warehouse, *, run_id: str, market: str, delivery_date: da
         stylised_facts=stored_facts(warehouse),
         nodes=nodes_data(warehouse, window),
         cross=cross_data(warehouse, window),
+        grid=grid_data(warehouse, window),
         watch=_watch_data(warehouse, {**window, "ending": f"__{selection.key}"}),
     )
 

@@ -16,6 +16,7 @@ from altair.utils.schemapi import debug_mode
 from config.settings import get_settings
 from pipeline_tasks.reports.collect import SiteData, collect
 from pipeline_tasks.reports.cross_asset import effects_page, spreads_page
+from pipeline_tasks.reports.grid import limits_page, outages_page
 from pipeline_tasks.reports.navigation import CROSS_ASSET, EVIDENCE, NETWORK, RUN, Link, group_of, grouped
 from pipeline_tasks.reports.nodes import nodes_page
 from pipeline_tasks.reports.pages import index_page, lineage_page, model_page, quality_page, scorecard_page, watch_page
@@ -76,7 +77,7 @@ def render(site: SiteData, folder: Path) -> None:
             )
             for m in site.models
         ),
-        *([_nodes(site)] if site.nodes.nodes.height else []),
+        *_network(site),
         *_cross_asset(site),
         Page(Link("scorecard.html", "Scorecard", EVIDENCE), "scorecard.html.j2", scorecard_page(site)),
         *([_realism(site)] if site.stylised_facts.height else []),
@@ -96,8 +97,16 @@ def render(site: SiteData, folder: Path) -> None:
         _replace(folder / page.link.file, html)
 
 
-def _nodes(site: SiteData) -> Page:
-    return Page(Link("nodes.html", "Nodes", NETWORK), "nodes.html.j2", nodes_page(site.nodes))
+def _network(site: SiteData) -> list[Page]:
+    """Pages of the network, as far as there is something to show."""
+    made = []
+    if site.grid.limits.height:
+        made.append(Page(Link("limits.html", "Limits", NETWORK), "limits.html.j2", limits_page(site.grid)))
+    if site.grid.scenarios.height:
+        made.append(Page(Link("outages.html", "Outages", NETWORK), "outages.html.j2", outages_page(site.grid)))
+    if site.nodes.nodes.height:
+        made.append(Page(Link("nodes.html", "Nodes", NETWORK), "nodes.html.j2", nodes_page(site.nodes)))
+    return made
 
 
 def _cross_asset(site: SiteData) -> list[Page]:

@@ -7,31 +7,29 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from models._kernel.grid.network import Network
-from models._kernel.grid.recovery import Recovered, ends, outage_shares, recover, recover_from_prices
+from models._kernel.grid.recovery import Recovered, by_size, correlation, ends, outage_shares, recover, recover_from_prices
 from models._kernel.yardstick import DataClass
+from pipeline_tasks.scorecard.caiso_events import caiso_rows
+from pipeline_tasks.scorecard.grid_estimators import FEWEST_HOURS, PRICE_PRIOR, TARGET, Compared, others, recovery_rows
+from pipeline_tasks.scorecard.grid_market import market_rows
 from pipeline_tasks.scorecard.interface_events import interface_rows
-from pipeline_tasks.scorecard.outage_events import correlation
 from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
 from pipeline_tasks.scorecard.sources import DataAbsentError
 from pipeline_tasks.scorecard.systems import SystemJob, system_row
 
 Array = npt.NDArray[np.float64]
-DATA_SETS = ("case118", "case300", "nyiso", "twin")
+DATA_SETS = ("caiso", "case118", "case300", "nyiso", "twin")
 ON_MARKETS = ("nyiso", "twin")
 SAMPLES, NOISE = 2000, 0.01  # hours; measurement noise as a share of each series' standard deviation
-FLOW_PRIOR, PRICE_PRIOR = 0.1, 0.3
-FEWEST_HOURS = 50  # a constraint that bound more rarely is not estimated
-LEARNED = 0.7  # first share of the hours, the rest is predicted
-TARGET = 0.8
+FLOW_PRIOR = 0.1
 METRICS = ("ptdf_row_correlation", "ptdf_max_error", "event_correlation")
 
 
 def rows(job: SystemJob) -> list[ScoreRow]:
     """Rows of M1 on one data set."""
-    made: dict[str, Callable[[SystemJob], list[ScoreRow]]] = {"nyiso": interface_rows, "twin": _price_rows}
+    made: dict[str, Callable[[SystemJob], list[ScoreRow]]] = {"caiso": caiso_rows, "nyiso": interface_rows, "twin": market_rows}
     try:
         return made.get(job.data_set, _network_rows)(job)
     except DataAbsentError as error:
@@ -76,11 +74,12 @@ def _network_rows(job: SystemJob) -> list[ScoreRow]:
     truth = exact.ptdf()
     inputs = np.delete(np.arange(network.n_buses), network.reference_bus)
     found = recover(data.injection[:, inputs], data.flow, prior=FLOW_PRIOR)
-    plain = np.linalg.lstsq(data.injection[:, inputs] - data.injection[:, inputs].mean(axis=0), data.flow - data.flow.mean(axis=0))[0].T
     used, live = inputs[found.moved], data.flow.std(axis=0) > 1e-3
-    true, ours, theirs = truth[live][:, used], found.values[live][:, found.moved], plain[live][:, found.moved]
+    job.say(f"{job.data_set}: other estimators")
+    theirs = {n: v[live][:, found.moved] for n, v in others(data.injection[:, inputs], data.flow, centre=True).items()}
     note = f"{SAMPLES} hours, 1 % noise, {int(found.moved.sum())} of {len(inputs)} buses with injections that move"
-    made = _recovery_rows(job, Compared("flows", DataClass.TEST_SYSTEM, true, ours, theirs, note))
+    both = Compared("flows", DataClass.TEST_SYSTEM, truth[live][:, used], found.values[live][:, found.moved], theirs, note)
+    made = recovery_rows(job, both)
     made += _outage_rows(job, network, found, truth, inputs)
     hours = (np.abs(data.shadow_price) > 1e-6).sum(axis=0)
     bound = np.flatnonzero(hours)
@@ -88,40 +87,9 @@ def _network_rows(job: SystemJob) -> list[ScoreRow]:
         prices = recover_from_prices(data.shadow_price[:, bound], data.congestion, prior=PRICE_PRIOR)
         often = hours[bound] >= FEWEST_HOURS
         note = f"{int(often.sum())} branches that bound in at least {FEWEST_HOURS} of {SAMPLES} hours, from prices and shadow prices alone"
-        made += _recovery_rows(job, Compared("prices", DataClass.TEST_SYSTEM, truth[bound[often]], prices.values.T[often], None, note))
+        theirs = {n: v.T[often] for n, v in others(*by_size(data.shadow_price[:, bound], data.congestion), centre=False).items()}
+        made += recovery_rows(job, Compared("prices", DataClass.TEST_SYSTEM, truth[bound[often]], prices.values.T[often], theirs, note))
     return made
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Exact sensitivities with those recovered, and where there is one those of a simpler method, shape (rows, buses) each."""
-
-    part: str
-    kind: DataClass
-    truth: Array
-    ours: Array
-    theirs: Array | None
-    note: str
-
-
-def _recovery_rows(job: SystemJob, both: Compared) -> list[ScoreRow]:
-    """Row-wise correlation and errors of recovered sensitivities."""
-    own = np.array([correlation(a, b) for a, b in zip(both.ours, both.truth, strict=True)])
-    value, error = float(np.median(own)), np.abs(both.ours - both.truth)
-    other = largest = None
-    if both.theirs is not None:
-        other = float(np.median([correlation(a, b) for a, b in zip(both.theirs, both.truth, strict=True)]))
-        largest = float(np.abs(both.theirs - both.truth).max())
-    verdict: Verdict = "pass" if value >= TARGET and (other is None or value > other) else "miss"
-    baseline = "" if both.theirs is None else "least_squares"
-    said = f"median over branches of the correlation over buses with the exact one; lowest {own.min():.3f}; {both.note}"
-    told = f"reported; largest error of an element, MW per MW; mean {error.mean():.4f}"
-    return [
-        system_row(job, both.kind, f"ptdf_row_correlation_{both.part}", value, reason=said, n=len(own), verdict=verdict, target=TARGET,
-                   baseline=baseline, baseline_value=other),
-        system_row(job, both.kind, f"ptdf_max_error_{both.part}", float(error.max()), reason=told, n=error.size, verdict="pass",
-                   baseline=baseline, baseline_value=largest),
-    ]  # fmt: skip
 
 
 def _outage_rows(job: SystemJob, network: Network, found: Recovered, truth: Array, inputs: npt.NDArray[np.int64]) -> list[ScoreRow]:
@@ -154,48 +122,3 @@ def _outage_rows(job: SystemJob, network: Network, found: Recovered, truth: Arra
         ),
         system_row(job, DataClass.TEST_SYSTEM, "lodf_correlation", value, reason=told, n=len(known), verdict=verdict, target=TARGET),
     ]  # fmt: skip
-
-
-def _price_rows(job: SystemJob) -> list[ScoreRow]:
-    """The simulated market: sensitivities from published nodal prices and shadow prices, judged by the exact ones and on later hours."""
-    from pipeline_tasks.scorecard.sources import WarehouseSource
-    from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.truth import open_truth
-
-    WarehouseSource().prepare(job.data_set, job.say)
-    with connect() as warehouse:
-        prices = warehouse.query(
-            "select delivery_ts, node, congestion_ccy_per_mwh as value from raw.nodal_prices where market = 'twin' and product = 'da'"
-            " order by known_ts limit 1 by delivery_ts, node"
-        )
-        worth = warehouse.query(
-            "select delivery_ts, branch, contingency, -sign(flow_mw) * shadow_price_ccy_per_mwh as value from raw.constraints"
-            " where market = 'twin' and product = 'da' order by known_ts limit 1 by delivery_ts, branch, contingency"
-        ).with_columns(name=pl.concat_str("branch", "contingency", separator="|"))
-    congestion = prices.pivot("node", index="delivery_ts", values="value").sort("delivery_ts").fill_null(0.0)
-    wide = worth.pivot("name", index="delivery_ts", values="value", aggregate_function="first")
-    active = congestion.select("delivery_ts").join(wide, on="delivery_ts", how="left", maintain_order="left").fill_null(0.0)
-    nodes, names = congestion.columns[1:], active.columns[1:]
-    y, x = congestion.select(nodes).to_numpy(), active.select(names).to_numpy()
-    cut = int(LEARNED * len(x))
-    often = (x[:cut] != 0).sum(axis=0) >= FEWEST_HOURS
-    found = recover_from_prices(x[:cut], y[:cut], prior=PRICE_PRIOR)
-    with open_truth("yardstick") as truth:
-        if truth is None:
-            raise DataAbsentError("the configured server has no account that reads the truth")
-        exact = truth.query("select branch, bus, ptdf from truth.ptdf where market = 'twin'").pivot("bus", index="branch", values="ptdf")
-    plain = [k for k, name in enumerate(names) if often[k] and name.endswith("|") and name[:-1] in exact["branch"].to_list()]
-    true = pl.DataFrame({"branch": [names[k][:-1] for k in plain]}).join(exact, on="branch", how="left", maintain_order="left")
-    note = f"{len(plain)} limits without contingency that bound in at least {FEWEST_HOURS} hours; published prices and shadow prices alone"
-    made = _recovery_rows(job, Compared("prices", DataClass.TWIN, true.select(nodes).to_numpy(), found.values.T[plain], None, note))
-    later, mean = x[cut:], y[:cut].mean(axis=0)
-    told, moved = later @ found.values.T, (np.abs(y[cut:]).max(axis=1) > 1.0)
-    own = np.array([correlation(a, b) for a, b in zip(told[moved], y[cut:][moved], strict=True)])
-    base = np.array([correlation(mean, b) for b in y[cut:][moved]])
-    verdict: Verdict = "pass" if np.median(own) >= TARGET else "miss"
-    said = "median over later hours of the correlation over nodes of congestion with that from their published shadow prices"
-    made.append(
-        system_row(job, DataClass.TWIN, "congestion_correlation_later", float(np.median(own)), reason=said, n=len(own), verdict=verdict,
-                   target=TARGET, baseline="mean_response", baseline_value=float(np.median(base)))
-    )  # fmt: skip
-    return made

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models._kernel.grid.recovery import correlation
 from models._kernel.yardstick import DataClass
-from pipeline_tasks.scorecard.outage_events import FROZEN, LOOKUP, OURS, Event, Found, correlation, events_of, rated
+from pipeline_tasks.scorecard.outage_events import FROZEN, LOOKUP, OURS, Event, Found, events_of, rated
+from pipeline_tasks.scorecard.outage_realised import realised_rows
 from pipeline_tasks.scorecard.rows import ScoreRow, Verdict
 from pipeline_tasks.scorecard.systems import SystemJob, system_row
 
 Array = npt.NDArray[np.float64]
-DATA_SETS = ("case118", "case300", "twin")
-ON_MARKETS = ("twin",)
+DATA_SETS = ("case118", "case300", "twin", "twin_realised")
+ON_MARKETS = ("twin", "twin_realised")
 TARGET, FLOOR = 0.8, 0.7
 METRICS = ("event_correlation", "share_above_0_8", "mae", "binding_f1")
 DRAWS = 2000
@@ -23,6 +25,8 @@ def rows(job: SystemJob) -> list[ScoreRow]:
     from models._kernel.grid.cases import load_pypower_case
     from models._kernel.grid.network import GridError
 
+    if job.data_set == "twin_realised":
+        return realised_rows(job)
     if job.data_set in ON_MARKETS:
         return _market_rows(job)
     try:
@@ -39,7 +43,7 @@ def _market_rows(job: SystemJob) -> list[ScoreRow]:
     from pipeline_tasks.scorecard.outage_market import market_events
     from pipeline_tasks.scorecard.sources import TWIN_DATE, WarehouseSource
 
-    WarehouseSource().prepare(job.data_set, job.say)
+    WarehouseSource().prepare(job.data_set, job.say, features=False)
     events, still = market_events(job.end or TWIN_DATE, job.seed, job.say)
     if not events:
         return [system_row(job, DataClass.TWIN, m, None, reason="no event moved congestion") for m in METRICS]

@@ -172,10 +172,3 @@ def _reference(name: str, network: Network, load: Array, lost: tuple[int, ...]) 
     price = made["bus"][:, 13]
     limits = np.flatnonzero(np.abs(made["branch"][:, 17]) + np.abs(made["branch"][:, 18]) > 1e-3)
     return np.asarray(price - price[network.reference_bus], dtype=np.float64), set(limits.tolist())
-
-
-def correlation(told: Array, truth: Array) -> float:
-    """Pearson correlation over buses; 0 where the answer is the same everywhere, because it says nothing then."""
-    a, b = told - told.mean(), truth - truth.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale > 0 else 0.0

@@ -96,8 +96,13 @@ def state_for(data_dir: Path | None) -> Iterator[Path]:
 class WarehouseSource:
     """Features from the warehouse; a market is ingested and transformed when its files or the transforms changed."""
 
-    def prepare(self, name: str, say: Say) -> MarketSelection:
+    def prepare(self, name: str, say: Say, *, features: bool = True) -> MarketSelection:
         """Ingest and transform the market of a data set unless this very data and code went through them before.
+
+        Args:
+            name: data set.
+            say: told what is being done.
+            features: False where only raw tables are read: nothing is transformed then.
 
         Raises:
             DataAbsentError: it is not configured, or its data are not here.
@@ -115,7 +120,7 @@ class WarehouseSource:
             raise DataAbsentError(f"data folder {settings.data_dir.name} is absent; set DESK_DATA_DIR or --data-dir")
         with connect() as warehouse:
             migrate(warehouse)
-        self._prepare(selection.market.key, "twin" if twin else "files", say)
+        self._prepare(selection.market.key, "twin" if twin else "files", say, features=features)
         return selection
 
     def load(self, name: str, table: Table, say: Say) -> DataSet:
@@ -144,7 +149,7 @@ class WarehouseSource:
             get_settings().data_dir,
         )
 
-    def _prepare(self, name: str, source: str, say: Say) -> None:
+    def _prepare(self, name: str, source: str, say: Say, *, features: bool) -> None:
         """Run ingest and transforms of a whole market unless this very data and code went through them before.
 
         Always all hubs, because features look across them: a hub's score must not depend on which others were scored before.
@@ -154,10 +159,12 @@ class WarehouseSource:
         from pipeline_tasks.steps.ingest import ingest
         from pipeline_tasks.steps.transform import transform
 
-        mark = get_settings().home / "scorecard" / "prepared" / f"{name}.json"
+        folder = get_settings().home / "scorecard" / "prepared"
+        mark = folder / (f"{name}.json" if features else f"{name}_raw.json")
         state = _fingerprint(get_settings().data_dir if source == "files" else None)
-        if mark.is_file() and json.loads(mark.read_text(encoding="utf-8"))["state"] == state:
-            return
+        for done in {mark, folder / f"{name}.json"}:
+            if done.is_file() and json.loads(done.read_text(encoding="utf-8"))["state"] == state:
+                return
         say(f"{name}: ingest")
         try:
             counts = ingest(
@@ -165,11 +172,12 @@ class WarehouseSource:
             )
         except (FileNotFoundError, SourceError) as error:
             raise DataAbsentError(f"{name}: {error}") from error
-        say(f"{name}: transform")
-        transform("staging", "intermediate", "features", market=name, run_id=f"scorecard:{name}")
+        if features:
+            say(f"{name}: transform")
+            transform("staging", "intermediate", "features", market=name, run_id=f"scorecard:{name}")
         mark.parent.mkdir(parents=True, exist_ok=True)
-        done = {"state": state, "at": datetime.now(UTC).isoformat(), "rows_read": counts.get("rows_read")}
-        mark.write_text(json.dumps(done), encoding="utf-8")
+        written = {"state": state, "at": datetime.now(UTC).isoformat(), "rows_read": counts.get("rows_read")}
+        mark.write_text(json.dumps(written), encoding="utf-8")
 
 
 def _fingerprint(data_dir: Path | None) -> str:

@@ -20,11 +20,11 @@ from pipeline_tasks.contracts import LINEAGE, SIMULATION_TABLES
 from pipeline_tasks.contracts.simulation import OUTAGE_CONSTRAINTS, OUTAGE_IMPACTS, OUTAGE_SCENARIOS
 from pipeline_tasks.simulate.market_case import MarketCase, market_case
 from pipeline_tasks.simulate.requests import RequestError, requested
+from pipeline_tasks.simulate.response import MODEL, Known, with_response
 from pipeline_tasks.steps.code_version import code_sha
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.warehouse import Warehouse
 
-MODEL = "opf_surrogate"
 NAME = "[a-z][a-z0-9_]{0,39}"
 DAY_BEGINS, EVENING_BEGINS = 6, 17
 Say = Callable[[str], None]
@@ -63,8 +63,14 @@ class Request:
         return RunContext("twin", self.market, self.delivery_date, dag=f"simulate_{self.name}", decided_at=self.decided_at)
 
 
-def simulate(warehouse: Warehouse, request: Request, say: Say) -> dict[str, pl.DataFrame]:
+def simulate(warehouse: Warehouse, request: Request, say: Say, known: Known | None = None) -> dict[str, pl.DataFrame]:
     """Rows of the three tables by table name, in key order.
+
+    Args:
+        warehouse: a connection that may read raw.
+        request: what is asked.
+        say: told what is being done.
+        known: what was learned of realised outages; None for the exact answer alone.
 
     Raises:
         MarketStateError: the market's state is not known.
@@ -76,7 +82,10 @@ def simulate(warehouse: Warehouse, request: Request, say: Say) -> dict[str, pl.D
         say(f"{at:%Y-%m-%d %H:%M} UTC: {len(outages)} scenarios on {state.network.n_buses} buses")
         for name, frame in interval_rows(state, outages).items():
             found[name].append(_with_lineage(frame, request, at, state))
-    return {t.name: pl.concat(found[t.name]).select(t.column_names).sort(t.key) if found[t.name] else t.empty() for t in SIMULATION_TABLES}
+    whole = {name: pl.concat(frames) for name, frames in found.items() if frames}
+    if OUTAGE_IMPACTS.name in whole:
+        whole[OUTAGE_IMPACTS.name] = with_response(whole[OUTAGE_IMPACTS.name], whole[OUTAGE_SCENARIOS.name], known)
+    return {t.name: whole[t.name].select(t.column_names).sort(t.key) if t.name in whole else t.empty() for t in SIMULATION_TABLES}
 
 
 def states(warehouse: Warehouse, request: Request) -> Iterator[tuple[datetime, MarketCase]]:

@@ -181,6 +181,19 @@ def sensitivities_step(ctx: RunContext) -> Result:
     return execute("sensitivities", ctx, lambda: _call("simulate", "current_sensitivities", ctx, load_schedules().intraday.sensitivities))
 
 
+def learn_sensitivities_step(ctx: RunContext) -> Result:
+    """Learn the limits of the run's market from its prices, and publish how they answer to each node."""
+    return execute("learn_sensitivities", ctx, lambda: _call("sensitivities", "nightly_sensitivities", ctx))
+
+
+def learn_outage_response_step(ctx: RunContext, days: int) -> Result:
+    """Learn from the realised outages of the run's market up to its delivery date."""
+    market = ctx.selection.market.key
+    return execute(
+        "learn_outage_response", ctx, lambda: _call("outage_response", "learn_outage_response", market, ctx.delivery_date, days=days)
+    )
+
+
 LAYERS = ("staging", "intermediate", "features")
 
 

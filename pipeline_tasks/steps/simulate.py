@@ -31,7 +31,8 @@ def simulate_outages(request: Request, say: Callable[[str], None] = lambda _: No
         RequestError: a scenario cannot be simulated.
     """
     from pipeline_tasks.contracts import SIMULATION_TABLES
-    from pipeline_tasks.simulate.outages import MODEL, simulate
+    from pipeline_tasks.simulate.outages import simulate
+    from pipeline_tasks.simulate.response import MODEL, newest
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
     from pipeline_tasks.warehouse.publish import publish_staged, stage
@@ -39,7 +40,7 @@ def simulate_outages(request: Request, say: Callable[[str], None] = lambda _: No
     published: list[dict[str, Any]] = []
     with connect() as warehouse:
         migrate(warehouse)
-        found = simulate(warehouse, request, say)
+        found = simulate(warehouse, request, say, newest(request.context.selection.market.key, request.context.as_of))
         for table in SIMULATION_TABLES if publish else ():
             if found[table.name].is_empty():
                 continue

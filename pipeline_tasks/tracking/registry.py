@@ -126,6 +126,13 @@ def version(model: str, market: str, number: str) -> VersionRef:
     return VersionRef.from_mlflow(model, market, found)
 
 
+def newest_before(model: str, market: str, as_of: datetime) -> VersionRef | None:
+    """The version with the latest cutoff that is not after `as_of`; None where there is none. Of the same cutoff the newest."""
+    found = client().search_model_versions(f"name='{registered_name(model, market)}'")
+    refs = [VersionRef.from_mlflow(model, market, one) for one in found]
+    return max((r for r in refs if r.cutoff <= as_of), key=lambda r: (r.cutoff, int(r.version)), default=None)
+
+
 def register(
     directory: Path,
     *,

@@ -21,7 +21,11 @@ create table if not exists curated.outage_impacts
     price_before_ccy_per_mwh Float64 comment 'Price without the outage. [currency/MWh]',
     price_after_ccy_per_mwh Float64 comment 'Price with it. [currency/MWh]',
     price_change_ccy_per_mwh Float64 comment 'Price with the outage less price without. [currency/MWh]',
-    congestion_change_ccy_per_mwh Float64 comment 'Part of it that is congestion, at the network\'s reference bus. [currency/MWh]'
+    congestion_change_ccy_per_mwh Float64 comment 'Part of it that is congestion, at the network\'s reference bus. [currency/MWh]',
+    expected_change_ccy_per_mwh Nullable(Float64) comment 'Change of congestion that markets made of such answers on realised outages, mean over nodes taken off. [currency/MWh]',
+    low_90_ccy_per_mwh Nullable(Float64) comment 'Lower end of the 90 % band around it; null where none was learned. [currency/MWh]',
+    high_90_ccy_per_mwh Nullable(Float64) comment 'Upper end. [currency/MWh]',
+    response_version LowCardinality(String) comment 'Version in the registry of what was learned of realised outages; empty where none was.'
 )
 engine = MergeTree
 partition by (market, hub, delivery_date)

@@ -36,7 +36,11 @@ select
     c.price_before_ccy_per_mwh as price_before_ccy_per_mwh,
     c.price_after_ccy_per_mwh as price_after_ccy_per_mwh,
     c.price_change_ccy_per_mwh as price_change_ccy_per_mwh,
-    c.congestion_change_ccy_per_mwh as congestion_change_ccy_per_mwh
+    c.congestion_change_ccy_per_mwh as congestion_change_ccy_per_mwh,
+    c.expected_change_ccy_per_mwh as expected_change_ccy_per_mwh,
+    c.low_90_ccy_per_mwh as low_90_ccy_per_mwh,
+    c.high_90_ccy_per_mwh as high_90_ccy_per_mwh,
+    c.response_version as response_version
 from curated.outage_impacts as c
 where (c.market, c.hub, c.delivery_date, c.run_id) in (select market, hub, delivery_date, run_id from latest)
     and c.model not in (select target from hidden where scope = 'model')

@@ -456,6 +456,48 @@ def test_participants_of_a_form_are_learned_published_and_the_same_again(first: 
         show_participants("twin", DAY, unit="NOBODY")
 
 
+def test_limits_are_learned_each_night_published_and_the_same_again(first: dict[str, Any]) -> None:
+    from models._kernel.grid.network import GridError
+    from pipeline_tasks.sensitivity.run import Request, SensitivityError
+    from pipeline_tasks.steps.sensitivities import learn_sensitivities, show_sensitivities, tell_congestion
+    from pipeline_tasks.tracking.registry import challenger, fetch
+
+    assert {"step": "learn_sensitivities", "status": "OK"}.items() <= next(
+        s for s in first["steps"] if s["step"] == "learn_sensitivities"
+    ).items()
+    published = (
+        "select content_sha from ops.publications where hub = 'nightly' and model = 'grid_sensitivities' order by table_name, at_ts desc"
+    )
+    before = _query(f"{published} limit 1 by table_name")["content_sha"].to_list()
+    again = learn_sensitivities(Request("twin", DAY, name="nightly"))
+    assert sorted(p["content_sha"] for p in again["publications"]) == sorted(before)
+    ref = challenger("grid_sensitivities", "twin")
+    assert ref is not None
+    assert (ref.version, ref.gate) == (again["version"], "pass")
+    assert {p.name for p in fetch(ref).iterdir()} == {"manifest.json", "limits.json", "limits.npz"}
+    nodes = _query("select uniqExact(bus) from raw.grid_buses where market = 'twin'").item()
+    assert _query("select count() from curated.v_grid_nodes where hub = 'nightly'").item() == nodes
+    limit = show_sensitivities("twin")["limits"][0]
+    name = f"{limit['branch']}|{limit['contingency']}"
+    told = tell_congestion("twin", {name: -10.0})
+    assert len(told["nodes"]) == nodes
+    assert all(r["low_90_ccy_per_mwh"] <= r["congestion_ccy_per_mwh"] <= r["high_90_ccy_per_mwh"] for r in told["nodes"])
+    assert show_sensitivities("twin", node=told["nodes"][0]["node"])["sensitivities"]
+    with pytest.raises(GridError, match="never seen to bind"):
+        tell_congestion("twin", {"nowhere": 1.0})
+    with pytest.raises(SensitivityError, match="no node 'nowhere'"):
+        show_sensitivities("twin", node="nowhere")
+
+
+def test_realised_outages_are_asked_of_the_simulator_and_too_few_teach_nothing(first: dict[str, Any]) -> None:
+    conf = {"source": "twin", "market": "twin", "delivery_date": DAY.isoformat(), "days": 30}
+    run = execute_dag("outage_response", conf, logical="2026-06-14T12:30:00+00:00", label="outage_response")
+    assert run["state"] == "success", failure_of(run)
+    (learned,) = [e for e in ended(run) if e["step"] == "learn_outage_response"]
+    assert learned["status"] == "DEGRADED"
+    assert "give at least 10 such" in learned["detail"]["reason"]
+
+
 def test_the_market_cleared_with_an_outage_is_what_the_study_is_judged_by(first: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline_tasks.scorecard import outage_market
     from pipeline_tasks.scorecard.outage_events import OURS

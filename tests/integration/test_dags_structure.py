@@ -48,7 +48,18 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_all_dags_are_there() -> None:
-    assert NAMES == ["embeddings", "intraday", "maintenance", "nightly", "participants", "promote", "replay", "scenario", "train"]
+    assert NAMES == [
+        "embeddings",
+        "intraday",
+        "maintenance",
+        "nightly",
+        "outage_response",
+        "participants",
+        "promote",
+        "replay",
+        "scenario",
+        "train",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -114,6 +125,8 @@ def test_order_of_the_night(dags: dict[str, Any]) -> None:
     chain = ["ingest", "validate_raw", "transform", "validate_features", "without_champion", "bootstrap"]
     assert all(b in tasks[a]["downstream"] for a, b in itertools.pairwise(chain))
     assert "drift" in tasks["validate_features"]["downstream"]
+    assert "learn_sensitivities" in tasks["validate_raw"]["downstream"]  # beside the forecasts, not before them
+    assert tasks["learn_sensitivities"]["downstream"] == ["failed", "report"]
     assert all(name in tasks["drift"]["downstream"] for name in tasks if name.endswith(".infer"))
     assert {"marts", "shadow"} <= set(tasks["evaluate"]["downstream"])
     assert "watch" in tasks["shadow"]["downstream"]

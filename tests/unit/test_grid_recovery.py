@@ -11,12 +11,12 @@ import pytest
 
 from models._kernel.grid.cases import load_case
 from models._kernel.grid.network import GridError
-from models._kernel.grid.recovery import ends, outage_shares, recover, recover_from_prices
+from models._kernel.grid.recovery import correlation, ends, outage_shares, recover, recover_from_prices
 from models._kernel.grid.sensitivities import Sensitivities
 from models._kernel.grid.topology import bridges
 from pipeline_tasks.scorecard.grid_sensitivities import FLOW_PRIOR, sampled
-from pipeline_tasks.scorecard.interface_events import _interface_events
-from pipeline_tasks.scorecard.outage_events import correlation, rated
+from pipeline_tasks.scorecard.interface_events import _interface_events, _panel
+from pipeline_tasks.scorecard.outage_events import rated
 
 
 @lru_cache(maxsize=1)
@@ -100,8 +100,8 @@ def test_an_interface_that_fills_up_is_an_event_and_a_gap_is_none():
     congestion = full[:, None] * pattern + rng.standard_normal((count, 4))
     zones = pl.DataFrame({"delivery_ts": stamp * 4, "hub": np.repeat(list("ABCD"), count), "value": congestion.T.ravel()})
     flows = pl.DataFrame({"delivery_ts": stamp, "interface": ["X"] * count, "loading": np.where(full, 0.99, 0.5)})
-    found = _interface_events(zones, flows)
+    found = _interface_events(_panel(zones, flows))
     assert len(found) == sum(1 for k in range(840 + 4, count - 4) if full[k] and not full[k - 4 : k].any())
-    assert min(own for own, _ in found) > 0.9
+    assert min(own for own, *_ in found) > 0.9
     hole = stamp[900 // 24 * 24 + 12]
-    assert len(_interface_events(zones.filter(pl.col("delivery_ts") != hole), flows)) < len(found)
+    assert len(_interface_events(_panel(zones.filter(pl.col("delivery_ts") != hole), flows))) < len(found)

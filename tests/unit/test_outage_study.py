@@ -15,9 +15,10 @@ from models._kernel.grid.dcopf import DcOpf
 from models._kernel.grid.network import GridError
 from models._kernel.grid.opf_types import OpfCase
 from models._kernel.grid.outage_study import Outage, OutageStudy
+from models._kernel.grid.recovery import correlation
 from models._kernel.grid.sensitivities import Sensitivities
 from models._kernel.grid.topology import islands
-from pipeline_tasks.scorecard.outage_events import correlation, rated
+from pipeline_tasks.scorecard.outage_events import rated
 from pipeline_tasks.simulate.market_case import MarketCase
 from pipeline_tasks.simulate.outages import Request, interval_rows
 from pipeline_tasks.simulate.requests import RequestError, requested

@@ -299,3 +299,50 @@ def test_spreads_and_the_causal_report_have_pages_where_they_are_published(tmp_p
     assert "Log price of gas" in causal
     assert "placebo arrivals" in causal
     assert causal.count("<svg") == 1
+
+
+def test_limits_and_outages_have_pages_where_they_are_published(tmp_path: Path) -> None:
+    from pipeline_tasks.reports.grid import GridData
+
+    at = datetime(2026, 3, 28, 11, tzinfo=UTC)
+    limits = {"branch": ["12-14", "3-5"], "contingency": ["", "1-2"], "hours_bound": [60, 90], "model_correlation": [0.99, None]}
+    more = {
+        "shadow_price_mean_ccy_per_mwh": [20.0, 30.0],
+        "topologies": [0, 1],
+        "model_version": ["4"] * 2,
+        "as_of": [at] * 2,
+        "status": ["OK"] * 2,
+    }
+    nodes = {"node": ["a", "b"], "band_90": [0.02, 0.2], "congestion_mean_ccy_per_mwh": [5.0, 1.0]}
+    places = {"longitude_deg": [7.0, 8.0], "latitude_deg": [50.0, 51.0]}
+    rows = [("3-5", "1-2", "", n, v) for n, v in (("a", 0.3), ("b", -0.1))] + [("3-5", "1-2", "9-9", "b", 0.4)]
+    names = ["branch", "contingency", "topology", "node", "sensitivity_mw_per_mw"]
+    scenarios = {"scenario": ["x", "<y>"], "delivery_ts": [at] * 2, "cost_change_ccy_per_h": [10.0, 99.0], "unserved_mw": [0.0, 5.0]}
+    proof = {
+        "is_split": [False, True],
+        "is_certified": [True, True],
+        "as_of": [at] * 2,
+        "hub": ["intraday"] * 2,
+        "delivery_date": [DAY] * 2,
+    }
+    impacts = {"scenario": ["x"], "delivery_ts": [at], "node": ["a"], "price_before_ccy_per_mwh": [50.0], "price_change_ccy_per_mwh": [7.5]}
+    band = {"expected_change_ccy_per_mwh": [3.0], "low_90_ccy_per_mwh": [-9.0], "high_90_ccy_per_mwh": [15.0], "response_version": ["2"]}
+    bound = {"scenario": ["x"], "branch": ["3-5"], "contingency": [""], "shadow_price_ccy_per_mwh": [12.0]}
+    data = GridData(
+        pl.DataFrame({**limits, **more}), pl.DataFrame({**nodes, **places}), pl.DataFrame(rows, schema=names, orient="row"),
+        pl.DataFrame({**scenarios, **proof}), pl.DataFrame({**impacts, **band}), pl.DataFrame(bound),
+    )  # fmt: skip
+    render(replace(_site(degraded=False), grid=data), tmp_path)
+    text = (tmp_path / "limits.html").read_text(encoding="utf-8")
+    assert "2 limits and 2 nodes; version 4, OK" in text
+    assert "The limit that bound most: 3-5 after the loss of 1-2" in text
+    assert "0.5" in text.split("What announced outages change")[1]
+    assert "<svg" in text
+    text = (tmp_path / "outages.html").read_text(encoding="utf-8")
+    assert "Study intraday for 2026-03-29: 2 scenarios in 1 intervals" in text
+    assert "90 % band by version 2" in text
+    assert "&lt;y&gt;" in text
+    assert "expected congestion" in text
+    without = replace(data, impacts=pl.DataFrame({**impacts, **{name: [None] for name in band}, "response_version": [""]}))
+    render(replace(_site(degraded=False), grid=without), tmp_path)
+    assert "expected congestion</th>" not in (tmp_path / "outages.html").read_text(encoding="utf-8")

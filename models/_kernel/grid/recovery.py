@@ -16,6 +16,8 @@ from models._kernel.grid.network import Floats, GridError, Ints
 from models._kernel.grid.topology import Flags
 
 ROUNDS = 8
+PENALTY_RANGE = (1e-4, 10.0, 20)
+"""Smallest and largest penalty of `recover_few` in mean squares of a row, and how many between."""
 STILL = 1e-9
 """Standard deviation relative to the mean size below which an input never moved."""
 
@@ -53,9 +55,41 @@ def recover_from_prices(shadow_price: Floats, congestion: Floats, *, prior: floa
     Returns:
         Values of shape (nodes, limits).
     """
+    return recover(*by_size(shadow_price, congestion), prior=prior, centre=False)
+
+
+def recover_few(inputs: Floats, outputs: Floats) -> Floats:
+    """Sensitivities from fewer rows than inputs, shape (outputs, inputs): the noise of each output cannot be told from so little.
+
+    Ridge regression without a level whose penalty all outputs share; it is the one with the smallest mean absolute error when each row is
+    left out in turn (in closed form: Golub, Heath & Wahba 1979).
+
+    Args:
+        inputs: shape (rows, inputs).
+        outputs: shape (rows, outputs).
+
+    Raises:
+        GridError: as `recover`.
+    """
+    _check(inputs, outputs)
+    gram = inputs @ inputs.T
+    scale = max(float(np.trace(gram)) / len(gram), 1e-300)
+    weight, vectors = np.linalg.eigh(gram)
+    projected, best, chosen = vectors.T @ outputs, np.inf, vectors
+    for penalty in scale * np.geomspace(*PENALTY_RANGE):
+        inverse = vectors / (np.maximum(weight, 0.0) + penalty)
+        left_out = (inverse @ projected) / (inverse * vectors).sum(axis=1)[:, None]
+        error = float(np.abs(left_out).mean())
+        if error < best:
+            best, chosen = error, inverse
+    return np.asarray((inputs.T @ (chosen @ projected)).T)
+
+
+def by_size(shadow_price: Floats, congestion: Floats) -> tuple[Floats, Floats]:
+    """Hours with congestion, both sides of each divided by its largest congestion (without a sign)."""
     size = np.abs(congestion).max(axis=1, keepdims=True)
     hours = size[:, 0] > 0
-    return recover(shadow_price[hours] / size[hours], congestion[hours] / size[hours], prior=prior, centre=False)
+    return shadow_price[hours] / size[hours], congestion[hours] / size[hours]
 
 
 def recover(inputs: Floats, outputs: Floats, *, prior: float, centre: bool = True) -> Recovered:
@@ -70,10 +104,7 @@ def recover(inputs: Floats, outputs: Floats, *, prior: float, centre: bool = Tru
     Raises:
         GridError: shapes that do not fit, fewer than 3 samples, or values that are not finite.
     """
-    if inputs.ndim != 2 or outputs.ndim != 2 or len(inputs) != len(outputs) or len(inputs) < 3:
-        raise GridError(f"inputs {inputs.shape} and outputs {outputs.shape}: give at least 3 rows, the same ones")
-    if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
-        raise GridError("inputs or outputs hold values that are not finite; leave such samples out")
+    _check(inputs, outputs)
     x, y = (v - v.mean(axis=0) if centre else v for v in (inputs, outputs))
     moved = x.std(axis=0) > STILL * (1.0 + np.abs(inputs).mean(axis=0))
     x = x[:, moved]
@@ -89,6 +120,13 @@ def recover(inputs: Floats, outputs: Floats, *, prior: float, centre: bool = Tru
     values, deviation = np.zeros((outputs.shape[1], inputs.shape[1])), np.full((outputs.shape[1], inputs.shape[1]), prior)
     values[:, moved], deviation[:, moved] = found.T, spread.T
     return Recovered(values, deviation, np.sqrt(noise), moved, len(x))
+
+
+def _check(inputs: Floats, outputs: Floats) -> None:
+    if inputs.ndim != 2 or outputs.ndim != 2 or len(inputs) != len(outputs) or len(inputs) < 3:
+        raise GridError(f"inputs {inputs.shape} and outputs {outputs.shape}: give at least 3 rows, the same ones")
+    if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
+        raise GridError("inputs or outputs hold values that are not finite; leave such samples out")
 
 
 def ends(ptdf: Floats, moved: Flags) -> tuple[Ints, Ints]:
@@ -121,3 +159,10 @@ def outage_shares(ptdf: Floats, from_bus: Ints, to_bus: Ints) -> Floats:
         shares = np.where(own < 0.99, across / (1.0 - own), np.nan)
     np.fill_diagonal(shares, np.where(own < 0.99, -1.0, np.nan))
     return np.asarray(shares, dtype=np.float64)
+
+
+def correlation(told: Floats, truth: Floats) -> float:
+    """Pearson correlation over buses; 0 where the answer is the same everywhere, because it says nothing then."""
+    a, b = told - told.mean(), truth - truth.mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / scale if scale > 0 else 0.0

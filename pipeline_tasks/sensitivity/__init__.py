@@ -1,0 +1,1 @@
+"""Sensitivities learned from a market's prices: read what is known, learn, publish, answer."""
