@@ -89,19 +89,19 @@ def strip(days: pl.DataFrame, forecasts: pl.DataFrame, outcomes: pl.DataFrame) -
         "field": "state",
         "type": "nominal",
         "scale": {"domain": list(STATES), "range": list(COLOURS.values())},
-        "legend": {"title": None},
+        "legend": {"title": None, "orient": "top"},
     }
     shape = {
         "field": "gate",
         "type": "nominal",
         "scale": {"domain": list(ACTIONS[1:]), "range": ["triangle-down", "cross"]},
-        "legend": {"title": None},
+        "legend": {"title": None, "orient": "top"},
     }
     acted = "datum.series == 'band' && datum.gate != 'allow'"
     layers: list[dict[str, Any]] = [
         {
             "transform": [{"filter": "datum.series == 'band'"}],
-            "mark": {"type": "rect", "opacity": 0.22},
+            "mark": {"type": "rect", "opacity": 0.35},
             "encoding": {"x": time, "x2": {"field": "until"}, "color": colour},
         },
         _line(time, price, "fallback", {"color": "#8a8f98", "strokeWidth": 0.8}),

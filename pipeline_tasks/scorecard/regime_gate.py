@@ -1,8 +1,7 @@
 """F4: the gate before and after on stressed and normal days, its order of days, and states and change points against known truth.
 
-Two gates are scored: that of config/gates.yaml ("configured") and one that mixes and blocks ("mixed"). Baseline is the ungated forecast,
-all rows scored: the mean of the published LEAR and DNN ensembles where they exist (the strongest
-known), and the registry's models as the gate of config/gates.yaml acts on them. The gate's regimes are walked forward like any model.
+Baseline is the ungated forecast itself, all rows scored: the mean of the published LEAR and DNN ensembles where they exist (the strongest
+known), and the registry's models. The gate's regimes are walked forward like any model.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ from pipeline_tasks.scorecard.rows import ScoreRow
 from pipeline_tasks.scorecard.runner import Judged, job_of
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say
 from pipeline_tasks.scorecard.systems import SystemJob, system_row
-from pipeline_tasks.steps.gates import load_gates
 
 Array = npt.NDArray[np.float64]
 EPF = ("epf_np", "epf_pjm", "epf_be", "epf_fr", "epf_de")
@@ -44,7 +42,8 @@ WINDOWS: Mapping[str, tuple[int, int]] = {**dict.fromkeys(EPF, (728, 28)), "de_f
 OTHERS = (182, 28)
 PROFILE = "demo"  # of the walked models: what a gate is worth to them does not need their largest settings
 MODELS = ("curve_dist", "spike_risk")
-MIXED = GateRule(act=True, model_share=0.8, widen=1.1, block=True)  # what a gate that does all it can is worth, beside the configured one
+# Two gates are scored whatever config/gates.yaml says: one that is only cautious, and one that does all it can.
+RULES = {"widened": GateRule(act=True, widen=1.1, block=False), "mixed": GateRule(act=True, model_share=0.8, widen=1.1, block=True)}
 NEIGHBOURS: Mapping[str, tuple[str, ...]] = {"epf_be": ("epf_fr",), "epf_fr": ("epf_be",)}
 
 
@@ -147,14 +146,12 @@ def _model_rows(job: SystemJob, case: _Case, spec: ModelSpec, judged: Judged) ->
         raise DataAbsentError(f"{job.data_set}: no row has a stress label: nothing exogenous (tightness, gas) is known")
     stressed = told["stressed"].fill_null(value=False).to_numpy()[known]
     days, made = panel.days[known], []
-    for name, rule in {"configured": load_gates()[spec.name], "mixed": MIXED}.items():
-        if not rule.act:
-            continue
+    for name, rule in RULES.items():
         after, done = gated(answer, spec, action, fallback, rule)
         acted = (done != ALLOW).to_numpy()[known]
         for metric, loss in _losses(spec).items():
             before_loss, after_loss = (loss(panel.outcome[known], frame.filter(pl.Series(known))) for frame in (answer, after))
-            if rule.model_share < 1 or metric != "mae":  # a wider band moves no point
+            if name != "widened" or metric == "crps":  # a wider band moves no point
                 compared = Compared(f"{spec.name}: {metric} {name}", days, stressed, before_loss, after_loss, acted)
                 made += slice_rows(job, case.data_class, compared, UNGATED)
     if spec.kind is Kind.DISTRIBUTION:
@@ -187,7 +184,7 @@ def _published_rows(job: SystemJob, case: _Case, source: FeatureSource) -> list[
     price = case.data.frame["price_ccy_per_mwh"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     experts = {**public, "fallback": told["point_ccy_per_mwh"].cast(pl.Float64).fill_null(float("nan")).to_numpy()}
     known &= np.isfinite(price) & np.all([np.isfinite(v) for v in experts.values()], axis=0)
-    base, rule = experts["published_mean"], MIXED
+    base, rule = experts["published_mean"], RULES["mixed"]
     gate = told["gate"].cast(pl.String).fill_null(ALLOW).to_numpy()
     share = np.where(gate == ALLOW, 1.0, np.where((gate == "block") & rule.block, 0.0, rule.model_share))
     after = share * base + (1 - share) * experts["fallback"]
