@@ -60,7 +60,7 @@ def test_an_answer_names_limits_and_knows_what_is_out():
     assert np.allclose(learned.answer({("a", ""): -30.0}, ("other",))[0], learned.answer({("a", ""): -30.0})[0])
     with pytest.raises(GridError, match=r"'z' was never seen to bind; seen were e\.g\. a, b\|c"):
         learned.answer({("z", ""): 1.0})
-    with pytest.raises(GridError, match="give at least 10"):
+    with pytest.raises(GridError, match="give at least 50"):
         learn_limits(_history()[0].part(slice(0, 5)))
 
 

@@ -24,6 +24,8 @@ PRIOR, SHIFT_PRIOR = 0.3, 0.1
 FEWEST_HOURS, FEWEST_SIGNALLED = 50, 24
 """Hours in which a limit must have bound to be told, and with and without an outage for its shift."""
 LEVEL, HELD_OUT = 0.9, 0.2
+FELT = 1.0
+"""Currency/MWh at some node: hours with less congestion (rounding of published components) judge nothing."""
 SMALLEST = 0.5
 """Currency/MWh added to the size of an hour's congestion, so that quiet hours have a band too."""
 
@@ -122,12 +124,12 @@ def learn_limits(history: History, *, topology: bool = True) -> LearnedLimits:
     """Learn from all hours; the band and its numbers come from the last fifth, told by what the hours before it teach.
 
     Raises:
-        GridError: fewer than 10 hours with congestion.
+        GridError: fewer than 50 hours with congestion that is felt.
     """
-    active = np.flatnonzero(np.abs(history.congestion).max(axis=1, initial=0.0) > 0)
-    if len(active) < 10:
-        raise GridError(f"{len(active)} hours have congestion; give at least 10, e.g. a longer history")
-    cut = int(active[int((1 - HELD_OUT) * len(active))])
+    felt = np.flatnonzero(_felt(history))
+    if len(felt) < FEWEST_HOURS:
+        raise GridError(f"{len(felt)} hours have congestion beyond {FELT:g} currency/MWh; give at least {FEWEST_HOURS}: a longer history")
+    cut = int(felt[int((1 - HELD_OUT) * len(felt))])
     earlier, later = history.part(slice(0, cut)), history.part(slice(cut, None))
     before = _fitted(earlier, topology)
     band, numbers = _band(before, earlier, later)
@@ -140,8 +142,14 @@ def _fitted(history: History, topology: bool) -> tuple[Ints, Floats, Floats]:
     """Signals, sensitivities and their deviations."""
     signals = _signals(history) if topology else np.zeros((0, 2), dtype=np.int64)
     scale = np.concatenate([np.ones(len(history.limits)), np.full(len(signals), SHIFT_PRIOR / PRIOR)])
-    found = recover_from_prices(_inputs(history.shadow, history.out, signals) * scale, history.congestion, prior=PRIOR)
+    priced = (history.shadow != 0).any(axis=1)  # elsewhere components are rounding, which would pass for noise
+    inputs = _inputs(history.shadow, history.out, signals)[priced] * scale
+    found = recover_from_prices(inputs, history.congestion[priced], prior=PRIOR)
     return signals, found.values * scale, found.deviation * scale
+
+
+def _felt(history: History) -> Flags:
+    return np.asarray(np.abs(history.congestion).max(axis=1, initial=0.0) > FELT)
 
 
 def _signals(history: History) -> Ints:
@@ -161,7 +169,7 @@ def _band(before: tuple[Ints, Floats, Floats], earlier: History, later: History)
     signals, values, _ = before
     told = _inputs(later.shadow, later.out, signals) @ values.T
     error = np.abs(told - later.congestion)
-    active = np.abs(later.congestion).max(axis=1, initial=0.0) > 0
+    active = _felt(later)
     size = SMALLEST + np.abs(told).max(axis=1, keepdims=True)
     band = conformal_quantile((error / size)[active], LEVEL)
     mean = earlier.congestion.mean(axis=0)

@@ -20,8 +20,8 @@ from models._kernel.grid.topology import Flags
 
 HELD_OUT = 0.2
 STILL = 1e-9
-PENALTIES, SMALLEST_PENALTY = 12, 1e-5
-SWEEPS, TOLERANCE = 300, 1e-4
+PENALTIES, SMALLEST_PENALTY = 10, 1e-5
+SWEEPS, WHOLE, TOLERANCE = 150, 5, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def group_lasso(x: Floats, y: Floats, single: float, group: float, start: Floats
     """Minimum of |y - x b|^2 / (2 rows) + single x sum |b| + group x sum over inputs of |b_input|_2, shape (inputs, outputs).
 
     Block coordinate descent: with one column per input the step of an input is its proximal step, exactly (Simon et al. 2013, section 3);
-    until no element moves by more than `tolerance` of the largest, at most 300 sweeps.
+    until no element moves by more than `tolerance` of the largest, at most 150 sweeps, every fifth over all inputs.
     """
     rows, many = len(x), len(x) > x.shape[1]
     found = np.zeros((x.shape[1], y.shape[1])) if start is None else start.copy()
@@ -125,9 +125,12 @@ def group_lasso(x: Floats, y: Floats, single: float, group: float, start: Floats
     else:  # what is left of the rows
         columns = np.ascontiguousarray(x.T)
         own, left = np.maximum((columns**2).sum(axis=1) / rows, 1e-300), y - x @ found
-    for _ in range(SWEEPS):
+    moved = np.inf
+    for sweep in range(SWEEPS):
+        whole = sweep % WHOLE == 0 or moved <= tolerance * max(float(np.abs(found).max()), 1e-12)  # else inputs that have something
         moved = 0.0
-        for k, size in enumerate(own):
+        for k in range(len(own)) if whole else np.flatnonzero(found.any(axis=1)):
+            size = own[k]
             slope = left[k] if many else columns[k] @ left / rows
             new = proximal((found[k] + slope / size)[None], single / size, group / size)[0]
             step = new - found[k]
@@ -135,7 +138,7 @@ def group_lasso(x: Floats, y: Floats, single: float, group: float, start: Floats
                 moved = max(moved, float(np.abs(step).max()))
                 left -= np.outer(columns[k], step)
                 found[k] = new
-        if moved <= tolerance * max(float(np.abs(found).max()), 1e-12):
+        if whole and moved <= tolerance * max(float(np.abs(found).max()), 1e-12):
             break
     return found
 
