@@ -15,7 +15,7 @@ BASELINES = (
         "lightgbm_direct", "Boosters over single nodes alone: own, system and neighbours' last prices.", params=(("structure", "direct"),)
     ),
     Baseline("factors_alone", "System price and congestion factors alone.", params=(("structure", "factors"),)),
-    Baseline("graph_alone", "The graph transformer alone.", params=(("structure", "graph"),)),
+    Baseline("graph_alone", "The graph transformer alone.", params=(("structure", "graph"), ("graph_steps", 1500))),
     Baseline("without_graph", "Factors and boosters over single nodes, no graph transformer.", params=(("graph_steps", 0),)),
 )
 DATA_SETS = (
