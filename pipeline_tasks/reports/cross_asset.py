@@ -72,7 +72,7 @@ def spreads_page(data: CrossData) -> dict[str, Any]:
         "about": f"Known at {first['as_of']:%Y-%m-%d %H:%M} UTC for {first['delivery_date']}; inputs: config/assets/cross_commodity.yaml.",
         "spread_rows": data.spreads.select(shown).sort("hub").to_dicts(),
         "cargo_rows": data.spreads.head(1).select(known).to_dicts() if known else [],
-        "signal_rows": signals.select("instrument", "signal", "value").to_dicts(),
+        "signal_rows": signals.select("instrument", "signal", pl.col("value") + 0.0).to_dicts(),  # no minus zero
         "ratio_rows": data.spreads.head(1).select("gas_hedge_ratio", "co2_hedge_ratio", "arrival_pressure").to_dicts(),
         "price_svg": price_chart(data.prices) if data.prices.height > 1 else "",
     }
