@@ -16,7 +16,7 @@ Array = npt.NDArray[np.float64]
 SERIES = ("market", "hub", "product")
 CENTRE, BEFORE = "price_mean_7d_ccy_per_mwh", "price_prev_day_mean_ccy_per_mwh"
 GAS, COAL, CO2, LOAD = "gas_price_ccy_per_unit", "coal_price_ccy_per_unit", "co2_price_ccy_per_unit", "residual_load_forecast_mw"
-OPTIONAL = (CENTRE, BEFORE, GAS, CO2, LOAD, "price_hour_mean_28d_ccy_per_mwh")
+OPTIONAL = (CENTRE, BEFORE, GAS, CO2, LOAD, "price_hour_mean_28d_ccy_per_mwh", "price_std_7d_ccy_per_mwh")
 NAMES = ("intercept", "price_distance", "residual_load_change", "gas_change", "co2_change", "is_weekend", "is_holiday")
 WEEK = 7
 

@@ -24,7 +24,8 @@ from models.carbon_coupling.tables import CARBON_HEDGES
 
 Array = npt.NDArray[np.float64]
 ASKED = tuple(c for c in SPEC.required if c not in {"price_ccy_per_mwh", "price_known_ts"})
-HOUR = "price_hour_mean_28d_ccy_per_mwh"
+HOUR, SPREAD = "price_hour_mean_28d_ccy_per_mwh", "price_std_7d_ccy_per_mwh"
+LEAST_SHARE = 0.1
 USUAL = 0.98  # share of training rows in which an input must be known to be expected
 HOURS, GAS_AT, CO2_AT = 24, NAMES.index("gas_change"), NAMES.index("co2_change")
 
@@ -36,12 +37,14 @@ class Fitted:
     Attributes:
         drift: how coefficients drift, of all hubs together.
         centre: what stands in for an unknown mean of the last week.
-        ladder: quantiles of the errors by local hour, currency/MWh, shape (24, levels).
+        spread: what stands in for an unknown standard deviation of the last week; a tenth of it is the least that is used.
+        ladder: quantiles of the errors by local hour in last week's standard deviations, shape (24, levels).
         expected: inputs that are usually known.
     """
 
     drift: Drift
     centre: float
+    spread: float
     ladder: Array
     expected: tuple[str, ...]
 
@@ -71,13 +74,15 @@ class CarbonCoupling:
             raise frames.InputError(f"{SPEC.name}: no whole day was known at the cutoff {cutoff}; give history before it")
         drift = best_drift(np.concatenate([y for _, y in days]), np.concatenate([d.inputs for d, _ in days]))
         centre = float(np.nanmedian(np.concatenate([d.base for d, _ in days])))
-        part = Fitted(drift, centre, np.zeros((HOURS, len(LEVELS))), ())
+        spread = float(np.nan_to_num(np.nanmedian(_spreads(rows, np.nan, 0.0)), nan=1.0)) if SPREAD in rows.columns else 1.0
+        part = Fitted(drift, centre, spread, np.zeros((HOURS, len(LEVELS))), ())
         error = rows["price_ccy_per_mwh"].cast(pl.Float64).to_numpy() - self._points(rows, hubs, part)[0]
+        error = error / _spreads(rows, spread, LEAST_SHARE * spread)
         hour = rows["local_hour"].to_numpy()
         ladder = np.stack([np.quantile(error[hour == h] if np.any(hour == h) else error, LEVELS) for h in range(HOURS)])
         known = {c: pl.col(c).is_not_null() & pl.col(c).cast(pl.Float64).is_finite() for c in OPTIONAL if c in rows.columns}
         expected = tuple(c for c, there in known.items() if rows.select(there.fill_null(value=False).mean()).item() >= USUAL)
-        self._fitted, self._cutoff = Fitted(drift, centre, ladder, expected), cutoff
+        self._fitted, self._cutoff = Fitted(drift, centre, spread, ladder, expected), cutoff
         return self
 
     def predict(self, data: Features, *, as_of: datetime) -> Prediction:  # noqa: ARG002 - every row carries its own as_of
@@ -86,7 +91,8 @@ class CarbonCoupling:
         frames.require(data.target, ASKED, model=SPEC.name, part="target")
         rows = frames.in_key_order(data.target)
         point = self._points(rows, self._days(data), fitted)[0]
-        ladder = point[:, None] + fitted.ladder[rows["local_hour"].to_numpy().astype(np.int64)]
+        width = _spreads(rows, fitted.spread, LEAST_SHARE * fitted.spread)[:, None]
+        ladder = point[:, None] + width * fitted.ladder[rows["local_hour"].to_numpy().astype(np.int64)]
         outputs = {SPEC.point_column: point, **{c: ladder[:, k] for k, c in enumerate(QUANTILES.values())}}
         return frames.answer(SPEC, rows, outputs, _lacking(rows, fitted.expected))
 
@@ -121,7 +127,9 @@ class CarbonCoupling:
             raise RuntimeError("carbon_coupling is not fitted; call fit, or load an artifact")
         own = {f: getattr(self.params, f) for f in self.params.__slots__}
         head = {"params": own, "cutoff": self._cutoff.isoformat(), "ratio": fitted.drift.ratio, "noise": fitted.drift.noise}
-        artifacts.save_json(directory, "model", {**head, "centre": fitted.centre, "expected": list(fitted.expected)})
+        artifacts.save_json(
+            directory, "model", {**head, "centre": fitted.centre, "spread": fitted.spread, "expected": list(fitted.expected)}
+        )
         artifacts.save_arrays(directory, "arrays", {"spread": fitted.drift.spread, "ladder": fitted.ladder})
         artifacts.seal(directory, model=SPEC.name)
 
@@ -132,7 +140,7 @@ class CarbonCoupling:
         head, arrays = artifacts.load_json(directory, "model"), artifacts.load_arrays(directory, "arrays")
         model = cls(head["params"])
         drift = Drift(float(head["ratio"]), float(head["noise"]), arrays["spread"])
-        model._fitted = Fitted(drift, float(head["centre"]), arrays["ladder"], tuple(head["expected"]))
+        model._fitted = Fitted(drift, float(head["centre"]), float(head["spread"]), arrays["ladder"], tuple(head["expected"]))
         model._cutoff = datetime.fromisoformat(head["cutoff"])
         return model
 
@@ -207,6 +215,14 @@ def _coefficients(days: HubDays, fitted: Fitted) -> tuple[Array, Array]:
     """Filtered coefficients and their standard deviations by day, shape (n, inputs)."""
     beta, sd, _ = drifting(days.base - days.centre, days.inputs, fitted.drift)
     return beta, sd
+
+
+def _spreads(rows: pl.DataFrame, absent: float, least: float) -> Array:
+    """Standard deviation of the last week's prices of every row, at least `least`; `absent` where unknown."""
+    if SPREAD not in rows.columns:
+        return np.full(rows.height, max(absent, least))
+    values = rows[SPREAD].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return np.asarray(np.maximum(np.where(np.isfinite(values), values, absent), least))
 
 
 def _lacking(rows: pl.DataFrame, expected: tuple[str, ...]) -> list[str]:
