@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ def learn_sensitivities(request: Request, say: Callable[[str], None] = lambda _:
     from pipeline_tasks.warehouse.migrate import migrate
     from pipeline_tasks.warehouse.publish import publish_staged, stage
 
-    began = time.perf_counter()
+    began, request = time.perf_counter(), replace(request, market=request.context.selection.market.key)
     published: list[dict[str, Any]] = []
     with connect() as warehouse:
         migrate(warehouse)
@@ -92,6 +93,7 @@ def tell_congestion(market: str, shadow_prices: Mapping[str, float], *, out: Seq
         SensitivityError: no shadow price is given, or nothing is registered for the market.
         GridError: a limit that was never seen to bind.
     """
+    from config.markets import resolve_market
     from pipeline_tasks import tracking
     from pipeline_tasks.sensitivity.market import SEPARATOR
     from pipeline_tasks.sensitivity.run import MODEL, SensitivityError, load
@@ -99,7 +101,7 @@ def tell_congestion(market: str, shadow_prices: Mapping[str, float], *, out: Seq
 
     if not shadow_prices:
         raise SensitivityError('no shadow price is given; give limits with currency/MWh, e.g. {"12-14|15-17": -30}')
-    ref = tracking.challenger(MODEL, market)
+    ref = tracking.challenger(MODEL, resolve_market(market).market.key)
     if ref is None:
         raise SensitivityError(f"nothing is registered for market {market!r}; `desk grid learn --market {market}` makes it")
     learned = load(fetch(ref))
@@ -116,10 +118,17 @@ def show_sensitivities(market: str, *, node: str = "", name: str = NIGHTLY, day:
     Raises:
         SensitivityError: nothing is published.
     """
+    from config.markets import resolve_market
     from pipeline_tasks.sensitivity.run import SensitivityError
     from pipeline_tasks.warehouse import connect
 
-    bound: dict[str, Any] = {"market": market, "name": name, "node": node, "day": day or date(1970, 1, 1), "any": day is None}
+    bound: dict[str, Any] = {
+        "market": resolve_market(market).market.key,
+        "name": name,
+        "node": node,
+        "day": day or date(1970, 1, 1),
+        "any": day is None,
+    }
     where = "where market = {market:String} and hub = {name:String} and (delivery_date = {day:Date32} or {any:Bool})"
     newest = f"{where} and delivery_date = (select max(delivery_date) from curated.v_grid_limits {where})"
     with connect() as warehouse:
