@@ -133,7 +133,7 @@ def test_an_empty_market_blocks(market: Warehouse) -> None:
 
 def test_a_broken_row_blocks_with_table_rule_count_and_remedy(market: Warehouse) -> None:
     bad = prices().with_columns(
-        known_ts=pl.when(pl.int_range(pl.len()) < 3).then(pl.lit(datetime(1980, 1, 1, tzinfo=UTC)).cast(TS_DTYPE)).otherwise("known_ts")
+        known_ts=pl.when(pl.int_range(pl.len()) < 3).then(pl.lit(datetime(1975, 1, 1, tzinfo=UTC)).cast(TS_DTYPE)).otherwise("known_ts")
     )
     market.insert(PRICES, bad)
     with pytest.raises(GateBlocked) as caught:

@@ -44,7 +44,7 @@ def check(**changes: Any) -> Checked:
         ({"energy_ccy_per_mwh": float("nan")}, "energy_ccy_per_mwh.not_finite"),
         ({"product": "spot"}, "product.not_allowed"),
         ({"product": None, "resolution_min": 0}, "product.null,resolution_min.below_minimum"),
-        ({"known_ts": datetime(1980, 1, 1, tzinfo=UTC)}, "known_ts_plausible"),
+        ({"known_ts": datetime(1975, 1, 1, tzinfo=UTC)}, "known_ts_plausible"),
         ({"delivery_ts": datetime(2500, 1, 1, tzinfo=UTC)}, "delivery_ts.out_of_range"),
         ({"price_ccy_per_mwh": 50_000.0}, ""),
         ({"price_ccy_per_mwh": -20_000.0}, ""),
