@@ -17,6 +17,8 @@ from models._kernel.registry import model_names, specs
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.pipeline import ended, execute_dag, failure_of, run_intraday, run_nightly, run_replay
 from pipeline_tasks.steps.schedules import load_schedules
+from pipeline_tasks.warehouse import connect
+from pipeline_tasks.warehouse.audit import published_hashes
 
 MARKET, DAY = "twin_hub_north", date(2026, 6, 15)
 DAILY = [s.name for s in specs() if not s.intraday]
@@ -52,16 +54,11 @@ def hashes(first: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _hashes() -> list[dict[str, Any]]:
-    from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.audit import published_hashes
-
     with connect() as warehouse:
         return published_hashes(warehouse)
 
 
 def _query(sql: str) -> pl.DataFrame:
-    from pipeline_tasks.warehouse import connect
-
     with connect() as warehouse:
         return warehouse.query(sql)
 
@@ -88,8 +85,6 @@ def test_first_night_ends_well_and_counts_add_up(first: dict[str, Any]) -> None:
 
 
 def test_spreads_and_effects_of_arrivals_are_published_from_the_marts(first: dict[str, Any]) -> None:
-    from pipeline_tasks.warehouse import connect
-
     with connect() as warehouse:
         spreads = warehouse.query(
             "select * from curated.v_cross_commodity where market = 'twin' and delivery_date = {day:Date32} order by hub", {"day": DAY}
@@ -106,7 +101,6 @@ def test_spreads_and_effects_of_arrivals_are_published_from_the_marts(first: dic
 
 def test_first_champions_are_audited_bootstraps(first: dict[str, Any]) -> None:
     from pipeline_tasks import tracking
-    from pipeline_tasks.warehouse import connect
 
     ctx = RunContext("twin", MARKET, DAY).days_before(load_schedules().bootstrap_days)
     with connect() as warehouse:
@@ -225,7 +219,6 @@ def test_training_registers_a_judged_challenger_and_leaves_the_champion(first: d
 
 
 def test_what_was_served_is_what_a_rebuild_gives(first: dict[str, Any]) -> None:
-    from pipeline_tasks.warehouse import connect
     from pipeline_tasks.watch.parity import check_recent
 
     with connect() as warehouse:
@@ -283,8 +276,6 @@ def test_the_analyst_guide_has_fifteen_queries() -> None:
 
 @pytest.mark.parametrize("sql", ANALYST_QUERIES, ids=[f"query{i}" for i in range(len(ANALYST_QUERIES))])
 def test_every_query_of_the_guide_runs_as_the_analyst(first: dict[str, Any], sql: str) -> None:
-    from pipeline_tasks.warehouse import connect
-
     with connect("analyst") as warehouse:
         rows = warehouse.query(sql)
     assert rows.width > 1
