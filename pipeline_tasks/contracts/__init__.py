@@ -2,7 +2,7 @@
 
 from pipeline_tasks.contracts.columns import TS_DTYPE, Column, ColumnType
 from pipeline_tasks.contracts.cross_asset import CROSS_ASSET_TABLES
-from pipeline_tasks.contracts.curated import LINEAGE, companion_table, curated_table, drivers_table, shadow_table
+from pipeline_tasks.contracts.curated import LINEAGE, companion_table, curated_table, drivers_table, shadow_table, with_lineage
 from pipeline_tasks.contracts.features import FEATURE_TABLES
 from pipeline_tasks.contracts.grid import GRID_TABLES
 from pipeline_tasks.contracts.intermediate import INTERMEDIATE_TABLES
@@ -70,4 +70,5 @@ __all__ = [
     "drivers_table",
     "quarantine_of",
     "shadow_table",
+    "with_lineage",
 ]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
+
+import polars as pl
 
 from pipeline_tasks.contracts.columns import Column, day, instant, number, string, symbol
 from pipeline_tasks.contracts.tables import Database, Rule, Table
@@ -76,3 +80,18 @@ def companion_table(name: str, columns: tuple[Column, ...], meaning: str, *, key
 def shadow_table(curated: Table) -> Table:
     """The table of `curated_shadow` for a curated one: the same contract; nothing there is ever published."""
     return replace(curated, database=Database.CURATED_SHADOW, meaning=f"Unpublished answers of challengers. {curated.meaning}")
+
+
+def with_lineage(table: Table, own: pl.DataFrame, values: Mapping[str, Any]) -> pl.DataFrame:
+    """Rows of a curated table in key order: own columns, and the lineage that all rows share.
+
+    Args:
+        table: the contract.
+        own: the model's columns; a lineage column that it has stays as it is. Empty: the empty table.
+        values: lineage columns by name.
+    """
+    if own.is_empty():
+        return table.empty()
+    types = {c.name: c.type.polars for c in LINEAGE}
+    filled = own.with_columns(pl.lit(v).cast(types[n]).alias(n) for n, v in values.items() if n not in own.columns)
+    return filled.select(pl.col(c.name).cast(c.type.polars) for c in table.columns).sort(table.key)

@@ -15,9 +15,7 @@ from models._kernel.cross.forests import causal_forest
 from models._kernel.cross.netback import netback, supply_cost
 from models._kernel.cross.signals import SIGNALS
 from models._kernel.cross.spreads import clean_spread, fuel_spread, implied_heat_rate, switching_price
-from pipeline_tasks.contracts import LINEAGE
 from pipeline_tasks.contracts.cross_asset import LNG_EFFECTS
-from pipeline_tasks.contracts.tables import Table
 from pipeline_tasks.cross_asset.backtest import signals_of
 from pipeline_tasks.cross_asset.market_frame import MarketFrame, case_of
 from pipeline_tasks.cross_asset.settings import CrossSettings
@@ -122,14 +120,6 @@ def _variance(outcome: str, panel: Panel, seed: int) -> list[tuple[Any, ...]]:
     except ValueError:  # less than a year and a bit of history: nothing is out of sample
         return []
     return [(outcome, "r2_gain", 0.0, found.gain, *found.interval(seed=seed), None, found.day.size)]
-
-
-def with_lineage(table: Table, own: pl.DataFrame, values: Mapping[str, Any]) -> pl.DataFrame:
-    """Rows of a table from its own columns and the lineage that all rows share, in key order."""
-    types = {c.name: c.type.polars for c in LINEAGE}
-    schema = table.polars_schema()
-    rows = own.with_columns(pl.lit(v).cast(types[n]).alias(n) for n, v in values.items())
-    return rows.select(pl.col(n).cast(schema[n]) for n in table.column_names).sort(table.key)
 
 
 def lineage(run: Mapping[str, Any], *, model: str, as_of: datetime, market: str, hub: str, product: str, begin: datetime, day: date,

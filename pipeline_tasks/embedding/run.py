@@ -16,7 +16,7 @@ import polars as pl
 from models._kernel.artifacts import save_arrays, save_json, seal
 from models._kernel.nodes.embedding import Neighbours, nearest, unit_rows
 from models._kernel.nodes.learn import SHARES, TOPOLOGY, Embedded, embed
-from pipeline_tasks.contracts import LINEAGE, NODE_TABLES, Table
+from pipeline_tasks.contracts import NODE_TABLES, Table, with_lineage
 from pipeline_tasks.contracts.nodes import NODE_EMBEDDINGS, NODE_HUBS, NODE_NEIGHBOURS, NODE_NOWCASTS
 from pipeline_tasks.embedding.market import KnownNodes
 from pipeline_tasks.embedding.neighbours import MODEL, NAME
@@ -233,8 +233,6 @@ def _nowcasts(made: Made) -> pl.DataFrame:
 
 def _with_lineage(table: Table, frame: pl.DataFrame, made: Made, lineage: Mapping[str, Any]) -> pl.DataFrame:
     """The rows with the lineage every curated row carries."""
-    if frame.is_empty():
-        return table.empty()
     request = made.request
     context = request.context
     degraded = made.embedded.transfer is None
@@ -252,9 +250,7 @@ def _with_lineage(table: Table, frame: pl.DataFrame, made: Made, lineage: Mappin
         "delivery_date": request.delivery_date,
         **lineage,
     }
-    types = {c.name: c.type.polars for c in LINEAGE}
-    filled = frame.with_columns(pl.lit(v).cast(types[n]).alias(n) for n, v in values.items() if n not in frame.columns)
-    return filled.select(pl.col(c.name).cast(c.type.polars) for c in table.columns).sort(table.key)
+    return with_lineage(table, frame, values)
 
 
 def shown(rows: Sequence[Mapping[str, Any]], figures: int = 4) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from models._kernel.behaviour.habits import LEVELS
 from models._kernel.behaviour.hourly_bids import CANDIDATES
 from models._kernel.behaviour.hourly_bids import KINDS as BID_KINDS
 from models._kernel.behaviour.learned_offers import KINDS, STORES, THERMAL, Learned
-from pipeline_tasks.contracts import LINEAGE
+from pipeline_tasks.contracts import with_lineage
 from pipeline_tasks.contracts.participants import OFFER_CURVES, PARTICIPANT_POLICIES
 from pipeline_tasks.participants.daily import DailyBook
 from pipeline_tasks.participants.hourly import SIDES, HourlyBook
@@ -172,13 +172,8 @@ def _empty(*names: str) -> list[pl.Expr]:
 
 def rows_of_tables(found: Policies, lineage: dict[str, Any]) -> dict[str, pl.DataFrame]:
     """Rows of both tables with the lineage every curated row carries, in key order."""
-    types = {c.name: c.type.polars for c in LINEAGE}
-    made = {}
-    for table, frame in ((PARTICIPANT_POLICIES, found.policies), (OFFER_CURVES, found.curves)):
-        rows = frame.with_columns(pl.lit(v).cast(types[n]).alias(n) for n, v in lineage.items())
-        schema = table.polars_schema()
-        made[table.name] = rows.select(pl.col(n).cast(schema[n]) for n in table.column_names).sort(table.key)
-    return made
+    own = ((PARTICIPANT_POLICIES, found.policies), (OFFER_CURVES, found.curves))
+    return {table.name: with_lineage(table, frame, lineage) for table, frame in own}
 
 
 def lineage_of(values: dict[str, Any], *, as_of: datetime, market: str, delivery: date) -> dict[str, Any]:

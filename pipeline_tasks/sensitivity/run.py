@@ -16,7 +16,7 @@ from models._kernel.artifacts import load_arrays, load_json, save_arrays, save_j
 from models._kernel.grid.learned_limits import FEWEST_HOURS, PRIOR, SHIFT_PRIOR, History, LearnedLimits, learn_limits
 from models._kernel.grid.network import Floats, Network
 from models._kernel.grid.recovery import correlation
-from pipeline_tasks.contracts import LINEAGE, SENSITIVITY_TABLES, Table
+from pipeline_tasks.contracts import SENSITIVITY_TABLES, Table, with_lineage
 from pipeline_tasks.contracts.sensitivities import GRID_LIMITS, GRID_NODES, GRID_SENSITIVITIES
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.warehouse.hashing import data_version
@@ -216,8 +216,6 @@ def _model_correlation(learned: LearnedLimits, network: Network | None) -> Float
 
 def _with_lineage(table: Table, frame: pl.DataFrame, made: Made, lineage: Mapping[str, Any]) -> pl.DataFrame:
     """The rows with the lineage every curated row carries."""
-    if frame.is_empty():
-        return table.empty()
     request, context = made.request, made.request.context
     values: dict[str, Any] = {
         "run_id": context.run_id,
@@ -234,6 +232,4 @@ def _with_lineage(table: Table, frame: pl.DataFrame, made: Made, lineage: Mappin
         "delivery_date": request.delivery_date,
         **lineage,
     }
-    types = {c.name: c.type.polars for c in LINEAGE}
-    filled = frame.with_columns(pl.lit(v).cast(types[n]).alias(n) for n, v in values.items())
-    return filled.select(pl.col(c.name).cast(c.type.polars) for c in table.columns).sort(table.key)
+    return with_lineage(table, frame, values)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.learned import publish_rows
 
 if TYPE_CHECKING:
     from pipeline_tasks.cross_asset.market_frame import MarketFrame
@@ -33,15 +34,15 @@ def publish_cross_asset(
     Raises:
         ValueError: the marts do not reach the delivery date.
     """
+    from pipeline_tasks.contracts import with_lineage
     from pipeline_tasks.contracts.cross_asset import CROSS_COMMODITY, CROSS_SIGNALS, LNG_EFFECTS
     from pipeline_tasks.cross_asset.lng_panel import NoArrivalsError
     from pipeline_tasks.cross_asset.market_frame import NoSeriesError, read_frame, read_series
-    from pipeline_tasks.cross_asset.publication import COMMODITY_MODEL, EFFECTS_MODEL, spread_rows, with_lineage
+    from pipeline_tasks.cross_asset.publication import COMMODITY_MODEL, EFFECTS_MODEL, spread_rows
     from pipeline_tasks.cross_asset.settings import load_cross
     from pipeline_tasks.steps.exact import one_blas_thread
     from pipeline_tasks.steps.gates import market_regime
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.publish import publish_staged, stage
 
     began, settings, published = time.perf_counter(), load_cross(), []
     told: str | int = "not asked for"
@@ -73,9 +74,7 @@ def publish_cross_asset(
                     staged[LNG_EFFECTS.name].append(with_lineage(LNG_EFFECTS, rows, line))
         for table, model in ((CROSS_COMMODITY, COMMODITY_MODEL), (CROSS_SIGNALS, COMMODITY_MODEL), (LNG_EFFECTS, EFFECTS_MODEL)):
             if staged[table.name]:
-                stage(warehouse, table, pl.concat(staged[table.name]), run_id=context.run_id)
-                done = publish_staged(warehouse, table, run_id=context.run_id, model=model)
-                published += [{"table": d.table_name, "rows": d.row_count, "status": d.status, "content_sha": d.content_sha} for d in done]
+                published += publish_rows(warehouse, table, pl.concat(staged[table.name]), run_id=context.run_id, model=model)
     return {
         "run_id": context.run_id,
         "hubs": hubs,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from pipeline_tasks.steps.learned import publish_rows, register_learned
 
 if TYPE_CHECKING:
     from pipeline_tasks.embedding.run import Made, Request
@@ -36,7 +37,6 @@ def embed_nodes(request: Request, say: Callable[[str], None] = lambda _: None, *
     from pipeline_tasks.steps.gates import market_regime
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
-    from pipeline_tasks.warehouse.publish import publish_staged, stage
 
     began = time.perf_counter()
     published: list[dict[str, Any]] = []
@@ -49,42 +49,28 @@ def embed_nodes(request: Request, say: Callable[[str], None] = lambda _: None, *
         regime = market_regime(warehouse, request.market, request.delivery_date, request.context.as_of)
         found = tables(made, {"model_version": version, "artifact_sha": artifact, "code_sha": code_sha(), "regime": regime})
         for table in NODE_TABLES if publish else ():
-            if found[table.name].is_empty():
-                continue
-            stage(warehouse, table, found[table.name], run_id=request.context.run_id)
-            done = publish_staged(warehouse, table, run_id=request.context.run_id, model=MODEL)
-            published += [{"table": d.table_name, "rows": d.row_count, "status": d.status, "content_sha": d.content_sha} for d in done]
+            published += publish_rows(warehouse, table, found[table.name], run_id=request.context.run_id, model=MODEL)
     return _told(made, found, version, published)
 
 
 def _log(made: Made, seconds: float) -> tuple[str, str]:
     """The training as a run with parameters, metrics and artifact; its version and SHA-256."""
-    from pipeline_tasks import tracking
     from pipeline_tasks.embedding.neighbours import MODEL
     from pipeline_tasks.embedding.run import metrics, params, save
-    from pipeline_tasks.steps.code_version import code_sha
 
     request = made.request
-    with tempfile.TemporaryDirectory(prefix="desk-embed-") as scratch:
-        artifact = save(made, Path(scratch))
-        ref = tracking.register(
-            Path(scratch),
-            model=MODEL,
-            market=request.market,
-            tags={
-                "artifact_sha": artifact,
-                "cutoff": request.context.as_of.isoformat(),
-                "data_version": made.data_version,
-                "code_sha": code_sha(),
-                "profile": request.name,
-                "seed": str(request.seed),
-                "run_id": request.context.run_id,
-                "gate": "not_run",
-            },
-            params=params(request),
-            metrics={**metrics(made), "seconds": seconds},
-        )
-    return ref.version, artifact
+    ref = register_learned(
+        partial(save, made),
+        request.context,
+        model=MODEL,
+        market=request.market,
+        data_version=made.data_version,
+        profile=request.name,
+        params=params(request),
+        metrics={**metrics(made), "seconds": seconds},
+        seed=request.seed,
+    )
+    return ref.version, ref.artifact_sha
 
 
 def _told(made: Made, found: dict[str, pl.DataFrame], version: str, published: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.learned import register_learned
 
 if TYPE_CHECKING:
     from models._kernel.grid.outage_response import OutageResponse, Realised
@@ -88,18 +88,19 @@ def _register(
     response: OutageResponse, events: Sequence[Realised], context: RunContext, metrics: dict[str, float], asked: dict[str, int]
 ) -> str:
     """The learning as a run with parameters, metrics and artifact; its version."""
-    from pipeline_tasks import tracking
     from pipeline_tasks.simulate.response import MODEL, params, save
-    from pipeline_tasks.steps.code_version import code_sha
 
     digest = hashlib.sha256()
     for event in events:
         digest.update(f"{event.element}|{event.day}".encode() + event.truth.tobytes() + event.simulated.tobytes())
-    with tempfile.TemporaryDirectory(prefix="desk-outages-") as scratch:
-        tags = {
-            "artifact_sha": save(response, Path(scratch)), "cutoff": context.as_of.isoformat(), "data_version": digest.hexdigest(),
-            "code_sha": code_sha(), "profile": "realised", "seed": "0", "run_id": context.run_id, "gate": "not_run",
-        }  # fmt: skip
-        market = context.selection.market.key
-        ref = tracking.register(Path(scratch), model=MODEL, market=market, tags=tags, params=params() | asked, metrics=metrics)
+    ref = register_learned(
+        partial(save, response),
+        context,
+        model=MODEL,
+        market=context.selection.market.key,
+        data_version=digest.hexdigest(),
+        profile="realised",
+        params=params() | asked,
+        metrics=metrics,
+    )
     return ref.version

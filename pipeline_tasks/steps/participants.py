@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.learned import publish_rows, register_learned
 
 if TYPE_CHECKING:
     from pipeline_tasks.participants.publication import Policies
@@ -43,7 +42,6 @@ def learn_participants(
     from pipeline_tasks.steps.gates import market_regime
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
-    from pipeline_tasks.warehouse.publish import publish_staged, stage
 
     began = time.perf_counter()
     market = context.selection.market
@@ -66,9 +64,7 @@ def learn_participants(
         rows = rows_of_tables(found, lineage_of(values, as_of=context.as_of, market=market.key, delivery=context.delivery_date))
         published: list[dict[str, Any]] = []
         for table in PARTICIPANT_TABLES if publish else ():
-            stage(warehouse, table, rows[table.name], run_id=context.run_id)
-            done = publish_staged(warehouse, table, run_id=context.run_id, model=MODEL)
-            published += [{"table": d.table_name, "rows": d.row_count, "status": d.status, "content_sha": d.content_sha} for d in done]
+            published += publish_rows(warehouse, table, rows[table.name], run_id=context.run_id, model=MODEL)
     curves = rows["offer_curves"]
     return {
         "run_id": context.run_id,
@@ -163,18 +159,17 @@ def _sha(*arrays: Any) -> str:
 def _register(found: Policies, context: RunContext, data_version: str, seed: int, seconds: float) -> tuple[str, str]:
     """Log the run and its artifact in MLflow; the same learning again is the same version."""
     from config.settings import get_settings
-    from pipeline_tasks import tracking
     from pipeline_tasks.participants.publication import MODEL
-    from pipeline_tasks.steps.code_version import code_sha
 
-    with tempfile.TemporaryDirectory(prefix="desk-participants-") as scratch:
-        sha = found.save(Path(scratch))
-        tags = {
-            "artifact_sha": sha, "cutoff": context.as_of.isoformat(), "data_version": data_version, "code_sha": code_sha(),
-            "seed": str(seed),             "profile": get_settings().profile, "run_id": context.run_id, "gate": "not_run",
-        }  # fmt: skip
-        ref = tracking.register(
-            Path(scratch), model=MODEL, market=context.market, tags=tags, params={"history_days": HISTORY_DAYS, "seed": seed},
-            metrics=found.metrics | {"seconds": seconds, "curve_rows": float(found.curves.height)},
-        )  # fmt: skip
-    return ref.version, sha
+    ref = register_learned(
+        found.save,
+        context,
+        model=MODEL,
+        market=context.market,
+        data_version=data_version,
+        profile=get_settings().profile,
+        params={"history_days": HISTORY_DAYS, "seed": seed},
+        metrics=found.metrics | {"seconds": seconds, "curve_rows": float(found.curves.height)},
+        seed=seed,
+    )
+    return ref.version, ref.artifact_sha

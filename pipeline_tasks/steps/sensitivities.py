@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from pipeline_tasks.steps.learned import publish_rows, register_learned
 
 if TYPE_CHECKING:
     from models._kernel.grid.network import Network
@@ -42,7 +43,6 @@ def learn_sensitivities(request: Request, say: Callable[[str], None] = lambda _:
     from pipeline_tasks.steps.exact import one_blas_thread
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
-    from pipeline_tasks.warehouse.publish import publish_staged, stage
 
     began, request = time.perf_counter(), replace(request, market=request.context.selection.market.key)
     published: list[dict[str, Any]] = []
@@ -55,11 +55,7 @@ def learn_sensitivities(request: Request, say: Callable[[str], None] = lambda _:
         version, artifact = _log(made, time.perf_counter() - began) if publish else ("", "")
         found = tables(made, {"model_version": version, "artifact_sha": artifact, "code_sha": code_sha()})
         for table in SENSITIVITY_TABLES if publish else ():
-            if found[table.name].is_empty():
-                continue
-            stage(warehouse, table, found[table.name], run_id=request.context.run_id)
-            done = publish_staged(warehouse, table, run_id=request.context.run_id, model=MODEL)
-            published += [{"table": d.table_name, "rows": d.row_count, "status": d.status, "content_sha": d.content_sha} for d in done]
+            published += publish_rows(warehouse, table, found[table.name], run_id=request.context.run_id, model=MODEL)
     return _told(made, found, version, published)
 
 
@@ -163,27 +159,21 @@ def _network(warehouse: Warehouse, request: Request) -> Network | None:
 
 def _log(made: Made, seconds: float) -> tuple[str, str]:
     """The training as a run with parameters, metrics and artifact; its version and SHA-256."""
-    from pipeline_tasks import tracking
     from pipeline_tasks.sensitivity.run import MODEL, metrics, params, save
-    from pipeline_tasks.steps.code_version import code_sha
 
     request = made.request
-    with tempfile.TemporaryDirectory(prefix="desk-sensitivities-") as scratch:
-        artifact = save(made, Path(scratch))
-        tags = {
-            "artifact_sha": artifact, "cutoff": request.context.as_of.isoformat(), "data_version": made.data_version,
-            "code_sha": code_sha(), "profile": request.name, "seed": "0", "run_id": request.context.run_id,
-            "gate": "miss" if made.fault else "pass",
-        }  # fmt: skip
-        ref = tracking.register(
-            Path(scratch),
-            model=MODEL,
-            market=request.market,
-            tags=tags,
-            params=params(request),
-            metrics={**metrics(made), "seconds": seconds},
-        )
-    return ref.version, artifact
+    ref = register_learned(
+        partial(save, made),
+        request.context,
+        model=MODEL,
+        market=request.market,
+        data_version=made.data_version,
+        profile=request.name,
+        params=params(request),
+        metrics={**metrics(made), "seconds": seconds},
+        gate="miss" if made.fault else "pass",
+    )
+    return ref.version, ref.artifact_sha
 
 
 def _told(made: Made, found: Mapping[str, pl.DataFrame], version: str, published: list[dict[str, Any]]) -> dict[str, Any]:

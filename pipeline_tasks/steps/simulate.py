@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from pipeline_tasks.steps.learned import publish_rows
+
 if TYPE_CHECKING:
     from pipeline_tasks.simulate.outages import Request
     from pipeline_tasks.steps.context import RunContext
@@ -35,18 +37,13 @@ def simulate_outages(request: Request, say: Callable[[str], None] = lambda _: No
     from pipeline_tasks.simulate.response import MODEL, newest
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.migrate import migrate
-    from pipeline_tasks.warehouse.publish import publish_staged, stage
 
     published: list[dict[str, Any]] = []
     with connect() as warehouse:
         migrate(warehouse)
         found = simulate(warehouse, request, say, newest(request.context.selection.market.key, request.context.as_of))
         for table in SIMULATION_TABLES if publish else ():
-            if found[table.name].is_empty():
-                continue
-            stage(warehouse, table, found[table.name], run_id=request.context.run_id)
-            done = publish_staged(warehouse, table, run_id=request.context.run_id, model=MODEL)
-            published += [{"table": d.table_name, "rows": d.row_count, "status": d.status, "content_sha": d.content_sha} for d in done]
+            published += publish_rows(warehouse, table, found[table.name], run_id=request.context.run_id, model=MODEL)
     return _told(found, published, request.context.run_id)
 
 

@@ -17,11 +17,11 @@ from models._kernel.cross.netback import Route, netback, supply_cost
 from models._kernel.cross.signals import SIGNALS, Setting, learned, signal_table
 from models._kernel.cross.spreads import Plant, clean_spread, fuel_spread, implied_heat_rate, marginal_cost, switching_price
 from models._kernel.deflation import deflated_sharpe, expected_best_sharpe
-from pipeline_tasks.contracts import LINEAGE
+from pipeline_tasks.contracts import LINEAGE, with_lineage
 from pipeline_tasks.contracts.cross_asset import CROSS_COMMODITY
 from pipeline_tasks.cross_asset.backtest import Case, backtest
 from pipeline_tasks.cross_asset.market_frame import MarketFrame
-from pipeline_tasks.cross_asset.publication import spread_rows, with_lineage
+from pipeline_tasks.cross_asset.publication import spread_rows
 from pipeline_tasks.cross_asset.settings import CrossSettings, load_cross
 from pipeline_tasks.sources.units import MWH_PER_MMBTU
 
