@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyomo.environ as pyo
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models._kernel import registry
@@ -22,6 +22,7 @@ from models.ancillary.spec import SPEC
 
 ASSETS = registry.params_of("ancillary")["assets"]
 BATTERY, PLANT, RESERVES = Battery.of(ASSETS["battery"]), Plant.of(ASSETS["ccgt"]), Reserves.of(ASSETS["reserves"])
+PROVEN = {"mip_rel_gap": 1e-9}  # else the reference may stop at a ten-thousandth below the best
 ERCOT = tuple(RESERVES.products[name] for name in ("regup", "regdn", "ecrs", "nspin"))
 NEM = tuple(RESERVES.products[name] for name in ("raisereg", "lowerreg", "raise6sec", "raise5min", "lower60sec"))
 
@@ -71,7 +72,7 @@ def slow_battery(day: Day, battery: Battery) -> float:
     m.rows.add(level >= start)
     m.rows.add(called <= battery.cycles_per_day * battery.energy_mwh)
     m.profit = pyo.Objective(expr=earned, sense=pyo.maximize)
-    pyo.SolverFactory("appsi_highs").solve(m)
+    pyo.SolverFactory("appsi_highs").solve(m, options=PROVEN)
     return float(pyo.value(m.profit))
 
 
@@ -100,7 +101,7 @@ def slow_plant(day: Day, plant: Plant) -> float:
         earned += h * margin * m.p[t] - plant.start_cost_ccy * m.v[t]
         earned += h * sum(m.r[k, t] * (day.reserves[k, t] + r.sign * r.deployed_share * margin) for k, r in enumerate(day.rules))
     m.profit = pyo.Objective(expr=earned, sense=pyo.maximize)
-    pyo.SolverFactory("appsi_highs").solve(m)
+    pyo.SolverFactory("appsi_highs").solve(m, options=PROVEN)
     return float(pyo.value(m.profit))
 
 
@@ -130,6 +131,7 @@ def _rows(day: Day, names: tuple[str, ...], start: datetime = datetime(2026, 1, 
 
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000), rules=st.sampled_from([ERCOT, NEM, ()]), n=st.sampled_from([23, 24]))
+@example(seed=1807, rules=ERCOT, n=23)
 def test_the_battery_earns_what_the_textbook_program_earns_and_can_deliver(seed, rules, n):
     day = _day(seed, rules, n)
     made = optimal_battery(day, BATTERY)
