@@ -119,6 +119,44 @@ class Units(BaseModel):
         return value
 
 
+class Band(BaseModel):
+    """A band of deviation from the schedule and its penalty, as a share of the interval's reference price.
+
+    Attributes:
+        up_to_share: upper end over the battery's power; None in the last band.
+        surplus_share: penalty per MWh delivered beyond the schedule.
+        shortage_share: penalty per MWh short of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    up_to_share: float | None = Field(default=None, gt=0)
+    surplus_share: float = Field(ge=0)
+    shortage_share: float = Field(ge=0)
+
+
+class Storage(BaseModel):
+    """How a battery is settled between the day-ahead and the balancing product (models/_kernel/storage/rules.py).
+
+    Attributes:
+        interval_min: interval of schedule and delivery.
+        day_ahead_fee_ccy_per_mwh: fee per MWh bought or sold day-ahead.
+        real_time_fee_ccy_per_mwh: fee per MWh bought or sold afterwards.
+        real_time_limit_share: most that is traded in real time over the battery's power; None for no limit.
+        bands: penalties of deviations beyond that.
+        degradation_ccy_per_mwh: wear in this market's currency; None for that of the asset.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    interval_min: int = Field(ge=1, le=60)
+    day_ahead_fee_ccy_per_mwh: float = Field(default=0, ge=0)
+    real_time_fee_ccy_per_mwh: float = Field(default=0, ge=0)
+    real_time_limit_share: float | None = Field(default=None, ge=0)
+    bands: tuple[Band, ...] = ()
+    degradation_ccy_per_mwh: float | None = Field(default=None, ge=0)
+
+
 class Market(BaseModel):
     """One market.
 
@@ -141,6 +179,7 @@ class Market(BaseModel):
         ancillary: reserve products beside energy; None where the data hold none.
         nodal: decisions shortly before delivery at every node; None where there is no price to forecast then.
         units: generating units whose commitment is foretold; None where the data hold none.
+        storage: how a battery is settled; None where one of its two prices is missing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -165,6 +204,7 @@ class Market(BaseModel):
     ancillary: Ancillary | None = None
     nodal: Nodal | None = None
     units: Units | None = None
+    storage: Storage | None = None
 
     @field_validator("time_zone")
     @classmethod

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models._kernel.delivery import COMMON, Battery, Plant, ProductRule
+from models._kernel.delivery import COMMON, Plant, ProductRule
+from models._kernel.storage.asset import StorageAsset
 
 Array = npt.NDArray[np.float64]
 TIME_LIMIT_S = 20.0
@@ -146,7 +147,7 @@ def _award_cost(day: Day, per_deployed: Array) -> Array:
     return np.asarray(day.hours * (share * per_deployed - paid), dtype=np.float64)
 
 
-def optimal_battery(day: Day, battery: Battery, awards: Array | None = None) -> Schedule:
+def optimal_battery(day: Day, battery: StorageAsset, awards: Array | None = None) -> Schedule:
     """The battery's day that earns most at the prices given; with `awards`, the energy schedule that serves them.
 
     Charge and discharge in one interval are excluded: where the linear program burns energy (negative prices), those intervals get a
@@ -166,18 +167,16 @@ def optimal_battery(day: Day, battery: Battery, awards: Array | None = None) -> 
 
 
 def _battery(
-    day: Day, battery: Battery, awards: Array | None, exclusive: npt.NDArray[np.bool_]
+    day: Day, battery: StorageAsset, awards: Array | None, exclusive: npt.NDArray[np.bool_]
 ) -> tuple[Array, npt.NDArray[np.int64], npt.NDArray[np.int64], list[npt.NDArray[np.int64]]]:
-    program, n, eta, h = _Program(), day.energy.size, battery.one_way, day.hours
+    program, n, h = _Program(), day.energy.size, day.hours
     price, wear = np.nan_to_num(day.energy), battery.degradation_ccy_per_mwh
     charge = program.add(h * price, 0.0, battery.power_mw)
     discharge = program.add(h * (wear - price), 0.0, battery.power_mw)
-    least, most, start = (
-        share * battery.energy_mwh for share in (battery.least_charge_share, battery.most_charge_share, battery.start_charge_share)
-    )
-    low = np.full(n, least)
-    low[-1] = start
-    level = program.add(np.zeros(n), low, most)
+    (least, most), start = battery.bounds_mwh, battery.start_mwh
+    low, high = np.full(n, least), np.full(n, most)
+    low[-1:], high[-1:] = battery.end_bounds_mwh
+    level = program.add(np.zeros(n), low, high)
     sign = np.array([r.sign for r in day.rules])
     deployed = np.where(sign[:, None] > 0, wear - price, price[None, :]) if len(sign) else np.empty((0, n))
     columns = _awards(program, day, _award_cost(day, deployed), awards)
@@ -186,7 +185,7 @@ def _battery(
         shared = [(columns[k], 1.0) for k in products]
         program.limit([(discharge, direction), (charge, -direction), *shared], -np.inf, battery.power_mw)
     for direction, edge in ((1, least), (-1, most)):
-        factor = 1 / eta if direction > 0 else eta
+        factor = 1 / battery.discharge_efficiency if direction > 0 else battery.charge_efficiency
         held = [(columns[k], factor * r.sustain_h) for k, r in enumerate(day.rules) if r.sign == direction]
         if not held:
             continue
@@ -195,7 +194,7 @@ def _battery(
         program.limit([*((c[1:], f) for c, f in held), (level[:-1], -direction)], -np.inf, -direction * edge)
         program.total([(c[:1], f) for c, f in held], -np.inf, direction * (start - edge))
     called = [(columns[k], h * r.deployed_share) for k, r in enumerate(day.rules) if r.sign > 0]
-    program.total([(discharge, h), *called], -np.inf, battery.cycles_per_day * battery.energy_mwh)
+    program.total([(discharge, h), *called], -np.inf, battery.throughput_mwh)
     if exclusive.any():
         giving = program.add(np.zeros(int(exclusive.sum())), 0.0, 1.0, whole=True)
         program.limit([(discharge[exclusive], 1.0), (giving, -battery.power_mw)], -np.inf, 0.0)
@@ -206,7 +205,7 @@ def _battery(
 def _follow(
     program: _Program,
     day: Day,
-    battery: Battery,
+    battery: StorageAsset,
     *,
     charge: npt.NDArray[np.int64],
     discharge: npt.NDArray[np.int64],
@@ -215,10 +214,10 @@ def _follow(
     start: float,
 ) -> None:
     """Charge at the end of every interval follows that at its start."""
-    eta, h = battery.one_way, day.hours
-    moved = [(charge, -h * eta), (discharge, h / eta)]
+    h, gained, lost = day.hours, battery.charge_efficiency, 1 / battery.discharge_efficiency
+    moved = [(charge, -h * gained), (discharge, h * lost)]
     for k, rule in enumerate(day.rules):
-        moved.append((awards[k], h * rule.deployed_share * (1 / eta if rule.sign > 0 else -eta)))
+        moved.append((awards[k], h * rule.deployed_share * (lost if rule.sign > 0 else -gained)))
     first = [(level[:1], 1.0), *((c[:1], f) for c, f in moved)]
     program.total(first, start, start)
     program.limit([(level[1:], 1.0), (level[:-1], -1.0), *((c[1:], f) for c, f in moved)], 0.0, 0.0)

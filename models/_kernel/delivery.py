@@ -1,4 +1,4 @@
-"""Assets that give energy and reserve, and the rules an award is delivered by; from config/assets/{battery,ccgt,reserves}.yaml."""
+"""A plant that gives energy and reserve, and the rules an award is delivered by; from config/assets/{ccgt,reserves}.yaml."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ class AssetError(ValueError):
     """A value of an asset file cannot be; the message names file, field and value."""
 
 
-def _within(file: str, name: str, value: float, low: float, high: float) -> None:
+def within(file: str, name: str, value: float, low: float, high: float) -> None:
+    """Refuse a value outside its range."""
     if not low <= value <= high:
         raise AssetError(f"config/assets/{file}.yaml: {name} is {value}; it must lie in {low:g}..{high:g}")
 
 
-def _named(cls: Any, file: str, values: Mapping[str, Any], *, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def named(cls: Any, file: str, values: Mapping[str, Any], *, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """`values` completed by `defaults`, with exactly the names of the dataclass."""
     given = {**(defaults or {}), **values}
     names = {f.name for f in fields(cls)}
@@ -57,9 +58,9 @@ class ProductRule:
         direction = given.pop("direction", "")
         if direction not in DIRECTIONS:
             raise AssetError(f"config/assets/reserves.yaml: {name}: direction is {direction!r}; give up or down")
-        made = cls(**_named(cls, "reserves", {"sign": DIRECTIONS[direction], **given}, defaults={"lane": COMMON}))
+        made = cls(**named(cls, "reserves", {"sign": DIRECTIONS[direction], **given}, defaults={"lane": COMMON}))
         for field, low, high in (("sustain_h", 0, 24), ("response_min", 0.01, 1440), ("deployed_share", 0, 1), ("depth_mw", 0, 1e5)):
-            _within("reserves", f"{name}: {field}", getattr(made, field), low, high)
+            within("reserves", f"{name}: {field}", getattr(made, field), low, high)
         return made
 
 
@@ -73,8 +74,8 @@ class Reserves:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
         """The rules of config/assets/reserves.yaml."""
-        given = _named(cls, "reserves", values)
-        _within("reserves", "breach_penalty_ccy", float(given["breach_penalty_ccy"]), 0, math.inf)
+        given = named(cls, "reserves", values)
+        within("reserves", "breach_penalty_ccy", float(given["breach_penalty_ccy"]), 0, math.inf)
         return cls({name: ProductRule.of(name, rule) for name, rule in given["products"].items()}, float(given["breach_penalty_ccy"]))
 
     def as_json(self) -> dict[str, Any]:
@@ -84,53 +85,6 @@ class Reserves:
             told = asdict(rule)
             products[name] = {"direction": "up" if told.pop("sign") > 0 else "down", **told}
         return {"products": products, "breach_penalty_ccy": self.breach_penalty_ccy}
-
-
-@dataclass(frozen=True, slots=True)
-class Battery:
-    """A battery; efficiency is split evenly between charging and discharging.
-
-    Attributes:
-        power_mw: largest charge and discharge.
-        energy_mwh: energy of a full charge.
-        round_trip_efficiency: energy out over energy in.
-        least_charge_share: lowest admissible charge over the energy.
-        most_charge_share: highest one.
-        start_charge_share: charge at the start of a day, and the least at its end.
-        cycles_per_day: most energy discharged in a day over the energy of the battery.
-        degradation_ccy_per_mwh: wear per MWh discharged.
-    """
-
-    power_mw: float
-    energy_mwh: float
-    round_trip_efficiency: float
-    least_charge_share: float
-    most_charge_share: float
-    start_charge_share: float
-    cycles_per_day: float
-    degradation_ccy_per_mwh: float
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
-        """The battery of config/assets/battery.yaml."""
-        made = cls(**{k: float(v) for k, v in _named(cls, "battery", values).items()})
-        for name, low, high in (
-            ("power_mw", 1e-6, 1e5),
-            ("energy_mwh", 1e-6, 1e6),
-            ("round_trip_efficiency", 0.01, 1),
-            ("least_charge_share", 0, made.start_charge_share),
-            ("start_charge_share", 0, made.most_charge_share),
-            ("most_charge_share", 0, 1),
-            ("cycles_per_day", 0, 100),
-            ("degradation_ccy_per_mwh", 0, 1e6),
-        ):
-            _within("battery", name, getattr(made, name), low, high)
-        return made
-
-    @property
-    def one_way(self) -> float:
-        """Efficiency of charging, and of discharging."""
-        return math.sqrt(self.round_trip_efficiency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +118,12 @@ class Plant:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
         """The plant of config/assets/ccgt.yaml."""
-        made = cls(**{k: float(v) for k, v in _named(cls, "ccgt", values).items()})
-        _within("ccgt", "max_mw", made.max_mw, 1e-6, 1e5)
-        _within("ccgt", "min_mw", made.min_mw, 1e-6, made.max_mw)
-        _within("ccgt", "ramp_mw_per_min", made.ramp_mw_per_min, 1e-9, 1e5)
+        made = cls(**{k: float(v) for k, v in named(cls, "ccgt", values).items()})
+        within("ccgt", "max_mw", made.max_mw, 1e-6, 1e5)
+        within("ccgt", "min_mw", made.min_mw, 1e-6, made.max_mw)
+        within("ccgt", "ramp_mw_per_min", made.ramp_mw_per_min, 1e-9, 1e5)
         for name in ("start_cost_ccy", "gas_unit_per_mwh", "co2_t_per_mwh", "other_cost_ccy_per_mwh", "fuel_cost_ccy_per_mwh"):
-            _within("ccgt", name, getattr(made, name), 0, 1e6)
+            within("ccgt", name, getattr(made, name), 0, 1e6)
         for name in ("min_up_h", "min_down_h"):
-            _within("ccgt", name, getattr(made, name), 0, 24)
+            within("ccgt", name, getattr(made, name), 0, 24)
         return made

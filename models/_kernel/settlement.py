@@ -104,10 +104,11 @@ def _imbalance(assets: Mapping[str, Any]) -> Settlement:
 
 
 def _cooptimisation(assets: Mapping[str, Any]) -> Settlement:
-    from models._kernel.delivery import Battery, Plant, Reserves
+    from models._kernel.delivery import Plant, Reserves
     from models._kernel.settlement_reserves import ReserveSettlement
+    from models._kernel.storage.asset import StorageAsset
 
-    return ReserveSettlement(Battery.of(assets["battery"]), Plant.of(assets["ccgt"]), Reserves.of(assets["reserves"]))
+    return ReserveSettlement(StorageAsset.of(assets["battery"]), Plant.of(assets["ccgt"]), Reserves.of(assets["reserves"]))
 
 
 # settlement rule -> assets it needs, and how it is made of them

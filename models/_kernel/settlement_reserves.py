@@ -21,7 +21,8 @@ import numpy.typing as npt
 import polars as pl
 
 from models._kernel.cooptimise import Day, Schedule, ScheduleError, optimal_battery, optimal_plant
-from models._kernel.delivery import Battery, Plant, Reserves
+from models._kernel.delivery import Plant, Reserves
+from models._kernel.storage.asset import StorageAsset
 from models._kernel.undelivered import TOLERANCE, battery_faults, plant_faults
 
 Array = npt.NDArray[np.float64]
@@ -46,7 +47,7 @@ class _Rows:
 class ReserveSettlement:
     """The rule with its assets."""
 
-    battery: Battery
+    battery: StorageAsset
     plant: Plant
     reserves: Reserves
 

@@ -9,38 +9,44 @@ import numpy as np
 import numpy.typing as npt
 
 from models._kernel.cooptimise import Day, Schedule
-from models._kernel.delivery import Battery, Plant
+from models._kernel.delivery import Plant
+from models._kernel.storage.asset import StorageAsset
 
 Array = npt.NDArray[np.float64]
 TOLERANCE = 1e-5  # MW, MWh
 
 
-def charge_of(day: Day, battery: Battery, schedule: Schedule) -> Array:
+def charge_of(day: Day, battery: StorageAsset, schedule: Schedule) -> Array:
     """Charge at the start of the day and at the end of every interval, with the calls expected, MWh, shape (T + 1,)."""
-    eta, net = battery.one_way, schedule.energy_mw
-    flow = np.where(net < 0, -net * eta, -net / eta)
+    gained, lost, net = battery.charge_efficiency, 1 / battery.discharge_efficiency, schedule.energy_mw
+    flow = np.where(net < 0, -net * gained, -net * lost)
     for k, rule in enumerate(day.rules):
-        flow = flow + rule.deployed_share * schedule.awards_mw[k] * (-1 / eta if rule.sign > 0 else eta)
-    start = battery.start_charge_share * battery.energy_mwh
+        flow = flow + rule.deployed_share * schedule.awards_mw[k] * (-lost if rule.sign > 0 else gained)
+    start = battery.start_mwh
     return np.concatenate(([start], start + day.hours * np.cumsum(flow)))
 
 
-def battery_faults(day: Day, battery: Battery, schedule: Schedule) -> list[str]:
+def battery_faults(day: Day, battery: StorageAsset, schedule: Schedule) -> list[str]:
     """Limits that the battery's schedule leaves; empty when all of it can be delivered."""
-    net, awards, eta = schedule.energy_mw, schedule.awards_mw, battery.one_way
+    net, awards = schedule.energy_mw, schedule.awards_mw
+    gained, lost = battery.charge_efficiency, 1 / battery.discharge_efficiency
     level = charge_of(day, battery, schedule)
-    least, most = battery.least_charge_share * battery.energy_mwh, battery.most_charge_share * battery.energy_mwh
+    (least, most), (last_low, last_high) = battery.bounds_mwh, battery.end_bounds_mwh
     found = {"power": float(np.abs(net).max(initial=0.0)) - battery.power_mw}
     for sign, products in day.lanes:
         found[f"headroom {sign:+d}"] = float((sign * net + awards[list(products)].sum(axis=0)).max()) - battery.power_mw
-    found |= {"low charge": least - float(level.min()), "high charge": float(level.max()) - most, "charge at the end": level[0] - level[-1]}
+    found |= {
+        "low charge": least - float(level.min()),
+        "high charge": float(level.max()) - most,
+        "charge at the end": max(last_low - level[-1], level[-1] - last_high),
+    }
     up, down = (sum((r.sustain_h * awards[k] for k, r in enumerate(day.rules) if r.sign == s), np.zeros(net.size)) for s in (1, -1))
     reached = np.minimum(level[:-1], level[1:]), np.maximum(level[:-1], level[1:])
-    found["energy behind upward awards"] = float((up / eta - np.where(up > TOLERANCE, reached[0] - least, np.inf)).max())
-    found["room behind downward awards"] = float((down * eta - np.where(down > TOLERANCE, most - reached[1], np.inf)).max())
+    found["energy behind upward awards"] = float((up * lost - np.where(up > TOLERANCE, reached[0] - least, np.inf)).max())
+    found["room behind downward awards"] = float((down * gained - np.where(down > TOLERANCE, most - reached[1], np.inf)).max())
     called = sum((r.deployed_share * awards[k] for k, r in enumerate(day.rules) if r.sign > 0), np.zeros(net.size))
     given = day.hours * float((np.maximum(net, 0) + called).sum())
-    found["cycles"] = given - battery.cycles_per_day * battery.energy_mwh
+    found["cycles"] = given - battery.throughput_mwh
     return _faults({**found, **_depth(day, awards)})
 
 

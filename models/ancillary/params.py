@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from models._kernel.delivery import Battery, Plant, Reserves
+from models._kernel.delivery import Plant, Reserves
 from models._kernel.quantile_boosting import BoostSettings
+from models._kernel.storage.asset import StorageAsset
 
 FILE = "config/models/ancillary.yaml"
 ASSETS = ("battery", "ccgt", "reserves")
@@ -38,7 +39,7 @@ class Params:
         threads: LightGBM threads; one keeps artifacts byte-identical between machines.
     """
 
-    battery: Battery
+    battery: StorageAsset
     ccgt: Plant
     reserves: Reserves
     train_days: int = 730
@@ -99,7 +100,7 @@ class Params:
         for name in ("knots", "centre_levels", "co_levels"):
             if name in given:
                 given[name] = tuple(float(level) for level in given[name])
-        return cls(Battery.of(assets["battery"]), Plant.of(assets["ccgt"]), Reserves.of(assets["reserves"]), **given)
+        return cls(StorageAsset.of(assets["battery"]), Plant.of(assets["ccgt"]), Reserves.of(assets["reserves"]), **given)
 
     def as_json(self) -> dict[str, Any]:
         """What `of` reads, JSON-able."""

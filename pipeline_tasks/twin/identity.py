@@ -39,7 +39,7 @@ def profile_digest(profile: TwinProfile) -> str:
         "profile": profile.model_dump(mode="json", exclude={"last_date"}),
         "world": load_world(profile.name).model_dump(mode="json"),
         "trading": load_trading(profile=profile.name).model_dump(mode="json"),
-        "market": load_markets()[MARKET].model_dump(mode="json", exclude={"units", "nodal"}),  # what is foretold makes no row
+        "market": load_markets()[MARKET].model_dump(mode="json", exclude={"units", "nodal", "storage"}),  # what is foretold makes no row
         "code": code_sha(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from models._kernel import registry
 from models._kernel.cooptimise import Day, Schedule, ScheduleError, optimal_battery, optimal_plant
-from models._kernel.delivery import AssetError, Battery, Plant, ProductRule, Reserves
+from models._kernel.delivery import AssetError, Plant, ProductRule, Reserves
 from models._kernel.settlement import positions_of, settlement_of
 from models._kernel.settlement_reserves import ReserveSettlement
+from models._kernel.storage.asset import StorageAsset
 from models._kernel.undelivered import battery_faults, charge_of, plant_faults
 from models.ancillary.spec import SPEC
 
 ASSETS = registry.params_of("ancillary")["assets"]
-BATTERY, PLANT, RESERVES = Battery.of(ASSETS["battery"]), Plant.of(ASSETS["ccgt"]), Reserves.of(ASSETS["reserves"])
+BATTERY, PLANT, RESERVES = StorageAsset.of(ASSETS["battery"]), Plant.of(ASSETS["ccgt"]), Reserves.of(ASSETS["reserves"])
 PROVEN = {"mip_rel_gap": 1e-9}  # else the reference may stop at a ten-thousandth below the best
 ERCOT = tuple(RESERVES.products[name] for name in ("regup", "regdn", "ecrs", "nspin"))
 NEM = tuple(RESERVES.products[name] for name in ("raisereg", "lowerreg", "raise6sec", "raise5min", "lower60sec"))
@@ -34,9 +35,10 @@ def _day(seed: int, rules: tuple[ProductRule, ...], n: int = 24, hours: float = 
     return Day(hours, energy, np.abs(rng.normal(4, 5, (len(rules), n))), rules, np.full(n, 30.0))
 
 
-def slow_battery(day: Day, battery: Battery) -> float:
+def slow_battery(day: Day, battery: StorageAsset) -> float:
     """The battery's day as it is written down, a binary in every interval; what it earns."""
-    m, n, eta, h = pyo.ConcreteModel(), day.energy.size, battery.one_way, day.hours
+    m, n, h = pyo.ConcreteModel(), day.energy.size, day.hours
+    gained, lost = battery.charge_efficiency, 1 / battery.discharge_efficiency
     m.t, m.k = pyo.RangeSet(0, n - 1), pyo.RangeSet(0, len(day.rules) - 1)
     m.c = pyo.Var(m.t, bounds=(0, battery.power_mw))
     m.d = pyo.Var(m.t, bounds=(0, battery.power_mw))
@@ -52,14 +54,14 @@ def slow_battery(day: Day, battery: Battery) -> float:
         m.rows.add(m.c[t] <= battery.power_mw * (1 - m.z[t]))
         for sign, products in day.lanes if day.rules else ():
             m.rows.add(sign * (m.d[t] - m.c[t]) + sum(m.r[k, t] for k in products) <= battery.power_mw)
-        up = sum(m.r[k, t] * r.sustain_h / eta for k, r in enumerate(day.rules) if r.sign > 0)
-        down = sum(m.r[k, t] * r.sustain_h * eta for k, r in enumerate(day.rules) if r.sign < 0)
-        flow = m.c[t] * eta - m.d[t] / eta
+        up = sum(m.r[k, t] * r.sustain_h * lost for k, r in enumerate(day.rules) if r.sign > 0)
+        down = sum(m.r[k, t] * r.sustain_h * gained for k, r in enumerate(day.rules) if r.sign < 0)
+        flow = m.c[t] * gained - m.d[t] * lost
         earned += h * (day.energy[t] * (m.d[t] - m.c[t]) - battery.degradation_ccy_per_mwh * m.d[t])
         called += h * m.d[t]
         for k, r in enumerate(day.rules):
             call = r.deployed_share * m.r[k, t]
-            flow += -call / eta if r.sign > 0 else call * eta
+            flow += -call * lost if r.sign > 0 else call * gained
             wear = battery.degradation_ccy_per_mwh * call if r.sign > 0 else 0.0
             earned += h * (day.reserves[k, t] * m.r[k, t] + r.sign * call * day.energy[t] - wear)
             called += h * call if r.sign > 0 else 0.0
@@ -269,7 +271,7 @@ def test_fuel_and_carbon_follow_the_market_where_it_has_them():
 @pytest.mark.parametrize(
     ("asset", "change", "message"),
     [
-        ("battery", {"round_trip_efficiency": 1.4}, "round_trip_efficiency is 1.4"),
+        ("battery", {"charge_efficiency": 1.4}, "charge_efficiency is 1.4"),
         ("battery", {"powermw": 1}, "unknown"),
         ("battery", {"start_charge_share": 0.99}, "start_charge_share is 0.99"),
         ("ccgt", {"min_mw": 9.0}, "min_mw is 9.0"),
@@ -278,7 +280,7 @@ def test_fuel_and_carbon_follow_the_market_where_it_has_them():
     ],
 )
 def test_wrong_assets_are_refused_with_their_field(asset, change, message):
-    cls = {"battery": Battery, "ccgt": Plant, "reserves": Reserves}[asset]
+    cls = {"battery": StorageAsset, "ccgt": Plant, "reserves": Reserves}[asset]
     with pytest.raises(AssetError, match=message):
         cls.of({**ASSETS[asset], **change})
 

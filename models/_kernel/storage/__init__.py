@@ -1,0 +1,1 @@
+"""A battery and what it is worth: asset, market rules, the two-stage program, and values of charge."""
