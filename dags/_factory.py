@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import Asset, Param
 
 from config.markets import MarketSelection, load_markets
+from config.risk import load_risk
 from dags._notify import FailureNotifier
 from models._kernel.registry import PROFILES, spec_of, specs
 from models._kernel.spec import Cadence, ModelSpec
@@ -123,6 +124,38 @@ def model_param() -> Param:
     """One model."""
     names = [s.name for s in specs()]
     return Param(names[0] if names else "", type="string", enum=names, description="Model.")
+
+
+def plan_params() -> dict[str, Param]:
+    """Form of a decision plan: where and when, the dials, the position, and the appetite for risk."""
+    defaults, risk = load_schedules().defaults, load_risk()
+    desks = sorted(risk.desks)
+    names = {"type": "array", "items": {"type": "string", "maxLength": 200}}
+    hubs = sorted({hub for market in load_markets().values() for hub in market.hubs})
+    dials = {
+        name: Param(0.0, type="number", minimum=low, maximum=high, description=f"Change of {name.removesuffix('_pct')}, per cent.")
+        for name, (low, high) in risk.dials.items()
+    }
+    return {
+        "market": Param(defaults.market, type="string", enum=market_names(), description="Market, or one hub of it."),
+        "delivery_date": date_param("Delivery date, market-local.", required=True),
+        "desk": Param(desks[-1], type="string", enum=desks, description="Desk whose limits hold (config/risk.yaml)."),
+        "hubs": Param([], type="array", items={"type": "string", "enum": hubs}, maxItems=risk.most_hubs, description="Empty: the first."),
+        "horizon_h": Param(24, type="integer", minimum=1, maximum=25, description="Hours from the start of the delivery day."),
+        "position_mw": Param(
+            [0], type="array", items={"type": "number"}, maxItems=risk.most_hubs,
+            description="Open position by hub, MW, or one number for all: above zero to be sold, below zero to be bought.",
+        ),
+        **dials,
+        "lines": Param([], description="Branches that are out.", **names),
+        "units": Param([], description="Generating units that are out.", **names),
+        "battery": Param(False, type="boolean", description="Plan the battery of config/assets/bess.yaml along."),
+        "battery_hub": Param(None, type=["null", "string"], description="Hub of the battery; empty: the first."),
+        "risk_aversion": Param(0.5, type="number", minimum=0, maximum=1, description="0: expected profit alone, 1: shortfall alone."),
+        "risk_budget_ccy": Param(0, type="number", minimum=0, description="Expected shortfall allowed; 0: the desk's limit."),
+        "compare_with": Param(None, type=["null", "string"], description="Plan to show beside it."),
+        "seed": Param(load_schedules().seed, type="integer", minimum=0, description="Seed."),
+    }  # fmt: skip
 
 
 def profile_param() -> Param:

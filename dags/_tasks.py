@@ -315,6 +315,59 @@ def decide_promotion(request: Result, answer: Result) -> Result:
     )
 
 
+@task(max_active_tis_per_dag=8)
+@permanent
+def make_plan() -> Result:
+    """From the form's scenario to a stored decision plan with its page."""
+    from pipeline_tasks.steps.flow import make_plan_step
+
+    context = get_current_context()
+    run = context["dag_run"]
+    person, params = str(run.triggering_user_name or ""), dict(context["params"])
+    return make_plan_step(params, requester=person, trigger=run.run_id, requested_ts=run.run_after)
+
+
+@task.short_circuit
+@permanent
+def awaits_answer(plan: Result) -> bool:
+    """Whether anybody can approve it: a plan that breaks a limit is shown and goes no further."""
+    return bool(plan["decision"] == "proposed")
+
+
+@task(retries=0)
+@permanent
+def decide_plan(plan: Result, answer: Result) -> Result:
+    """Act on the answer; the person who asked must not be the one who answered."""
+    from pipeline_tasks.steps.flow import answer_plan_step
+
+    responder = answer["responded_by_user"] or {}
+    return answer_plan_step(
+        plan["plan_id"],
+        approver=str(responder.get("name") or responder.get("id") or ""),
+        approved=answer["chosen_options"] == ["Approve"],
+        comment=str((answer.get("params_input") or {}).get("comment", "")),
+    )
+
+
+@task(retries=0)
+@permanent
+def turn_switch() -> Result:
+    """Hide what the form names from every reader, or show it again; the desk page says so."""
+    from pipeline_tasks.steps.flow import turn_switch_step
+
+    context = get_current_context()
+    return turn_switch_step(context["params"], actor=str(context["dag_run"].triggering_user_name or ""))
+
+
+@task(pool=pool("warehouse_write"))
+@permanent
+def settle_plans() -> Result:
+    """What decision plans came to at prices that are known by now."""
+    from pipeline_tasks.steps.flow import settle_plans_step
+
+    return settle_plans_step(run_context())
+
+
 @task(pool=pool("warehouse_write"))
 @permanent
 def simulate_outages() -> Result:

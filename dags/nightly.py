@@ -48,12 +48,12 @@ def nightly() -> None:
         before = [*before, published] if spec.precedes_all else before
         published >> scored
         everything += [staged, published]
-    made, crossed = tasks.marts(), tasks.cross_asset()
-    scored >> [shadowed, made]
+    made, crossed, settled = tasks.marts(), tasks.cross_asset(), tasks.settle_plans()
+    scored >> [shadowed, made, settled]
     shadowed >> watched
     made >> crossed
-    [crossed, watched, limits] >> finished
-    [*everything, made, crossed, finished] >> tasks.failed()
+    [crossed, watched, limits, settled] >> finished
+    [*everything, made, crossed, settled, finished] >> tasks.failed()
 
 
 dag = nightly()

@@ -17,6 +17,7 @@ from pipeline_tasks.cli import (
     modelling,
     nodes,
     participants,
+    plans,
     running,
     simulate,
     soak,
@@ -37,7 +38,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (running, soak, simulate, grid, nodes, participants, cross_asset, data, modelling, govern, watch, twin_days, twin, stack):
+for module in (
+    running,
+    plans,
+    soak,
+    simulate,
+    grid,
+    nodes,
+    participants,
+    cross_asset,
+    data,
+    modelling,
+    govern,
+    watch,
+    twin_days,
+    twin,
+    stack,
+):
     module.register(app)
 
 

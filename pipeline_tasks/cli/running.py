@@ -20,6 +20,7 @@ from pipeline_tasks.cli.console import (
     print_rows,
     progress,
 )
+from pipeline_tasks.cli.plans import replay_plan
 
 run_app = typer.Typer(help="Run a DAG in this process, exactly as Airflow would.", no_args_is_help=True)
 
@@ -82,14 +83,21 @@ def intraday(
 
 @command
 def replay(
-    start: Annotated[date, typer.Option("--from", parser=parse_day, metavar="YYYY-MM-DD", help="First delivery date.")],
-    end: Annotated[date, typer.Option("--to", parser=parse_day, metavar="YYYY-MM-DD", help="Last delivery date.")],
+    plan: Annotated[str, typer.Argument(metavar="[PLAN]", help="A decision plan; without it a range of delivery dates.")] = "",
+    start: Annotated[date | None, typer.Option("--from", parser=parse_day, metavar="YYYY-MM-DD", help="First delivery date.")] = None,
+    end: Annotated[date | None, typer.Option("--to", parser=parse_day, metavar="YYYY-MM-DD", help="Last delivery date.")] = None,
     source: SourceName = "twin",
     market: MarketName = "twin",
     as_json: JsonFlag = False,
 ) -> None:
-    """Run a range of delivery dates again and compare the bytes of every partition with what was published."""
+    """Make a decision plan, or a range of delivery dates, again, and compare bit for bit with what was published."""
     from pipeline_tasks.steps.pipeline import run_replay
+
+    if plan:
+        replay_plan(plan, as_json=as_json)
+        return
+    if start is None or end is None:
+        raise typer.BadParameter("give a plan, or --from and --to")
 
     with progress(f"replay {market} {start}..{end}", quiet=as_json) as say:
         rows = run_replay(source=source, market=market, start=start, end=end, on_progress=say)

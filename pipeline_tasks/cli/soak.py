@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pipeline_tasks.cli.console import ExitCode, JsonFlag, MarketName, command, out, print_json, print_rows, progress
+from pipeline_tasks.cli.console import Day, ExitCode, JsonFlag, MarketName, command, out, print_json, print_rows, progress
 
 soak_app = typer.Typer(help="A DAG many times in a row, with faults, and the proof of what it left behind.", no_args_is_help=True)
 
@@ -42,6 +42,34 @@ def intraday(
         print_json(made)
     else:
         _print(made)
+    if not made["holds"]:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@soak_app.command("plans")
+@command
+def plans(
+    runs: Annotated[int, typer.Option("--runs", min=1, max=10_000, help="Plans.")] = 200,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Asked for at once.")] = 5,
+    market: MarketName = "twin",
+    day: Day = date(2026, 6, 15),
+    out_file: Annotated[Path | None, typer.Option("--out", help="Keep every run's figures as JSON.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask for decision plans through Airflow's API, answer them, and prove: lineage whole, replays exact, refusals held."""
+    from pipeline_tasks.soak.plans import soak_plans, write_result
+
+    with progress("soak plans", quiet=as_json) as say:
+        made = soak_plans(market=market, day=day.isoformat(), runs=runs, parallel=parallel, say=say)
+    if out_file:
+        write_result(made, out_file)
+    if as_json:
+        print_json(made)
+    else:
+        rows = [{"what": name, **made[name]} for name in ("seconds", "compute_s")]
+        print_rows("from the form to the plan", rows)
+        print_rows("proof", [{"what": k, "count": v} for k, v in made["proof"].items()])
+        out.print(f"proof [bold]{'holds' if made['holds'] else 'does NOT hold'}[/bold]", highlight=False)
     if not made["holds"]:
         raise typer.Exit(ExitCode.FAILED)
 

@@ -10,6 +10,7 @@ from pipeline_tasks.contracts.marts import MART_TABLES
 from pipeline_tasks.contracts.nodes import NODE_TABLES
 from pipeline_tasks.contracts.ops import OPS_TABLES
 from pipeline_tasks.contracts.participants import PARTICIPANT_TABLES
+from pipeline_tasks.contracts.plans import PLAN_REQUESTS, PLAN_TABLES
 from pipeline_tasks.contracts.raw import HUB_TABLES, quarantine_of
 from pipeline_tasks.contracts.sensitivities import SENSITIVITY_TABLES
 from pipeline_tasks.contracts.series import SERIES_TABLES
@@ -34,6 +35,8 @@ STATIC_TABLES: tuple[Table, ...] = (
     *WATCH_TABLES,
     *TRUTH_TABLES,
     *SIMULATION_TABLES,
+    PLAN_REQUESTS,
+    *PLAN_TABLES,
     *NODE_TABLES,
     *PARTICIPANT_TABLES,
     *CROSS_ASSET_TABLES,
@@ -49,6 +52,8 @@ __all__ = [
     "NODE_TABLES",
     "OPS_TABLES",
     "PARTICIPANT_TABLES",
+    "PLAN_REQUESTS",
+    "PLAN_TABLES",
     "QUARANTINE_TABLES",
     "RAW_TABLES",
     "SENSITIVITY_TABLES",

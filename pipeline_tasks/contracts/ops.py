@@ -95,7 +95,7 @@ APPROVALS = _ops(
     (
         string("approval_id", "Identity of the request."),
         _MODEL,
-        symbol("model_version", "Version to promote."),
+        symbol("model_version", "Version to promote, or the decision plan (model is decision_plan then)."),
         string("requester", "Who asked."),
         string("approver", "Who answered; never the requester."),
         symbol("decision", "approved or rejected.", allowed=("approved", "rejected")),
@@ -103,7 +103,7 @@ APPROVALS = _ops(
         _AT,
     ),
     ("approval_id", "at_ts"),
-    "Answers to promotion requests.",
+    "Answers to requests for promotions and decision plans.",
 )
 CHECK_RESULTS = _ops(
     "check_results",

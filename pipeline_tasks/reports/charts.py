@@ -43,7 +43,7 @@ def to_svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart | alt.HConcatCha
     return svg.replace("<svg ", '<svg role="img" preserveAspectRatio="xMidYMid meet" ', 1)
 
 
-def _local(frame: pl.DataFrame, zone: ZoneInfo, *columns: str) -> pl.DataFrame:
+def local_times(frame: pl.DataFrame, zone: ZoneInfo, *columns: str) -> pl.DataFrame:
     """Local time `local_ts` and the named columns: a chart carries all it is given, drawn or not."""
     local = pl.col("delivery_ts").dt.convert_time_zone(zone.key).dt.replace_time_zone(None, ambiguous="earliest", non_existent="null")
     return frame.select(local.alias("local_ts"), *dict.fromkeys(columns))
@@ -58,7 +58,7 @@ def fan_chart(
     """
     low, high = band_columns(quantiles, 0.05, 0.95)
     inner_low, inner_high = band_columns(quantiles, 0.25, 0.75)
-    frame = _local(forecasts, zone, "delivery_date", low, high, inner_low, inner_high, point)
+    frame = local_times(forecasts, zone, "delivery_date", low, high, inner_low, inner_high, point)
     x = alt.X("local_ts:T", title=None, axis=alt.Axis(format="%a %d %b %H:%M", labelAngle=0, labelFlush=False, tickCount=8))
     base = alt.Chart(frame).properties(width=WIDTH, height=HEIGHT)
     layers: list[alt.Chart] = [
@@ -66,7 +66,7 @@ def fan_chart(
         base.mark_area(color=BLUE, opacity=0.35).encode(x=x, y=alt.Y(f"{inner_low}:Q"), y2=alt.Y2(f"{inner_high}:Q"), detail=DATE),
         base.mark_line(color=BLUE, strokeWidth=2).encode(x=x, y=alt.Y(f"{point}:Q"), detail=DATE),
     ]
-    known = _local(outcomes.filter(pl.col("price_ccy_per_mwh").is_not_null()), zone, "price_ccy_per_mwh")
+    known = local_times(outcomes.filter(pl.col("price_ccy_per_mwh").is_not_null()), zone, "price_ccy_per_mwh")
     if known.height:
         outcome = alt.Chart(known).mark_line(color=BLACK, strokeWidth=1.6, strokeDash=[4, 3])
         layers.append(outcome.encode(x=x, y=alt.Y("price_ccy_per_mwh:Q")))
@@ -86,7 +86,7 @@ def band_columns(quantiles: dict[float, str], low: float, high: float) -> tuple[
 
 def probability_chart(forecasts: pl.DataFrame, point: str, *, zone: ZoneInfo) -> str:
     """Bars of the probability by delivery interval for one hub."""
-    frame = _local(forecasts, zone, point)
+    frame = local_times(forecasts, zone, point)
     chart = (
         alt.Chart(frame)
         .mark_bar(color=RED, opacity=0.8)
@@ -101,7 +101,7 @@ def probability_chart(forecasts: pl.DataFrame, point: str, *, zone: ZoneInfo) ->
 
 def position_chart(forecasts: pl.DataFrame, position: str, *, zone: ZoneInfo, unit: str) -> str:
     """Steps of the position by delivery interval for one hub."""
-    frame = _local(forecasts, zone, position)
+    frame = local_times(forecasts, zone, position)
     chart = (
         alt.Chart(frame)
         .mark_bar(color=GREEN, opacity=0.8)

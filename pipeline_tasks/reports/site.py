@@ -60,7 +60,7 @@ def build_site(*, run_id: str, market: str, delivery_date: date) -> Path:
     # Altair's check of every chart against the Vega-Lite schema takes a third of the time; tests of the charts run it
     with debug_mode(False):
         render(site, folder)
-    _write_root_index()
+    write_root_index()
     return folder / "index.html"
 
 
@@ -85,7 +85,7 @@ def render(site: SiteData, folder: Path) -> None:
         Page(Link("watch.html", "Watch", EVIDENCE), "watch.html.j2", watch_page(site)),
         Page(Link("lineage.html", "Lineage", EVIDENCE), "lineage.html.j2", lineage_page(site)),
     ]
-    environment = _environment()
+    templates = environment()
     shared = {
         "site": site,
         "groups_of_pages": grouped([page.link for page in pages]),
@@ -93,8 +93,8 @@ def render(site: SiteData, folder: Path) -> None:
         "synthetic": site.selection.market.key == "twin",
     }
     for page in pages:
-        html = environment.get_template(page.template).render(**shared, **page.values, here=page.link.file, title=page.link.label)
-        _replace(folder / page.link.file, html)
+        html = templates.get_template(page.template).render(**shared, **page.values, here=page.link.file, title=page.link.label)
+        replace_file(folder / page.link.file, html)
 
 
 def _network(site: SiteData) -> list[Page]:
@@ -131,16 +131,17 @@ def write_realism_page(facts: pl.DataFrame) -> Path:
     """
     path = site_folder("realism") / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, _environment().get_template("realism_alone.html.j2").render(**realism_page(facts)))
-    _write_root_index()
+    replace_file(path, environment().get_template("realism_alone.html.j2").render(**realism_page(facts)))
+    write_root_index()
     return path
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["cell"] = _cell
-    environment.filters["label"] = lambda name: str(name).replace("_", " ")
-    return environment
+def environment() -> jinja2.Environment:
+    """Templates of all pages, with the filters they use."""
+    made = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined)
+    made.filters["cell"] = _cell
+    made.filters["label"] = lambda name: str(name).replace("_", " ")
+    return made
 
 
 def _cell(value: Any) -> str:
@@ -159,15 +160,16 @@ def _cell(value: Any) -> str:
     return f"{text[:12]}…" if re.fullmatch(r"[0-9a-f]{40,64}", text) else text
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Write a page as a whole: readers see the old one or the new one."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
-def _write_root_index() -> None:
+def write_root_index() -> None:
     """List the sites, newest first, on reports/index.html."""
     root = reports_root()
     sites = sorted((p.parent for p in root.glob("*/index.html")), key=lambda p: (p / "index.html").stat().st_mtime, reverse=True)
     rows = [{"run": s.name, "written": datetime.fromtimestamp((s / "index.html").stat().st_mtime, tz=UTC)} for s in sites]
-    _replace(root / "index.html", _environment().get_template("root.html.j2").render(rows=rows))
+    replace_file(root / "index.html", environment().get_template("root.html.j2").render(rows=rows))

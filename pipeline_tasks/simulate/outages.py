@@ -186,7 +186,7 @@ def _with_lineage(frame: pl.DataFrame, request: Request, at: datetime, state: Ma
         "model_version": "exact",
         "artifact_sha": "",
         "code_sha": code,
-        "data_version": _data_version(state),
+        "data_version": data_version(state),
         "regime": "unknown",
         "as_of": context.as_of,
         "market": request.market,
@@ -200,7 +200,7 @@ def _with_lineage(frame: pl.DataFrame, request: Request, at: datetime, state: Ma
     return frame.with_columns(status, *(pl.lit(v).cast(types[n]).alias(n) for n, v in values.items()))
 
 
-def _data_version(state: MarketCase) -> str:
+def data_version(state: MarketCase) -> str:
     """SHA-256 of the network, loads, ranges and offers that were read."""
     network, case = state.network, state.case
     digest = hashlib.sha256("\x1f".join((*network.buses.names, *network.branches.names, *network.generators.names)).encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config.markets import resolve_market
@@ -28,6 +28,7 @@ class Cycle:
         degraded: decisions made now that are DEGRADED.
         decisions: decisions made now.
         rewritten: decisions published before that differ now; must be 0.
+        reached: whether the source could be reached.
         steps: seconds by step.
     """
 
@@ -43,6 +44,7 @@ class Cycle:
     decisions: int
     degraded: int
     rewritten: int
+    reached: bool
     steps: dict[str, float]
 
     @property
@@ -94,8 +96,19 @@ def soak_intraday(
         )
         if cycle.status == "FAILED":
             break
-    proof = prove(ledger, source=source, market=resolve_market(market), first=first, last=done[-1].decided_at)
+    proof = prove(ledger, source=source, market=resolve_market(market), first=first, last=done[-1].decided_at, blind=_blind(done))
     return _report(done, cycles, proof)
+
+
+def _blind(done: list[Cycle]) -> list[tuple[datetime, datetime]]:
+    """Decision times without news, as (last cycle that reached the source, cycle that did not)."""
+    spans, reached = [], datetime.min.replace(tzinfo=UTC)
+    for cycle in done:
+        if cycle.reached:
+            reached = cycle.decided_at
+        else:
+            spans.append((reached, cycle.decided_at))
+    return spans
 
 
 def _cycle(run: dict[str, Any], ledger: Ledger, instant: datetime) -> Cycle:
@@ -111,6 +124,7 @@ def _cycle(run: dict[str, Any], ledger: Ledger, instant: datetime) -> Cycle:
         decisions=seen.new,
         degraded=seen.degraded,
         rewritten=seen.rewritten,
+        reached=all(s["status"] == "OK" for s in run["steps"] if s["step"] == "ingest"),
         steps={s["step"]: s["seconds"] for s in run["steps"]},
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +26,9 @@ from pipeline_tasks.warehouse.validation import as_json, check_rows, delivered_c
 
 DECISION = ("hub", "product", "delivery_ts", "as_of")
 OF_THE_RUN = frozenset({"run_id", "data_version"})  # what a later publication of a decision says anew
+
+
+Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ class Proof:
         unasked_decisions: published ones that the calendar does not ask for.
         unexplained: DEGRADED decisions without a reason.
         replayed: partitions that were made again as a whole.
-        differing: of them with other bytes than what the cycles published piece by piece.
+        differing: of them with other bytes than what the cycles published piece by piece, blind decisions aside.
+        blind_differing: decision times that differ because their cycle could not reach the source: rows that were out by then came
+            later, and a replay has them.
         example: the first of those, with the columns that differ; code_sha alone where the code changed under way.
     """
 
@@ -69,6 +74,7 @@ class Proof:
     unexplained: int
     replayed: int
     differing: int
+    blind_differing: int = 0
     example: str = ""
 
     @property
@@ -122,12 +128,21 @@ class Ledger:
         return Seen(new, degraded, rewritten)
 
 
-def prove(ledger: Ledger, *, source: str, market: MarketSelection, first: datetime, last: datetime) -> Proof:
-    """Count what arrived and was decided from the first cycle to the last, and look for it."""
+def prove(ledger: Ledger, *, source: str, market: MarketSelection, first: datetime, last: datetime, blind: Sequence[Span] = ()) -> Proof:
+    """Count what arrived and was decided from the first cycle to the last, and look for it.
+
+    Args:
+        ledger: of the soak.
+        source: live source.
+        market: selection.
+        first: first cycle.
+        last: last cycle.
+        blind: (after, up to) decision times of cycles that could not reach the source.
+    """
     with connect() as wh:
         rows = _rows(wh, source, market, first, last)
         decided = [_decisions(wh, spec, market, first, last) for spec in ledger.models]
-    replayed = _replayed(source, market, ledger, first, last)
+    replayed = _replayed(source, market, ledger, first, last, blind)
     wanted, lost, doubled, unasked, silent = (sum(column) for column in zip(*decided, strict=True))
     return Proof(*rows, wanted, lost, doubled, unasked, silent, *replayed)
 
@@ -228,8 +243,10 @@ def asked_decisions(wh: Warehouse, spec: ModelSpec, market: MarketSelection, fir
     return pl.concat([nothing, *cut])
 
 
-def _replayed(source: str, market: MarketSelection, ledger: Ledger, first: datetime, last: datetime) -> tuple[int, int, str]:
-    """Partitions of the days of the soak made again as a whole, those that differ, and the first of them with its columns."""
+def _replayed(
+    source: str, market: MarketSelection, ledger: Ledger, first: datetime, last: datetime, blind: Sequence[Span]
+) -> tuple[int, int, int, str]:
+    """Partitions of the soak's days made again as a whole, those that differ, blind decision times that do, an example with its columns."""
     from pipeline_tasks.steps.replay import replay
 
     zone, made = market.market.zone, []
@@ -237,6 +254,12 @@ def _replayed(source: str, market: MarketSelection, ledger: Ledger, first: datet
     while day <= last.astimezone(zone).date():
         made += replay(RunContext(source, market.key, day, dag="replay"), [s.name for s in ledger.models])["partitions"]
         day += timedelta(days=1)
-    different = [row for row in made if not row["identical"]]
+
+    def excused(at: datetime) -> bool:
+        return any(after < at <= until for after, until in blind)
+
+    unlike = [row for row in made if not row["identical"]]
+    times = {at for row in unlike for at in row["decided"] if excused(at)}
+    different = [row for row in unlike if not row["decided"] or not all(map(excused, row["decided"]))]
     example = "{model} {hub} {delivery_date}: {differs}".format(**different[0]) if different else ""
-    return len(made), len(different), example
+    return len(made), len(different), len(times), example

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from config.settings import get_settings
 from pipeline_tasks.steps.context import RunContext
 from pipeline_tasks.steps.journal import execute
 from pipeline_tasks.steps.schedules import load_schedules
@@ -155,6 +156,48 @@ def simulate_outages_step(form: Mapping[str, Any]) -> Result:
         return made | counts
 
     return execute("simulate_outages", request.context, work)
+
+
+def make_plan_step(form: Mapping[str, Any], *, requester: str, trigger: str, requested_ts: datetime) -> Result:
+    """Make the decision plan of a form; fields that are empty keep their defaults. A run without a person is the installation's."""
+    from pipeline_tasks.copilot.request import PlanRequest
+
+    request = PlanRequest.of(form, requester=requester or get_settings().actor, trigger=trigger, requested_ts=requested_ts)
+
+    def work() -> Result:
+        made = _call("plans", "make_plan", request)
+        figures = made.pop("figures")
+        return made | {"text": _plan_text(request.requester, made, figures)}
+
+    return execute("make_plan", request.context, work)
+
+
+def _plan_text(requester: str, made: Mapping[str, Any], figures: Mapping[str, float]) -> str:
+    """What an approver reads: the figures as a Markdown table, and where the page is."""
+    rows = "\n".join(f"| {name.replace('_', ' ')} | {value:,.2f} |" for name, value in figures.items())
+    where = f"Page: /powerdesk-reports/plans/{made['plan_id']}.html"
+    return f"Asked for by {requester}. {where}\n\n{made['reason']}\n\n| figure | value |\n|---|---|\n{rows}"
+
+
+def answer_plan_step(plan_id: str, *, approver: str, approved: bool, comment: str) -> Result:
+    """Store an answer to a decision plan."""
+    return _call("plans", "answer_plan", plan_id, approver=approver, approved=approved, comment=comment)
+
+
+def turn_switch_step(form: Mapping[str, Any], *, actor: str) -> Result:
+    """Turn a kill switch on or off and write the desk page anew."""
+    return _call("plans", "turn_switch", form, actor=actor or get_settings().actor)
+
+
+def settle_plans_step(ctx: RunContext) -> Result:
+    """Settle decision plans whose prices are known at the run's decision time."""
+
+    def work() -> Result:
+        since = ctx.delivery_date - timedelta(days=load_schedules().evaluate_days)
+        made = _call("settle_plans", "settle_plans", ctx.market, now=ctx.as_of, since=since)
+        return made | {"plans": len(made["plans"])}
+
+    return execute("settle_plans", ctx, work)
 
 
 def embed_step(ctx: RunContext, days: int, name: str) -> Result:

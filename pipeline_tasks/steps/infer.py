@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,7 @@ def forecast(
     *,
     since: date | None = None,
     kept: pl.DataFrame | None = None,
+    counterfactual: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
 ) -> dict[str, Made]:
     """Answers by run_id; nothing is written.
 
@@ -130,6 +131,8 @@ def forecast(
         ref: the version that answers.
         since: first delivery date it is shown; None for what its own cutoff calls for.
         kept: published rows that are not answered again (`decisions.published`).
+        counterfactual: changes the rows that were read before they are answered on: a world that is asked about, not the one known. The
+            data version is that of the rows as read.
 
     Raises:
         ValueError: the feature table has no row for one of the dates.
@@ -146,6 +149,7 @@ def forecast(
             f"{spec.inputs.full_name} has no row of {last.market} for {absent[0]}; the source {last.source} does not reach that date:"
             f" choose a date it covers (desk query 'select market, max(delivery_date) from {spec.inputs.full_name} group by market')"
         )
+    rows = counterfactual(rows) if counterfactual else rows
     made, gates = {}, Gates.of(warehouse, spec, last, days)
     with one_blas_thread():
         fitted = tracking.load(ref)

@@ -24,8 +24,8 @@ def replay(ctx: RunContext, models: Sequence[str]) -> dict[str, Any]:
     Nothing is written: a partition that differs stays as it was published, and the row says which columns differ.
 
     Returns:
-        `partitions`: rows of model, hub, delivery_date, published_sha, replayed_sha, identical, differs; `status` DEGRADED
-        when any differs.
+        `partitions`: rows of model, hub, delivery_date, published_sha, replayed_sha, identical, differs (columns), decided (decision times
+        whose rows differ); `status` DEGRADED when any differs.
     """
     from pipeline_tasks.warehouse import connect
 
@@ -86,6 +86,7 @@ def _model(warehouse: Warehouse, ctx: RunContext, spec: ModelSpec) -> list[dict[
                 "replayed_sha": shas[1],
                 "identical": shas[0] == shas[1],
                 "differs": ", ".join(different_columns(old, new, spec)),
+                "decided": different_decisions(old, new, spec),
             }
         )
     return rows
@@ -102,6 +103,16 @@ def from_run_id(ctx: RunContext, run_id: str) -> RunContext:
         raise ValueError(f"run_id {run_id!r} is not of the form dag:market:date[:instant]; only pipeline runs can be replayed")
     decided = datetime.strptime(parts[3], INSTANT).replace(tzinfo=UTC) if len(parts) == 4 else None
     return replace(ctx, dag=parts[0], market=parts[1], delivery_date=date.fromisoformat(parts[2]), decided_at=decided)
+
+
+def different_decisions(old: pl.DataFrame, new: pl.DataFrame, spec: ModelSpec) -> list[datetime]:
+    """Decision times of rows that only one of the frames has, or that differ."""
+    from pipeline_tasks.warehouse.hashing import row_shas
+
+    key = list(spec.curated.key)
+    hashed = [f.select(key).with_columns(row_shas(f.select(old.columns)).alias("_sha")) for f in (old, new)]
+    unlike = pl.concat([a.join(b, on=[*key, "_sha"], how="anti") for a, b in (hashed, hashed[::-1])])
+    return unlike["as_of"].unique().sort().to_list()
 
 
 def different_columns(old: pl.DataFrame, new: pl.DataFrame, spec: ModelSpec) -> list[str]:

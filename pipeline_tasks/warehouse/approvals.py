@@ -1,4 +1,4 @@
-"""Answers to promotion requests: four eyes, stored once and chained."""
+"""Answers to requests for promotions and for decision plans: four eyes, stored once and chained."""
 
 from __future__ import annotations
 
@@ -16,6 +16,20 @@ class FourEyesError(ValueError):
     """Requester and approver are one person, or one of them is not named."""
 
 
+def refuse_same_person(requester: str, approver: str) -> list[str]:
+    """Both names without blanks around them.
+
+    Raises:
+        FourEyesError: they are one person, or one of them is not named.
+    """
+    names = [requester.strip(), approver.strip()]
+    if not all(names):
+        raise FourEyesError(f"requester {requester!r} and approver {approver!r} must both be named")
+    if names[0].casefold() == names[1].casefold():
+        raise FourEyesError(f"approver {approver!r} is the requester; another person must approve")
+    return names
+
+
 def record_approval(
     wh: Warehouse, *, model: str, model_version: str, requester: str, approver: str, decision: str, comment: str = ""
 ) -> str:
@@ -23,8 +37,8 @@ def record_approval(
 
     Args:
         wh: a connection that may write.
-        model: model name.
-        model_version: version to promote.
+        model: model name, or the kind of thing that is asked for.
+        model_version: version to promote, or the plan.
         requester: who asked.
         approver: who answered; another person.
         decision: approved or rejected.
@@ -37,11 +51,7 @@ def record_approval(
         FourEyesError: the approver is the requester, or a name is empty.
         ValueError: the decision is neither approved nor rejected.
     """
-    names = [requester.strip(), approver.strip()]
-    if not all(names):
-        raise FourEyesError(f"requester {requester!r} and approver {approver!r} must both be named")
-    if names[0].casefold() == names[1].casefold():
-        raise FourEyesError(f"approver {approver!r} is the requester; another person must approve")
+    names = refuse_same_person(requester, approver)
     if decision not in {"approved", "rejected"}:
         raise ValueError(f"decision {decision!r} is not known; use approved or rejected")
     identity = token_of(model, model_version, *names, decision)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,21 @@ def verify(wh: Warehouse) -> AuditReport:
     with exclusive(wh.lock_folder / "audit.lock"):
         frame = wh.query(f"select {', '.join(AUDIT_LOG.column_names)} from ops.audit_log order by seq, at_ts, row_sha")
         seen_seq, seen_sha = _remembered_head(wh)
+    report = chain_report(frame, seen_seq, seen_sha)
+    if report.ok or report.first_bad_seq != frame.height + 1:
+        return report
+    remedy = f"restore ops.audit_log from a backup (after a deliberate reset of the warehouse delete {_head_file(wh)})"
+    return replace(report, message=f"{report.message}; {remedy}")
+
+
+def chain_report(frame: pl.DataFrame, seen_seq: int, seen_sha: str) -> AuditReport:
+    """Whether rows, in order of their position, are the chain that was written.
+
+    Args:
+        frame: rows of ops.audit_log.
+        seen_seq: newest position that this machine wrote or saw; 0 for none.
+        seen_sha: its hash.
+    """
     previous = GENESIS
     for position, row in enumerate(frame.iter_rows(named=True), start=1):
         problem = ""
@@ -194,10 +209,7 @@ def verify(wh: Warehouse) -> AuditReport:
             return AuditReport(ok=False, rows=frame.height, first_bad_seq=position, message=f"audit chain broken: {problem}")
         previous = row["row_sha"]
     if seen_seq > frame.height:
-        message = (
-            f"audit chain broken: rows after {frame.height} are gone, {seen_seq} were seen; restore ops.audit_log from a backup "
-            f"(after a deliberate reset of the warehouse delete {_head_file(wh)})"
-        )
+        message = f"audit chain broken: rows after {frame.height} are gone, {seen_seq} were seen"
         return AuditReport(ok=False, rows=frame.height, first_bad_seq=frame.height + 1, message=message)
     return AuditReport(ok=True, rows=frame.height, first_bad_seq=None, message=f"audit chain valid: {frame.height} rows")
 

@@ -3,7 +3,7 @@ create table if not exists ops.approvals
 (
     approval_id String comment 'Identity of the request.',
     model LowCardinality(String) comment 'Model name.',
-    model_version LowCardinality(String) comment 'Version to promote.',
+    model_version LowCardinality(String) comment 'Version to promote, or the decision plan (model is decision_plan then).',
     requester String comment 'Who asked.',
     approver String comment 'Who answered; never the requester.',
     decision LowCardinality(String) comment 'approved or rejected.',
@@ -13,4 +13,4 @@ create table if not exists ops.approvals
 engine = MergeTree
 order by (approval_id, at_ts)
 settings non_replicated_deduplication_window = 10000
-comment 'Answers to promotion requests.';
+comment 'Answers to requests for promotions and decision plans.';

@@ -19,6 +19,7 @@ from pipeline_tasks.steps.pipeline import ended, execute_dag, failure_of, run_in
 from pipeline_tasks.steps.schedules import load_schedules
 from pipeline_tasks.warehouse import connect
 from pipeline_tasks.warehouse.audit import published_hashes
+from tests.integration import forms_of_a_night
 
 MARKET, DAY = "twin_hub_north", date(2026, 6, 15)
 DAILY = [s.name for s in specs() if not s.intraday]
@@ -348,26 +349,15 @@ def test_a_soak_with_faults_loses_and_doubles_nothing_and_the_last_cycle_again_c
 
 
 def test_outages_of_a_form_are_solved_published_and_the_same_again(first: dict[str, Any]) -> None:
-    from pipeline_tasks.simulate.outages import Request
-    from pipeline_tasks.steps.simulate import simulate_outages
+    forms_of_a_night.outages_of_a_form(DAY)
 
-    conf = {"market": "twin", "delivery_date": DAY.isoformat(), "lines": ["all"], "units": [], "hours": [18], "name": "form"}
-    run = execute_dag("scenario", conf, logical="2026-06-14T11:00:00+00:00", label="scenario")
-    assert run["state"] == "success", failure_of(run)
-    columns = "uniqExact(scenario) as scenarios, uniqExact(node) as nodes, uniqExact(delivery_ts) as intervals, count() as n"
-    rows = _query(f"select {columns}, max(as_of) as as_of from curated.v_outage_impacts where market = 'twin' and hub = 'form'").row(
-        0, named=True
-    )
-    branches = _query("select uniqExact(branch) as n from raw.grid_branches where market = 'twin'").item()
-    assert rows["scenarios"] == branches
-    assert rows["n"] == rows["scenarios"] * rows["nodes"] > 0
-    assert rows["intervals"] == 1
-    assert rows["as_of"] == RunContext("twin", MARKET, DAY).as_of
-    published = "select content_sha from ops.publications where hub = 'form' order by table_name, at_ts desc limit 1 by table_name"
-    before = _query(published)["content_sha"].to_list()
-    again = simulate_outages(Request("twin", DAY, hours=(18,), lines=("all",), name="form"))
-    assert sorted(p["content_sha"] for p in again["publications"]) == sorted(before)
-    assert _query("select countIf(not is_certified) as n from curated.v_outage_scenarios where hub = 'form'").item() == 0
+
+def test_a_plan_is_made_replayed_refused_to_its_requester_approved_and_settled(first: dict[str, Any]) -> None:
+    forms_of_a_night.plan_from_form_to_outcome(MARKET, DAY.isoformat())
+
+
+def test_limits_and_kill_switches_stop_plans(first: dict[str, Any]) -> None:
+    forms_of_a_night.plans_stopped_by_limits_and_switches(MARKET, DAY.isoformat())
 
 
 def test_nodes_are_embedded_published_found_again_and_the_same_again(first: dict[str, Any]) -> None:

@@ -51,9 +51,11 @@ def test_all_dags_are_there() -> None:
     assert NAMES == [
         "embeddings",
         "intraday",
+        "kill_switch",
         "maintenance",
         "nightly",
         "outage_response",
+        "outages",
         "participants",
         "promote",
         "replay",
@@ -72,7 +74,7 @@ def test_dag_obeys_the_rules(dags: dict[str, Any], name: str) -> None:
     dag = dags[name]
     assert dag["dag_id"] == name
     assert dag["catchup"] is False
-    assert dag["max_active_runs"] == 1
+    assert dag["max_active_runs"] == (1000 if name == "scenario" else 1)  # waiting for an answer keeps nobody from asking
     assert dag["timeout"] > 0
     assert dag["doc"].strip().startswith("###")
     assert len(dag["tags"]) >= 2

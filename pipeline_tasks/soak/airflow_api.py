@@ -1,0 +1,81 @@
+"""Airflow's API as the accounts of the local stack use it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+OK = range(200, 300)
+
+
+class AirflowApiError(RuntimeError):
+    """Airflow refused a request; the message has its answer."""
+
+
+class AirflowApi:
+    """A client of the running stack; one token per account, renewed never: a soak is shorter than a token lives.
+
+    Args:
+        stack: what `stack.up` returned.
+    """
+
+    def __init__(self, stack: Mapping[str, Any]) -> None:
+        """Read the passwords; nothing is asked yet."""
+        self._passwords: dict[str, str] = json.loads(Path(stack["accounts_file"]).read_text(encoding="utf-8"))
+        self._client = httpx.Client(base_url=str(stack["airflow_url"]), timeout=120)
+        self._tokens: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def unpause(self, dag: str) -> None:
+        """Let a DAG run."""
+        self._call("admin", "PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
+
+    def trigger(self, user: str, dag: str, conf: Mapping[str, Any]) -> str:
+        """Trigger a run with a form; its id."""
+        return str(self._call(user, "POST", f"/api/v2/dags/{dag}/dagRuns", {"conf": dict(conf), "logical_date": None})["dag_run_id"])
+
+    def run_state(self, dag: str, run: str) -> str:
+        """State of a run."""
+        return str(self._call("admin", "GET", f"/api/v2/dags/{dag}/dagRuns/{run}")["state"])
+
+    def task_state(self, dag: str, run: str, task: str) -> str:
+        """State of a task of a run."""
+        return str(self._call("admin", "GET", f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}")["state"])
+
+    def returned(self, dag: str, run: str, task: str) -> dict[str, Any]:
+        """What a task returned.
+
+        Raises:
+            AirflowApiError: it returned nothing (it failed).
+        """
+        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value"
+        value = self._call("admin", "GET", path)["value"]
+        return dict(json.loads(value) if isinstance(value, str) else value)
+
+    def answer(self, user: str, dag: str, run: str, task: str, option: str) -> None:
+        """Answer a human-in-the-loop task."""
+        body = {"chosen_options": [option], "params_input": {"comment": "soak"}}
+        self._call(user, "PATCH", f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails", body)
+
+    def _call(self, user: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        answer = self._client.request(method, path, json=body, headers={"Authorization": f"Bearer {self._token(user)}"})
+        if answer.status_code not in OK:
+            raise AirflowApiError(f"{method} {path} as {user}: {answer.status_code} {answer.text[:300]}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def _token(self, user: str) -> str:
+        with self._lock:
+            if user not in self._tokens:
+                answer = self._client.post("/auth/token", json={"username": user, "password": self._passwords[user]})
+                answer.raise_for_status()
+                self._tokens[user] = str(answer.json()["access_token"])
+            return self._tokens[user]
+
+
+__all__ = ["AirflowApi", "AirflowApiError"]
