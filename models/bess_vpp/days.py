@@ -12,16 +12,17 @@ import polars as pl
 
 from models._kernel.frames import learnable
 from models._kernel.scenarios import SCHAAKE
+from models._kernel.spec import Outcome
 from models._kernel.storage.asset import StorageAsset
 from models._kernel.storage.rules import MarketRules
 from models.bess_vpp.inputs import Hub, hubs_of, slots_of
 from models.bess_vpp.known import DAY_AHEAD, REAL_TIME, Known
 from models.bess_vpp.params import Params
-from models.bess_vpp.spec import SPEC
 from models.bess_vpp.training import Fitted, known_by_hub
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+DAY_AHEAD_PRICE = Outcome("da_price_ccy_per_mwh", "da_price_known_ts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _known(fitted: Fitted, history: pl.DataFrame, as_of: datetime) -> dict[Hub, 
     """Calibration rows of training, then what became known since."""
     if not history.width:
         return dict(fitted.known)
-    since = learnable(history, as_of, SPEC.outcome).filter(
+    since = learnable(history, as_of, DAY_AHEAD_PRICE).filter(
         (pl.col("resolution_min") == 24 * 60 // fitted.slots)
         & (pl.col("price_known_ts").is_null() | (pl.col("price_known_ts") > fitted.cutoff))
     )

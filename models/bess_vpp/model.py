@@ -17,14 +17,15 @@ from models._kernel.spec import ModelSpec
 from models._kernel.storage.rules import profits
 from models._kernel.storage.two_stage import StoragePlan, frontier, solve_two_stage, worth_of
 from models.bess_vpp import storage
-from models.bess_vpp.days import Day, days_of
+from models.bess_vpp.days import DAY_AHEAD_PRICE, Day, days_of
 from models.bess_vpp.inputs import OUTCOME_COLUMNS, hubs_of, inputs_of, with_optional
 from models.bess_vpp.params import Params
-from models.bess_vpp.spec import DAY_AHEAD, LEVELS, REAL_TIME, SPEC
+from models.bess_vpp.spec import DAY_AHEAD, LEVELS, REAL_TIME, SPEC, SPREAD_LEVELS, SPREAD_QUANTILES
 from models.bess_vpp.tables import FRONTIER
 from models.bess_vpp.training import Fitted, train
 
 Array = npt.NDArray[np.float64]
+SPREAD_PATHS = 100  # scenarios that quantiles of the spread are told from
 ASKED = tuple(c for c in SPEC.required if c not in OUTCOME_COLUMNS)
 
 
@@ -41,7 +42,7 @@ class BessVpp:
     def fit(self, data: Features, *, cutoff: datetime, seed: int) -> Self:
         """Learn from the rows of `data.history` whose prices were both known at `cutoff`; same data and seed, same bytes."""
         require(data.history, SPEC.required, model=SPEC.name, part="history")
-        rows = learnable(learnable(data.history, cutoff), cutoff, SPEC.outcome)
+        rows = learnable(learnable(data.history, cutoff), cutoff, DAY_AHEAD_PRICE)
         self._fitted = train(rows, self.params, cutoff=cutoff, seed=seed)
         return self
 
@@ -51,12 +52,14 @@ class BessVpp:
         require(data.target, ASKED, model=SPEC.name, part="target")
         target = in_key_order(data.target)
         ladder, made = np.zeros((target.height, 2, len(LEVELS))), np.zeros((target.height, 4))
+        spread = np.zeros((target.height, len(SPREAD_LEVELS)))
         for day in days_of(target, data.history, fitted, self.params, as_of):
-            ladder[day.rows] = day.ladder
+            ladder[day.rows], spread[day.rows] = day.ladder, _spread(day)
             made[day.rows] = _schedule(day, self.params)
         outputs: dict[str, npt.ArrayLike] = {
             **{name: ladder[:, 0, k] for k, name in enumerate(DAY_AHEAD.values())},
             **{name: ladder[:, 1, k] for k, name in enumerate(REAL_TIME.values())},
+            **{name: spread[:, k] for k, name in enumerate(SPREAD_QUANTILES.values())},
             "day_ahead_mw": made[:, 0],
             "delivery_mean_mw": made[:, 1],
             "charge_level_mean_mwh": np.maximum(made[:, 2], 0.0),
@@ -110,6 +113,12 @@ def _schedule(day: Day, params: Params) -> Array:
     return np.column_stack(
         (plan.day_ahead_mw, plan.net_mw.mean(axis=0), plan.charge_level_mwh.mean(axis=0), _by_interval(day, plan, first, second))
     )
+
+
+def _spread(day: Day) -> Array:
+    """Quantiles of the balancing less the day-ahead price, shape (T, levels)."""
+    first, second = day.scenarios(SPREAD_PATHS)
+    return np.quantile(second - first, SPREAD_LEVELS, axis=0).T
 
 
 def _by_interval(day: Day, plan: StoragePlan, first: Array, second: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Yardstick O4/O5: what the quantiles of bess_vpp must show; the battery's own rows are those of the system `bess_backtest`."""
+"""Yardstick O4/O5: what the spread of bess_vpp must show; battery and both prices are judged by the system `bess_backtest`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NAIVE_WEEK = Baseline("naive_week", "Price of the same local time one week befor
 YARDSTICK = Yardstick(
     system="bess_vpp",
     identifier="O4",
-    claim="Recalibrated quantiles hold what they say and score no worse than the boosted ones; the schedule is judged by bess_backtest.",
+    claim="The spread of scenarios scores better than last week's and no worse than uncalibrated; the rest is judged by bess_backtest.",
     data_sets=(
         DataSetSpec("be", test_days=180, refit_days=91, calibration_days=0),
         DataSetSpec("ercot_hb_north", test_days=182, refit_days=91, calibration_days=0),

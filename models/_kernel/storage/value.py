@@ -76,7 +76,7 @@ class Values:
 
 
 def value_of_charge(problem: Problem, *, levels: int = LEVELS, nodes: int = NODES) -> Values:
-    """Values of charge; the multiplier of the cycle budget lets scenarios discharge at most it on average, and nearly all of it where it binds."""
+    """Values of charge; the budget's multiplier lets scenarios discharge at most it on average, and nearly all where it binds."""
     if problem.scenarios.ndim != 2 or problem.scenarios.shape[1] != problem.intervals or not np.isfinite(problem.scenarios).all():
         raise ValueError(f"scenarios have shape {problem.scenarios.shape}; give finite prices of shape (scenarios, {problem.intervals})")
     count = max(1, min(nodes, problem.scenarios.shape[0] // 4))
