@@ -144,6 +144,7 @@ class Storage(BaseModel):
         real_time_fee_ccy_per_mwh: fee per MWh bought or sold afterwards.
         real_time_limit_share: most that is traded in real time over the battery's power; None for no limit.
         bands: penalties of deviations beyond that.
+        price_delay_intervals: intervals by which the newest balancing price that is seen lags; 0 where a bid clears at the present one.
         degradation_ccy_per_mwh: wear in this market's currency; None for that of the asset.
     """
 
@@ -154,6 +155,7 @@ class Storage(BaseModel):
     real_time_fee_ccy_per_mwh: float = Field(default=0, ge=0)
     real_time_limit_share: float | None = Field(default=None, ge=0)
     bands: tuple[Band, ...] = ()
+    price_delay_intervals: int = Field(default=0, ge=0)
     degradation_ccy_per_mwh: float | None = Field(default=None, ge=0)
 
 

@@ -22,8 +22,7 @@ def spread_features(what: SyntheticMarket) -> pl.DataFrame:
     """A frame of the contract features.ftr_spread, in key order, 23- and 25-hour days included."""
     base = day_ahead_features(what)
     beside = {c: f"da_{c}" for c in base.columns if c.startswith("price_") and f"da_{c}" in SPREAD.column_names}
-    outcome = ("price_ccy_per_mwh", "price_known_ts")
-    frame = base.drop(c for c in outcome if c not in beside).rename(beside).with_columns(product=pl.lit("spread"))
+    frame = base.rename(beside).with_columns(product=pl.lit("spread"))
     parts = [
         _outcomes(part, np.random.default_rng([what.seed, 7, i])) for i, part in enumerate(frame.partition_by("hub", maintain_order=True))
     ]

@@ -11,6 +11,7 @@ from typing import Any
 from config.settings import REPO_ROOT
 from pipeline_tasks.bench.ann import ann
 from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb
+from pipeline_tasks.bench.decisions import decisions
 from pipeline_tasks.bench.grid import grid
 from pipeline_tasks.bench.models import inference, models, training
 from pipeline_tasks.bench.nowcast import nowcast
@@ -33,6 +34,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "nowcast": nowcast,
     "ann": ann,
     "unit_commitment": unit_commitment,
+    "decisions": decisions,
 }
 LONG: dict[str, Callable[[], list[Figure]]] = {"unit_commitment_proofs": unit_commitment_proofs}
 """Run only when named: up to hours."""

@@ -70,7 +70,7 @@ def run_peer(name: str, frame: pl.DataFrame, scored: npt.NDArray[np.bool_], fold
         frame.with_row_index("row").with_columns(pl.Series("scored", scored)).write_parquet(folder / "rows.parquet")
         refits = [{"first": f.test_dates[0].isoformat(), "cutoff": f.cutoff.isoformat()} for f in folds]
         (folder / "task.json").write_text(json.dumps({"levels": levels.tolist(), "refits": refits}), encoding="utf-8")
-        _run(FOLDER / PEERS[name], folder)
+        run_script(FOLDER / PEERS[name], folder)
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         answered = pl.read_parquet(folder / "answer.parquet")
     rows = pl.DataFrame({"row": np.flatnonzero(scored)}, schema={"row": answered.schema["row"]})
@@ -80,7 +80,12 @@ def run_peer(name: str, frame: pl.DataFrame, scored: npt.NDArray[np.bool_], fold
     return Answer(joined["point"].cast(pl.Float64).to_numpy(), ladder, versions, float(about["seconds"]))
 
 
-def _run(script: Path, folder: Path) -> None:
+def run_script(script: Path, folder: Path) -> None:
+    """Run a peer's script on a folder of files, in the environment that its inline metadata ask for.
+
+    Raises:
+        PeerError: uv is missing, or the script failed.
+    """
     command = [uv(), "run", "--quiet", "--no-project", "--script", str(script), str(folder)]
     passed = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT"}}
     done = subprocess.run(command, env=passed, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)  # noqa: S603 - our own script

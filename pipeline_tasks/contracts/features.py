@@ -12,6 +12,7 @@ LAG_DAYS = (1, 2, 3, 7, 14)
 # What happened, by the column that says when it became known: no model sees either before that instant.
 OUTCOMES: Mapping[str, tuple[str, ...]] = {
     "price_known_ts": ("price_ccy_per_mwh",),
+    "da_price_known_ts": ("da_price_ccy_per_mwh",),
     "deviation_known_ts": ("load_deviation_share",),
     "status_known_ts": ("online", "started", "stopped", "ramp_mw"),
 }
@@ -206,6 +207,8 @@ SPREAD = Table(
         *(DAY_AHEAD.column(name) for name in SPREAD_KEYS),
         _price("price_ccy_per_mwh", "Target: first published balancing price less day-ahead price of the interval; null while unknown."),
         instant("price_known_ts", "When both prices of the target were known; null while unknown.", nullable=True),
+        _price("da_price_ccy_per_mwh", "Outcome: first published day-ahead price of the interval; null while unknown."),
+        instant("da_price_known_ts", "When da_price_ccy_per_mwh became known; null while unknown.", nullable=True),
         number(
             "load_deviation_share",
             "Outcome: metered load over its day-ahead forecast, less 1; null while unknown or where no load is metered.",

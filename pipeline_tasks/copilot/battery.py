@@ -48,7 +48,7 @@ def no_battery(shape: tuple[int, ...]) -> BatteryPlan:
 def plan_battery(prices: Prices, request: PlanRequest, risk: Risk, lambdas: Sequence[float]) -> dict[float, BatteryPlan]:
     """The schedule that is best at each risk aversion, at the battery's hub.
 
-    In real time the program sees each scenario's whole path, so its expectation is an upper bound of what can be had (docs/bess_vpp.md).
+    In real time the program sees each scenario's whole path, so its expectation is an upper bound of what can be had (docs/bess.md).
 
     Raises:
         PlanRequestError: the market has no rules for a battery.

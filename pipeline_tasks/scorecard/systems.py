@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 SYSTEMS = {
+    "battery_policy": "pipeline_tasks.scorecard.battery_policy",
+    "bess_backtest": "pipeline_tasks.scorecard.bess_backtest",
     "carbon_hedge": "pipeline_tasks.scorecard.carbon_hedge",
     "cross_commodity": "pipeline_tasks.scorecard.cross_commodity",
     "drift": "pipeline_tasks.scorecard.drift",

@@ -47,7 +47,16 @@ def stamps(spec: TimeSpec, schema: pl.Schema) -> pl.Expr:
     wall = _parse(spec.column, dtype, formats, spec.offset, spec.interval)
     if spec.hour is not None and spec.dst != "elapsed":
         wall = wall + pl.duration(hours=_hour_start(spec, spec.hour.column))
+    if spec.clock:
+        wall = wall + _time_of_day(spec.clock)
     return wall.alias(WALL)
+
+
+def _time_of_day(column: str) -> pl.Expr:
+    """Time from midnight to what `HH:MM` at the start of a text says; null where it says none of a day's."""
+    parts = pl.col(column).cast(pl.String).str.strip_chars().str.extract_groups(r"^(\d{1,2}):(\d{2})")
+    hour, minute = (parts.struct.field(name).cast(pl.Int64, strict=False) for name in ("1", "2"))
+    return pl.when(hour.is_between(0, 23) & minute.is_between(0, 59)).then(pl.duration(hours=hour, minutes=minute))
 
 
 def _hour_start(spec: TimeSpec, column: str) -> pl.Expr:

@@ -98,6 +98,7 @@ class TimeSpec(_Strict):
         offset: for text that carries an offset: `use` it or `ignore` it (a wrong label); `absent` for none.
         zone: zone of the file's clock; the market's when empty.
         hour: hour column when `column` is only a date.
+        clock: column with the time of day beside a date, `09:15`; of an interval (`09:15 - 09:30`) the start is read.
         stamp: whether the stamp is the interval's start or end.
         dst: how the clock treats daylight saving. `fold_by_order`: wall clock, the first of two equal stamps of a series is the
             earlier hour, a wall time that never was is quarantined. `elapsed`: hour numbers count through the day (1-23, 1-25).
@@ -111,6 +112,7 @@ class TimeSpec(_Strict):
     offset: Literal["absent", "use", "ignore"] = "absent"
     zone: str = ""
     hour: Hour | None = None
+    clock: str = ""
     stamp: Literal["start", "end"] = "start"
     dst: Literal["fold_by_order", "elapsed", "standard_time", "none", "utc"]
     resolution_min: int = Field(ge=1, le=50_000)
@@ -123,6 +125,8 @@ class TimeSpec(_Strict):
 
     @model_validator(mode="after")
     def _rules_fit(self) -> Self:
+        if self.clock and self.hour is not None:
+            raise ValueError("`clock` and `hour` both say the time of day beside the date; keep one")
         if self.dst == "elapsed" and self.hour is None:
             raise ValueError("`dst: elapsed` counts hours through the day and needs `hour`")
         if self.dst == "none" and self.zone and has_daylight_saving(self.zone):

@@ -107,6 +107,8 @@ def _inputs(spec: FileObject, target: Target) -> set[str]:
     names |= {r.column for r in rules if isinstance(r, ColumnRule)}
     if spec.time.hour:
         names.add(spec.time.hour.column)
+    if spec.time.clock:
+        names.add(spec.time.clock)
     if spec.pivot:
         names = (names - set(spec.pivot.into.values())) | {*spec.pivot.index, spec.pivot.on, spec.pivot.values}
     return names

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import numpy as np
+import polars as pl
 import pyomo.environ as pyo
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.markets import load_markets
-from config.settings import REPO_ROOT
+from config.markets import load_markets, resolve_market
+from config.settings import REPO_ROOT, get_settings
 from models._kernel.delivery import AssetError
 from models._kernel.storage.asset import StorageAsset
 from models._kernel.storage.rules import DeviationBand, MarketRules, cvar, per_mwh, profits
 from models._kernel.storage.two_stage import ScheduleError, frontier, perfect_foresight, solve_two_stage, worth_of
+from pipeline_tasks.sources.files import FilesSource
 
 ASSET = StorageAsset.of(yaml.safe_load((REPO_ROOT / "config/assets/bess.yaml").read_text(encoding="utf-8")), "bess")
 NO_RECOURSE = MarketRules(60, -500, 4000, real_time_limit_share=0.0)
@@ -228,3 +231,17 @@ def test_wrong_rules_are_named(change, message):
         StorageAsset.of(
             {**yaml.safe_load((REPO_ROOT / "config/assets/bess.yaml").read_text(encoding="utf-8")), "terminal": "never"}, "bess"
         )
+
+
+def test_a_published_day_of_the_exchange_is_read_and_scheduled_in_its_units():
+    folder = get_settings().data_dir / "india"
+    if not folder.is_dir():
+        pytest.skip("the market data folder has no files of India's exchange")
+    frames = [batch.frame for batch in FilesSource(get_settings().data_dir).batches(resolve_market("iex"), until=date(2099, 12, 31))]
+    rows = pl.concat([f for f in frames if f["product"][0] == "da"]).sort("delivery_ts")
+    day = rows.filter(pl.col("delivery_ts") < datetime(2025, 8, 7, 18, 30, tzinfo=UTC))["price_ccy_per_mwh"].to_numpy()
+    assert day.size == 96
+    assert day.max() == IEX.price_cap
+    plan = perfect_foresight(ASSET.on(load_markets()["iex"].model_dump()), IEX, day, day)
+    assert 0 < plan.profit_ccy[0] < ASSET.throughput_mwh * IEX.price_cap
+    assert ASSET.faults(plan.net_mw[0], 0.25) == []

@@ -102,3 +102,14 @@ def test_lag_rules_count_from_start_or_end() -> None:
     for rule, wanted in (("interval_start", datetime(2023, 12, 31, 23, tzinfo=UTC)), ("interval_end", datetime(2024, 1, 1, tzinfo=UTC))):
         known = publication(LagRule(rule=rule, minutes=-60), zone="Etc/UTC", resolution_min=60, schema=frame.schema)  # type: ignore[arg-type]
         assert frame.select(known.alias("k"))["k"].to_list() == [wanted]
+
+
+def test_blocks_of_a_day_beside_its_date() -> None:
+    """As India's exchange writes them; the last block ends at 24:00, a text without a time is no instant."""
+    spec = TimeSpec(column="d", formats=("%d-%m-%Y",), clock="b", dst="none", resolution_min=15)
+    blocks = ["00:00 - 00:15", "11:15-11:30", "23:45 - 24:00", "24:00 - 24:15", "noon"]
+    frame = pl.DataFrame({"d": ["07-08-2025"] * 5, "b": blocks})
+    found = [t and t.strftime("%d %H:%M") for t in _utc(spec, frame, "Asia/Kolkata")]
+    assert found == ["06 18:30", "07 05:45", "07 18:15", None, None]
+    with pytest.raises(ValueError, match="keep one"):
+        TimeSpec(column="d", hour=Hour(column="h"), clock="b", dst="none", resolution_min=15)

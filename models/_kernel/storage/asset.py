@@ -108,6 +108,32 @@ class StorageAsset:
         flow = np.where(net < 0, -net * self.charge_efficiency, -net / self.discharge_efficiency)
         return np.asarray(self.start_mwh + hours * np.cumsum(flow, axis=-1), dtype=np.float64)
 
+    def reach_mw(self, level: npt.ArrayLike, left_mwh: npt.ArrayLike, hours: float, remaining: int) -> tuple[Array, Array]:
+        """Lowest and highest output less charge of one interval from which the day can still end as the asset's rule says.
+
+        Args:
+            level: charge at its start, MWh, shape (n,).
+            left_mwh: what may still be discharged today, shape (n,).
+            hours: length of the interval.
+            remaining: intervals of the day after it.
+
+        Returns:
+            Two arrays of shape (n,), MW; the first is never above the second. Where the end is only just in reach both are negative.
+        """
+        now, left = np.asarray(level, dtype=np.float64), np.asarray(left_mwh, dtype=np.float64)
+        (low, high), (end_low, end_high) = self.bounds_mwh, self.end_bounds_mwh
+        low = max(low, end_low - remaining * self.power_mw * hours * self.charge_efficiency)
+        high = min(high, end_high + remaining * self.power_mw * hours / self.discharge_efficiency)
+        give = np.minimum(np.maximum(now - low, 0.0) * self.discharge_efficiency, left) / hours
+        most = np.where(now < low, (now - low) / self.charge_efficiency / hours, np.minimum(give, self.power_mw))
+        least = -np.clip((high - now) / self.charge_efficiency / hours, 0.0, self.power_mw)
+        return np.minimum(least, most), most
+
+    def after_mwh(self, level: npt.ArrayLike, net_mw: npt.ArrayLike, hours: float) -> Array:
+        """Charge at the end of an interval, MWh; shapes broadcast."""
+        now, net = np.asarray(level, dtype=np.float64), np.asarray(net_mw, dtype=np.float64)
+        return np.asarray(now - hours * np.where(net < 0, net * self.charge_efficiency, net / self.discharge_efficiency), dtype=np.float64)
+
     def faults(self, net_mw: npt.ArrayLike, hours: float, *, tolerance: float = 1e-5) -> list[str]:
         """Limits that a day's schedule leaves, shape (T,); empty when the battery can follow it."""
         net = np.asarray(net_mw, dtype=np.float64)

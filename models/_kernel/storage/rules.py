@@ -47,6 +47,7 @@ class MarketRules:
         real_time_limit_share: most that is traded in the real-time market over the battery's power; None for no limit, 0 for no such
             market.
         bands: penalties of what is left, by rising width; none where nothing may be left.
+        price_delay_intervals: intervals by which the newest real-time price seen lags; 0 where a bid curve clears at the present one.
     """
 
     interval_min: int
@@ -56,6 +57,7 @@ class MarketRules:
     real_time_fee_ccy_per_mwh: float = 0.0
     real_time_limit_share: float | None = None
     bands: tuple[DeviationBand, ...] = ()
+    price_delay_intervals: int = 0
 
     def __post_init__(self) -> None:
         """Refuse rules that cannot be, and penalties that fall with the width: the program is linear because they rise."""
@@ -66,6 +68,8 @@ class MarketRules:
         for name in ("day_ahead_fee_ccy_per_mwh", "real_time_fee_ccy_per_mwh"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        if self.price_delay_intervals < 0:
+            raise ValueError(f"price_delay_intervals is {self.price_delay_intervals}; it must be at least 0")
         if self.real_time_limit_share is not None and not self.real_time_limit_share >= 0:
             raise ValueError(f"real_time_limit_share is {self.real_time_limit_share}; it must be at least 0, or null for no limit")
         _check_bands(self.bands)

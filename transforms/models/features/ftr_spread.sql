@@ -1,6 +1,7 @@
 -- Point-in-time features of the spread of the balancing price over the day-ahead price, decided at the day-ahead gate.
 -- Grain: market, hub, product (always spread), delivery_ts, as_of. As-of rule: every column but the outcomes (price_ccy_per_mwh,
--- price_known_ts, load_deviation_share, deviation_known_ts) uses only rows with known_ts <= as_of. Columns price_* are of the spread, columns
+-- price_known_ts, da_price_ccy_per_mwh, da_price_known_ts, load_deviation_share, deviation_known_ts) uses only rows with
+-- known_ts <= as_of. Columns price_* are of the spread, columns
 -- da_price_* of the day-ahead price; all that is not the spread's own comes from ftr_day_ahead. Markets without a balancing product have no rows.
 {{ config(partition_by='(market, toYear(delivery_date))', order_by='(market, hub, product, delivery_ts, as_of)') }}
 
@@ -72,6 +73,8 @@ final as (
         day_ahead.currency as currency,
         targets.spread_ccy_per_mwh as price_ccy_per_mwh,
         targets.known_ts as price_known_ts,
+        day_ahead.price_ccy_per_mwh as da_price_ccy_per_mwh,
+        day_ahead.price_known_ts as da_price_known_ts,
         deviations.load_deviation_share as load_deviation_share,
         deviations.known_ts as deviation_known_ts,
         {% for column in own %}

@@ -1,0 +1,1 @@
+"""bess_vpp: a battery between the day-ahead and the balancing market."""
