@@ -14,6 +14,7 @@ from pipeline_tasks.cli import (
     data,
     govern,
     grid,
+    live,
     modelling,
     nodes,
     participants,
@@ -37,7 +38,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (running, soak, simulate, grid, nodes, participants, cross_asset, data, modelling, govern, watch, twin_days, twin, stack):
+for module in (
+    running,
+    live,
+    soak,
+    simulate,
+    grid,
+    nodes,
+    participants,
+    cross_asset,
+    data,
+    modelling,
+    govern,
+    watch,
+    twin_days,
+    twin,
+    stack,
+):
     module.register(app)
 
 
