@@ -75,6 +75,8 @@ class Provider:
     faults: list[Fault] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     served: list[tuple[str, str]] = field(default_factory=list)
+    listing: bytes = b""
+    documents: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fault_of(self, line: str) -> str:
@@ -203,39 +205,49 @@ def _eia(params: dict[str, str]) -> bytes:
     return json.dumps({"response": {"total": len(rows), "data": rows}}).encode()
 
 
-def _answer(path: str, params: dict[str, str], state: Provider, fault: str) -> Answer:
-    if fault == "http429":
-        return 429, {"Retry-After": "0"}, b"Too many requests"
-    if fault == "http503":
-        return 503, {}, b"Service unavailable"
-    if fault == "html":
-        return 200, {}, HTML
-    if fault == "empty":
-        return 200, {}, b""
+REFUSALS: dict[str, Answer] = {
+    "http429": (429, {"Retry-After": "0"}, b"Too many requests"),
+    "http503": (503, {}, b"Service unavailable"),
+    "html": (200, {}, HTML),
+    "empty": (200, {}, b""),
+}
+
+
+def _error_body(provider: str) -> bytes:
+    if provider == "eia":
+        return json.dumps({"error": "internal error"}).encode()
+    busy = b"<m:R xmlns:m='x'><m:ERR_CODE>1015</m:ERR_CODE><m:ERR_DESC>processing</m:ERR_DESC></m:R>"
+    return _zip("error.xml", busy) if provider == "caiso" else _acknowledgement("500", "Unexpected error")
+
+
+def _body(path: str, params: dict[str, str], state: Provider, fault: str) -> bytes | None:
+    provider, _, rest = path.strip("/").partition("/")
+    if fault == "error_body":
+        return _error_body(provider)
     makers: dict[str, Callable[[], bytes]] = {
         "entsoe": lambda: _xml(params, fault),
         "caiso": lambda: _oasis(params, fault),
         "eia": lambda: _eia(params),
     }
-    provider = path.strip("/").partition("/")[0]
     if provider in makers:
-        body = makers[provider]()
-    elif state.captured and (file := state.captured / path.strip("/").partition("/")[2]).is_file():
-        body = file.read_bytes()
-    else:
+        return makers[provider]()
+    if rest == "IceDocListJsonWS":
+        return state.listing
+    if rest == "mirDownload":
+        return state.documents[params["doclookupId"]]
+    file = state.captured / rest if state.captured else None
+    return file.read_bytes() if file and file.is_file() else None
+
+
+def _answer(path: str, params: dict[str, str], state: Provider, fault: str) -> Answer:
+    if fault in REFUSALS:
+        return REFUSALS[fault]
+    body = _body(path, params, state, fault)
+    if body is None:
         return 404, {}, b"not found"
-    if fault == "error_body":
-        body = json.dumps({"error": "internal error"}).encode() if provider == "eia" else _acknowledgement("500", "Unexpected error")
-        body = (
-            _zip("error.xml", b"<m:R xmlns:m='x'><m:ERR_CODE>1015</m:ERR_CODE><m:ERR_DESC>processing</m:ERR_DESC></m:R>")
-            if provider == "caiso"
-            else body
-        )
     if fault == "truncated":
         body = body[: len(body) * 2 // 3]
-    if fault == "utf16":
-        body = body.decode().encode("utf-16")
-    return 200, {}, body
+    return 200, {}, body.decode().encode("utf-16") if fault == "utf16" else body
 
 
 def _handler(state: Provider) -> type[BaseHTTPRequestHandler]:

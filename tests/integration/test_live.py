@@ -18,6 +18,7 @@ import pytest
 
 from config.markets import load_markets, resolve_market
 from config.settings import get_settings
+from pipeline_tasks.contracts.raw import PRICES
 from pipeline_tasks.sources.live.source import LiveFeeds
 from pipeline_tasks.steps.live import load_feeds
 from pipeline_tasks.warehouse import Warehouse
@@ -238,7 +239,7 @@ def test_kill_nine_in_a_backfill_resumes_without_fetching_what_landed(live: Setu
     ]
     code = "from pipeline_tasks.cli import main; import sys; sys.argv[0] = 'desk'; main()"
     words = [sys.executable, "-c", code, *words[3:]]
-    for landed in (1, 3, 5):
+    for landed in (1, 4):
         child = subprocess.Popen(words, env=os.environ.copy(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         give_up = time.monotonic() + 60
         while child.poll() is None and len(live.state.log) < landed and time.monotonic() < give_up:
@@ -258,3 +259,63 @@ def test_kill_nine_in_a_backfill_resumes_without_fetching_what_landed(live: Setu
     there = sum(int(warehouse.scalar(f"select count() from raw.{t} where market = 'killed'")) for t in ("prices", "quantities"))
     assert warehouse.scalar("select sum(rows_loaded) from ops.loads where market = 'killed'") == there
     assert live.load(warehouse, selection, now=datetime.now(UTC))["requests"] == 0
+
+
+def test_two_stage_feeds_fetch_each_document_once(live: Setup, warehouse: Warehouse, data_dir: Path) -> None:
+    """ERCOT's list of documents and its documents, as captured, served under the names that the list gives them."""
+    captured = data_dir / "api_responses" / "US_ERCOT"
+    listing = json.loads((captured / "solar_power_production_hourly_averaged_actual_and_forecasted_values_rtid.json").read_text())
+    documents = [d["Document"] for d in listing["ListDocsByRptTypeRes"]["DocumentList"] if d["Document"]["FriendlyName"].endswith("_csv")]
+    live.state.documents = {d["DocID"]: (captured / "solar_specific_reportid.zip").read_bytes() for d in documents}
+    live.state.listing = json.dumps(listing).encode()
+    selection = live.market("listed", "  - {product: ercot/solar_forecast_da}")
+    text = (live.folder / "listed.yaml").read_text().replace("Europe/Berlin", "America/Chicago")
+    (live.folder / "listed.yaml").write_text(text)
+    load_markets.cache_clear()
+    selection = resolve_market("listed")
+    day = date(2025, 3, 12)
+    result = live.load(warehouse, selection, since=day, until=day)
+    rows = warehouse.query("select value from raw.quantities where market = 'listed' order by delivery_ts")
+    assert (result["requests"], rows.height) == (2, 24)  # the list, and the first document published the day before
+    asked = [line for line in live.state.log if "mirDownload" in line]
+    assert len(asked) == len(set(asked)) == 1
+
+
+def test_exports_follow_the_licence_of_what_was_loaded(
+    live: Setup, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline_tasks.contracts import Database
+    from pipeline_tasks.reports import export
+    from pipeline_tasks.sources.licences import RedistributionError, insist_on_export, tag_of
+
+    assert {tag_of(s).redistribute for s in ("twin", "entsoe", "eia")} == {"yes"}
+    insist_on_export("curated.v_x", Database.CURATED, [tag_of("caiso")])
+    with pytest.raises(RedistributionError, match="caiso"):
+        insist_on_export("marts.x", Database.MARTS, [tag_of("caiso")])
+    with pytest.raises(RedistributionError, match=r"pjm \(PJM non-member"):
+        insist_on_export("curated.v_x", Database.CURATED, [tag_of("entsoe"), tag_of("pjm")])
+    with pytest.raises(RedistributionError, match="unknown"):
+        insist_on_export("curated.v_x", Database.CURATED, [tag_of("somebody")])
+    selection = live.market("licensed", "  - {product: caiso/lmp_da, regions: {TH_NP15_GEN-APND: NP15}}", hub="NP15")
+    live.load(warehouse, selection, until=date(2025, 10, 2))
+    frame = pl.DataFrame({"market": ["licensed"]})
+    tags = export._licences(warehouse, frame)
+    assert [(t.source, t.redistribute) for t in tags] == [("caiso", "derived")]
+    assert export._describe(PRICES.column("currency"), tags)["licence"] == "CAISO public (Source: California ISO)"
+
+
+def test_setting_up_a_market_checks_keys_and_reachability(live: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline_tasks.steps.markets import check_market, missing, write_market
+
+    path, written = write_market("de_lu", days=90)
+    assert (written, "days: 90" in path.read_text(), write_market("de_lu", days=5)[1]) == (True, True, False)
+    monkeypatch.delenv("ENTSOE_API_KEY")
+    (lacking,) = missing(check_market("de_lu"))
+    assert "set ENTSOE_API_KEY or ENTSOE_API_KEY_FILE (https://transparency.entsoe.eu" in lacking.said
+    monkeypatch.setenv("ENTSOE_API_KEY", "k")
+    assert not list(missing(check_market("de_lu")))
+    live.state.faults = [Fault("html", "entsoe", -1)]
+    (down,) = missing(check_market("de_lu"))
+    assert "a web page came instead of data: 'Scheduled maintenance'" in down.said
+    with pytest.raises(KeyError, match="presets: aemo, caiso"):
+        write_market("atlantis", days=30)

@@ -10,6 +10,7 @@ import polars as pl
 from pipeline_tasks.sources.live.product import Field, Product
 
 RETYPED_SHARE = 0.5  # of the filled cells of a number column that are no numbers
+ABSENT = ("", "-", "--", "n/a", "na", "nan", "null", "none")  # what providers write for "not reported"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def _wrong(column: pl.Series, field: Field) -> Sequence[str]:
     if column.dtype == pl.Null or not column.len():
         return ()
     text = column.cast(pl.String).str.strip_chars()
-    filled = text.filter((text != "").fill_null(value=False))
+    filled = text.filter((~text.str.to_lowercase().is_in(list(ABSENT))).fill_null(value=False))
     if field.kind == "number" and filled.len():
         bad = filled.filter(filled.cast(pl.Float64, strict=False).is_null())
         if bad.len() > RETYPED_SHARE * filled.len():

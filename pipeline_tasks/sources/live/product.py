@@ -66,7 +66,7 @@ class Request:
     """
 
     path: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict, hash=False)
     immutable: bool = False
     absent_ok: bool = False
     page: bool = False

@@ -13,13 +13,14 @@ import structlog
 
 from config.markets import Market, MarketSelection
 from config.settings import get_settings
+from pipeline_tasks.contracts import TS_DTYPE
 from pipeline_tasks.sources.clock import publication
-from pipeline_tasks.sources.live.answers import AnswerError, Member, NoDataError
+from pipeline_tasks.sources.live.answers import AnswerError, Member, NoDataError, members
 from pipeline_tasks.sources.live.drift import drift_of
-from pipeline_tasks.sources.live.feeds import ALL_REGIONS, Feed, feeds_of
+from pipeline_tasks.sources.live.feeds import ALL_REGIONS, Feed, FeedSpec, feeds_of
 from pipeline_tasks.sources.live.fetch import Fetcher, Got, SourceDownError
 from pipeline_tasks.sources.live.payloads import PayloadStore
-from pipeline_tasks.sources.live.product import SAID, Ask
+from pipeline_tasks.sources.live.product import SAID, Ask, Product
 from pipeline_tasks.sources.live.providers import Provider, key_of, load_providers
 from pipeline_tasks.sources.protocol import RawBatch, Seen, contract_columns
 
@@ -162,7 +163,7 @@ class LiveFeeds:
             AnswerError: it answers with something unusable, or wants a key.
             SourceDownError: it cannot be reached.
         """
-        self._answers(feed, ask, load_providers()[feed.product.provider], self.clock() - timedelta(minutes=1))
+        self._answers(feed, ask, load_providers()[feed.product.provider], self.clock())
 
     def _chunk(self, feed: Feed, ask: Ask, until: datetime, landed: Mapping[ChunkKey, Landed]) -> Chunk | None:
         """The chunk, read; None where there is nothing to do."""
@@ -287,7 +288,7 @@ def _batches(feed: Feed, rows: pl.DataFrame, name: str, until: datetime, ask: As
     if not told:
         rule = feed.spec.known or product.known
         known = publication(rule, zone=ask.market.time_zone, resolution_min=_resolution(stamped), schema=stamped.schema)
-        stamped = stamped.with_columns(pl.min_horizontal(known, pl.lit(seen.fetched_ts).cast(known_type())).alias("known_ts"))
+        stamped = stamped.with_columns(pl.min_horizontal(known, pl.lit(seen.fetched_ts).cast(TS_DTYPE)).alias("known_ts"))
     made: list[RawBatch] = []
     if stamped.height:
         made.append(
@@ -301,9 +302,21 @@ def _batches(feed: Feed, rows: pl.DataFrame, name: str, until: datetime, ask: As
     return made
 
 
-def known_type() -> pl.DataType:
-    """Type of an instant column."""
-    return pl.Datetime("ms", "UTC")
+def parsed(product: Product, body: bytes, ask: Ask) -> pl.DataFrame:
+    """Contract rows of one whole answer: what a chunk does between the wire and the loader.
+
+    Raises:
+        AnswerError: the answer cannot be read, or its columns changed.
+    """
+    feed = Feed(FeedSpec(product=product.full_name, regions=dict(ask.regions)), product, 1)
+    frames: list[pl.DataFrame] = []
+    for member in members(body):
+        records = product.records(member, ask)
+        if broken := drift_of(records, product).broken:
+            raise AnswerError("drift", "; ".join(broken), transient=False)
+        seen = Seen(ask.fetched_ts or datetime.now(UTC))
+        frames += [b.frame for b in _batches(feed, product.rows(records, ask), member.name, ask.end, ask, seen) if not b.refused]
+    return pl.concat(frames)
 
 
 def _resolution(rows: pl.DataFrame) -> int | pl.Expr:
