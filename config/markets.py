@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from config.settings import get_settings
 
 MARKETS_FILE = Path(__file__).parent / "markets.yaml"
 
@@ -257,13 +259,20 @@ class MarketSelection(BaseModel):
 
 @lru_cache(maxsize=1)
 def load_markets() -> dict[str, Market]:
-    """All markets by key.
+    """All markets by key: those of markets.yaml, then those that a file of the folder of live markets brings along.
 
     Raises:
-        ValueError: an entry of markets.yaml breaks its schema; the message names market, field and value.
+        ValueError: an entry breaks its schema; the message names market, field and value. Or a live file declares a market that
+            markets.yaml has.
     """
-    raw = yaml.safe_load(MARKETS_FILE.read_text(encoding="utf-8"))
-    return {key: Market(key=key, **fields) for key, fields in raw["markets"].items()}
+    raw: dict[str, dict[str, Any]] = dict(yaml.safe_load(MARKETS_FILE.read_text(encoding="utf-8"))["markets"])
+    for path in sorted(get_settings().live_dir.glob("*.yaml")):
+        own = yaml.safe_load(path.read_text(encoding="utf-8")).get("market")
+        if own and path.stem in raw:
+            raise ValueError(f"{path}: market {path.stem} stands in markets.yaml already; drop `market` here, or name the file otherwise")
+        if own:
+            raw[path.stem] = own
+    return {key: Market(key=key, **fields) for key, fields in raw.items()}
 
 
 def resolve_market(name: str) -> MarketSelection:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -25,6 +26,9 @@ class Settings(BaseSettings):
         twin_cache: folder of generated twin data (`DESK_TWIN_CACHE`); unset means `twin` below `home`. May be shared by several homes.
         profile: `demo` uses the small training settings of config/models, `full` the real ones, `test` the smallest.
         shadow_required: whether a promotion needs the verdict `promote` of a shadow run (`DESK_SHADOW_REQUIRED`); unset: with `full` only.
+        providers_file: providers of live data (`DESK_PROVIDERS_FILE`); unset means config/providers.yaml.
+        payloads: folder of the raw answers of live feeds (`DESK_PAYLOADS`); unset means `payloads` below `home`.
+        live_dir: folder of live markets, one file each (`DESK_LIVE_DIR`), written by `desk init market`.
         code_sha: overrides the code version written with every row.
         host, port, user, password, secure: ClickHouse (`CLICKHOUSE_*`); no host means the embedded server.
         yardstick_user, steward_user and passwords: accounts of a configured server that may read and load the database `truth`.
@@ -40,6 +44,9 @@ class Settings(BaseSettings):
     twin_profile: str = ""
     twin_cache: Path | None = None
     shadow_verdict: bool | None = Field(default=None, validation_alias="DESK_SHADOW_REQUIRED")
+    providers_file: Path | None = None
+    payloads: Path | None = None
+    live_dir: Path = REPO_ROOT / "config" / "live"
     code_sha: str = ""
     actor: str = Field(default_factory=lambda: os.environ.get("USER", "desk"))
     clickhouse_host: str = Field(default="", validation_alias="CLICKHOUSE_HOST")
@@ -85,6 +92,22 @@ class Settings(BaseSettings):
             return self.clickhouse_shadow_user, self.clickhouse_shadow_password.get_secret_value()
         return self.clickhouse_user, self.clickhouse_password.get_secret_value()
 
+    def provider_key(self, name: str) -> str:
+        """Key of a data provider: the variable, the file that `<NAME>_FILE` names, or the line of `.env`; empty where none is set.
+
+        Raises:
+            ValueError: the file cannot be read; the message names variable and file.
+        """
+        beside = _dotenv()
+        if value := os.environ.get(name):
+            return value
+        if path := os.environ.get(f"{name}_FILE") or beside.get(f"{name}_FILE"):
+            try:
+                return Path(path).expanduser().read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ValueError(f"{name}_FILE={path} cannot be read: {error.strerror}; correct the path or its mode") from error
+        return beside.get(name) or ""
+
     @property
     def twin_profile_name(self) -> str:
         """Profile of the twin: the configured one, or the one that goes with `profile`."""
@@ -96,9 +119,20 @@ class Settings(BaseSettings):
         return (self.twin_cache or self.home / "twin").expanduser().resolve()
 
     @property
+    def payload_folder(self) -> Path:
+        """Folder of the raw answers of live feeds."""
+        return (self.payloads or self.home / "payloads").expanduser().resolve()
+
+    @property
     def mlflow_uri(self) -> str:
         """Tracking URI: the configured server, or sqlite below `home`."""
         return self.mlflow_tracking_uri or f"sqlite:///{(self.home / 'mlflow' / 'mlflow.db').resolve()}"
+
+
+def _dotenv() -> dict[str, str | None]:
+    """Lines of `.env`."""
+    path = REPO_ROOT / ".env"
+    return dict(dotenv_values(path)) if path.exists() else {}
 
 
 @lru_cache(maxsize=1)

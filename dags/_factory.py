@@ -16,7 +16,7 @@ from models._kernel.spec import Cadence, ModelSpec
 from pipeline_tasks.steps.schedules import load_schedules
 
 START = datetime(2000, 1, 1, tzinfo=UTC)  # before any data: Airflow runs no task whose logical date lies before it
-SOURCES = ("twin", "files")
+SOURCES = ("twin", "files", "live")
 LIVE_SOURCES = (*SOURCES, "twin_faults")  # what a run within the day may read
 POOLS_ENV = "DESK_AIRFLOW_POOLS"
 
@@ -91,6 +91,18 @@ def run_params() -> dict[str, Param]:
         "source": Param(defaults.source, type="string", enum=list(SOURCES), description="Where raw data come from."),
         "market": Param(defaults.market, type="string", enum=market_names(), description="Market, or one hub of it."),
         "delivery_date": date_param("Delivery date, market-local; empty: the one whose gate belongs to the run's date."),
+    }
+
+
+def backfill_params() -> dict[str, Param]:
+    """Form of a backfill: market and days."""
+    market = Param(
+        load_schedules().defaults.market, type="string", enum=market_names(), description="Market with live feeds (config/live)."
+    )
+    return {
+        "market": market,
+        "start_date": date_param("First local day.", required=True),
+        "end_date": date_param("Last local day.", required=True),
     }
 
 

@@ -288,6 +288,28 @@ def maintain(work: str) -> Result:
 
 @task
 @permanent
+def live_providers() -> list[str]:
+    """Providers of the form's market."""
+    from pipeline_tasks.steps.backfill import providers_of
+
+    return providers_of(str(get_current_context()["params"]["market"]))
+
+
+@task(outlets=[RAW], pool=pool("live"), map_index_template="{{ provider }}")
+@permanent
+def backfill(provider: str) -> Result:
+    """Load the form's days of one provider's feeds."""
+    from pipeline_tasks.steps.flow import backfill_step
+
+    context = get_current_context()
+    context["provider"] = provider
+    result = backfill_step(context["params"], provider)
+    note(RAW, result)
+    return result
+
+
+@task
+@permanent
 def request_promotion() -> Result:
     """What the approver must see."""
     from pipeline_tasks.steps.promote import describe_request

@@ -9,7 +9,8 @@ from dags._factory import cron, dag_options, run_params
 
 DOC = """
 ### Maintenance
-Checks the audit chain (a changed row fails the run), backs the registry up, merges small parts, and writes the data docs.
+Checks the audit chain (a changed row fails the run), backs the registry up, merges small parts, writes the data docs, and
+forgets raw answers of live feeds beyond their retention.
 """
 
 
@@ -20,7 +21,8 @@ def maintenance() -> None:
     saved = tasks.maintain.override(task_id="back_up_registry")("back_up_registry")
     merged = tasks.maintain.override(task_id="optimise")("optimise")
     written = tasks.maintain.override(task_id="data_docs")("data_docs")
-    verified >> saved >> merged >> written
+    pruned = tasks.maintain.override(task_id="prune_payloads")("prune_payloads")
+    verified >> saved >> merged >> written >> pruned
 
 
 dag = maintenance()

@@ -13,6 +13,7 @@ from pipeline_tasks.bench.ann import ann
 from pipeline_tasks.bench.core import Figure, machine, peak_memory_mb
 from pipeline_tasks.bench.decisions import decisions
 from pipeline_tasks.bench.grid import grid
+from pipeline_tasks.bench.ingest import ingest
 from pipeline_tasks.bench.models import inference, models, training
 from pipeline_tasks.bench.nowcast import nowcast
 from pipeline_tasks.bench.pglib_uc import unit_commitment, unit_commitment_proofs
@@ -22,6 +23,7 @@ from pipeline_tasks.bench.warehouse import asof_read, features, load
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "load": load,
+    "ingest": ingest,
     "asof_read": asof_read,
     "features": features,
     "gates": gates,

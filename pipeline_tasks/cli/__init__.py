@@ -14,6 +14,7 @@ from pipeline_tasks.cli import (
     data,
     govern,
     grid,
+    live,
     modelling,
     nodes,
     participants,
@@ -41,6 +42,7 @@ app = typer.Typer(
 for module in (
     running,
     plans,
+    live,
     soak,
     simulate,
     grid,

@@ -25,7 +25,8 @@ from pipeline_tasks.cli.plans import replay_plan
 run_app = typer.Typer(help="Run a DAG in this process, exactly as Airflow would.", no_args_is_help=True)
 
 
-def _print_summary(summary: dict[str, Any], day: date) -> None:
+def print_summary(summary: dict[str, Any], day: date) -> None:
+    """Print what a run did and published."""
     from models._kernel.registry import specs
 
     print_rows("steps", summary.get("steps", []))
@@ -53,7 +54,7 @@ def nightly(source: SourceName = "twin", market: MarketName = "twin", day: Day =
     if as_json:
         print_json(summary)
     else:
-        _print_summary(summary, day)
+        print_summary(summary, day)
     if summary.get("status") == "FAILED":
         raise typer.Exit(1)
 
@@ -76,7 +77,7 @@ def intraday(
     if as_json:
         print_json(summary)
     else:
-        _print_summary(summary, at.date())
+        print_summary(summary, at.date())
     if summary.get("status") == "FAILED":
         raise typer.Exit(1)
 

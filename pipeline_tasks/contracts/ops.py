@@ -246,6 +246,32 @@ RUNS = _ops(
     ("run_id", "step", "at_ts"),
     "One row per executed step of a run.",
 )
+INGEST_CURSORS = _ops(
+    "ingest_cursors",
+    (
+        symbol("source", "Provider (config/providers.yaml)."),
+        symbol("product", "Product of the provider."),
+        symbol("region", "The provider's name of a place; * for an answer about all places of the feed."),
+        symbol("market", "Market key."),
+        instant("chunk_start_ts", "Start of the chunk, UTC."),
+        instant("chunk_end_ts", "End of the chunk, UTC, exclusive."),
+        instant("loaded_until_ts", "Rows whose delivery starts before this instant are in the warehouse."),
+        symbol(
+            "status",
+            "OK: loaded; EMPTY: the provider has nothing; DRIFTED: its columns changed, rows are in quarantine; FAILED: no usable answer.",
+            allowed=("OK", "EMPTY", "DRIFTED", "FAILED"),
+        ),
+        flag("settled", "The answer came when nothing about the chunk changes any more; it is not asked again."),
+        instant("fetched_ts", "When the answer came, UTC; null where none did.", nullable=True),
+        instant("newest_known_ts", "Newest known_ts among the rows; null without rows.", nullable=True),
+        string("payload_shas", "SHA-256 of the raw answers, comma separated; names in the payload store."),
+        integer("rows_read", "Rows of the chunk.", ge=0),
+        string("reason", "What went wrong, or new columns that are not read."),
+        _AT,
+    ),
+    ("source", "product", "region", "market", "chunk_start_ts", "at_ts"),
+    "One row per chunk of a live feed that landed or failed; the newest that did not fail holds, and together they are the feed's cursor.",
+)
 MIGRATIONS = _ops(
     "migrations",
     (
@@ -272,5 +298,6 @@ OPS_TABLES: tuple[Table, ...] = (
     STYLISED_FACTS,
     TRAINING_RUNS,
     RUNS,
+    INGEST_CURSORS,
     MIGRATIONS,
 )

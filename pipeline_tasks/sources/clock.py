@@ -123,7 +123,7 @@ def _shifted(frame: pl.DataFrame, instant: pl.Expr, spec: TimeSpec) -> pl.DataFr
     return frame.with_columns(utc.cast(TS_DTYPE).alias(INSTANT)).drop(WALL)
 
 
-def publication(rule: DayRule | LagRule | ColumnRule, *, zone: str, resolution_min: int, schema: pl.Schema) -> pl.Expr:
+def publication(rule: DayRule | LagRule | ColumnRule, *, zone: str, resolution_min: int | pl.Expr, schema: pl.Schema) -> pl.Expr:
     """`known_ts` of every row from `delivery_ts`, in UTC.
 
     Day rules count market-local dates, so they hold across daylight saving; a local time that a spring night skips moves one

@@ -21,6 +21,19 @@ class SourceError(ValueError):
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Fetches that bound when rows became known.
+
+    Attributes:
+        fetched_ts: when this answer came, UTC.
+        before_ts: when the answer before it came, which held what is in the warehouse; None for the first.
+    """
+
+    fetched_ts: datetime
+    before_ts: datetime | None = None
+
+
+@dataclass(frozen=True)
 class RawBatch:
     """Rows of one raw table from one source object.
 
@@ -32,6 +45,8 @@ class RawBatch:
         refused: true where the source could not resolve the rows (a wall time that never was, a stamp given twice with different
             values). Their `delivery_ts` and `known_ts` are then text, the stamp as delivered and the reason, so that the loader
             quarantines each row and keeps both.
+        source: value of the `source` column where it is not the source's own name (the provider of a live feed).
+        seen: when the rows were fetched, for rows whose publication time is a rule and not the provider's word.
     """
 
     table: Table
@@ -39,6 +54,8 @@ class RawBatch:
     source_object: str
     market: str
     refused: bool = False
+    source: str = ""
+    seen: Seen | None = None
 
     @property
     def rows_read(self) -> int:
@@ -144,7 +161,13 @@ def _twin_faults() -> Source:
     return FaultySource(TwinSource())
 
 
-_REGISTRY: dict[str, Callable[[], Source]] = {"files": _files, "twin": _twin, "twin_faults": _twin_faults}
+def _live() -> Source:
+    from pipeline_tasks.sources.live.source import LiveFeeds
+
+    return LiveFeeds()
+
+
+_REGISTRY: dict[str, Callable[[], Source]] = {"files": _files, "twin": _twin, "twin_faults": _twin_faults, "live": _live}
 
 
 def source_names() -> tuple[str, ...]:

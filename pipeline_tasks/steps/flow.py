@@ -237,6 +237,18 @@ def learn_outage_response_step(ctx: RunContext, days: int) -> Result:
     )
 
 
+def backfill_step(form: Mapping[str, Any], provider: str) -> Result:
+    """Load a form's days of one provider's feeds; XCom gets the counts, the objects stand in ops.loads."""
+    first, last = (date.fromisoformat(str(form[name])) for name in ("start_date", "end_date"))
+    ctx = RunContext("live", str(form["market"]), last, dag="backfill")
+
+    def work() -> Result:
+        made = _call("backfill", "backfill", ctx.market, first=first, last=last, providers=frozenset({provider}))
+        return {k: v for k, v in made.items() if k != "objects"} | {"provider": provider}
+
+    return execute(f"backfill:{provider}", ctx, work)
+
+
 LAYERS = ("staging", "intermediate", "features")
 
 

@@ -60,7 +60,8 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
     interval answers what was decided up to the run's decision time, of the day under way and of those before it; decisions that this
     version has published stay as they are, and a run whose decisions a later one has published makes nothing.
 
-    A model whose feature table has no row of the market forecasts nothing.
+    A model whose feature table has no row of the market forecasts nothing, and neither does one that waits for its first champion
+    because the market's history is too short (DEGRADED).
 
     Returns:
         `run_ids` (what to publish), `rows`, `answered` (rows made now), `status` of the day, and `reason` when DEGRADED or when there is
@@ -80,6 +81,10 @@ def infer(ctx: RunContext, model: str) -> dict[str, Any]:
     if inapplicable:
         return {"status": "OK", "reason": inapplicable, "run_ids": [], "rows": 0}
     if ref is None:
+        from pipeline_tasks.steps.train import short_history
+
+        if short := short_history(ctx, spec):
+            return {"status": "DEGRADED", "reason": short, "run_ids": [], "rows": 0}
         raise tracking.NoChampionError(
             f"{model} has no champion for {ctx.market}; run the nightly DAG (it makes the first one) or promote a version"
         )

@@ -45,6 +45,8 @@ def ingest(ctx: RunContext, *, objects: frozenset[str] | None = None, source: So
         SourceError: the source does not serve the market, or its files are absent.
     """
     source = source or get_source(ctx.source)
+    if source.name == "live":
+        return _live(source, ctx, objects)
     done: list[dict[str, Any]] = []
     with connect("pipeline") as wh, open_truth("steward") as steward:
         batches, window = _wanted(source, ctx, objects, (wh, steward))
@@ -59,6 +61,18 @@ def ingest(ctx: RunContext, *, objects: frozenset[str] | None = None, source: So
             log.info("loaded", source=source.name, market=batch.market, object=batch.source_object, **counts)
     totals = {name: sum(d[name] for d in done) for name in COUNTS}
     return {"source": source.name, "market": ctx.market, **totals, "objects": done, **window}
+
+
+def _live(source: Source, ctx: RunContext, objects: frozenset[str] | None) -> dict[str, Any]:
+    """Feeds of live providers keep cursors of their own and tell what failed."""
+    from pipeline_tasks.sources.live.source import LiveFeeds
+    from pipeline_tasks.steps.live import load_feeds
+
+    if not isinstance(source, LiveFeeds):
+        raise TypeError(f"source live is a {type(source).__name__}; expected LiveFeeds")
+    until = ctx.selection.market.day_bounds(ctx.delivery_date)[1]
+    with connect("pipeline") as wh:
+        return load_feeds(wh, source, ctx.selection, until=until, objects=objects)
 
 
 def _wanted(

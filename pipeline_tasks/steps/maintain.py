@@ -44,6 +44,13 @@ def data_docs() -> dict[str, Any]:
     return {"path": str(build_data_docs())}
 
 
+def prune_payloads() -> dict[str, Any]:
+    """Forget raw answers of live feeds that are older than their provider's retention."""
+    from pipeline_tasks.steps.backfill import prune_payloads as prune
+
+    return prune()
+
+
 def back_up_registry() -> dict[str, Any]:
     """Export the registry to a new backup; old ones beyond the configured number go."""
     from pipeline_tasks.steps.registry import back_up

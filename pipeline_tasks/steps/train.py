@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from pipeline_tasks.warehouse import Warehouse
 
 
+class ShortHistoryError(ValueError):
+    """Fewer days of history than a model needs."""
+
+
 def without_champion(ctx: RunContext, models: Sequence[str]) -> list[str]:
     """Those of the models that no promotion has ever made champion of the run's market."""
     from pipeline_tasks import tracking
@@ -43,10 +47,8 @@ def without_champion(ctx: RunContext, models: Sequence[str]) -> list[str]:
 def bootstrap(ctx: RunContext, model: str) -> dict[str, Any]:
     """First champion of a fresh install: trained `bootstrap_days` before the run, promoted under its own audit action.
 
-    A model whose feature table has no row of the market is left without one; the result gives the `reason`.
-
-    Raises:
-        ValueError: fewer days of history before that cutoff than the model needs.
+    A model whose feature table has no row of the market, or fewer days of history before that cutoff than it needs (a market that was
+    set up lately), is left without one; the result gives the `reason`, and for short history `status` DEGRADED.
     """
     from pipeline_tasks import tracking
     from pipeline_tasks.warehouse import connect
@@ -56,7 +58,10 @@ def bootstrap(ctx: RunContext, model: str) -> dict[str, Any]:
     if inapplicable:
         return {"reason": inapplicable}
     cutoff = ctx.delivery_date - timedelta(days=load_schedules().bootstrap_days)
-    result = train(model=model, market=ctx.market, cutoff_date=cutoff, run_id=ctx.run_id)
+    try:
+        result = train(model=model, market=ctx.market, cutoff_date=cutoff, run_id=ctx.run_id)
+    except ShortHistoryError as error:
+        return {"status": "DEGRADED", "reason": str(error)}
     with connect() as warehouse:
         tracking.promote(
             warehouse,
@@ -94,7 +99,7 @@ def train(
         version, artifact_sha, data_version, gate (pass, miss, not_run), its reasons and numbers, rows, seconds, peak_memory_mb.
 
     Raises:
-        ValueError: fewer days of history than the model needs.
+        ShortHistoryError: fewer days of history than the model needs.
     """
     from pipeline_tasks.warehouse import connect
     from pipeline_tasks.warehouse.read import data_version
@@ -143,15 +148,30 @@ def check_history(spec: ModelSpec, market: str, rows: pl.DataFrame) -> None:
     """Refuse to train on too little.
 
     Raises:
-        ValueError: fewer delivery dates with a known outcome than the model needs.
+        ShortHistoryError: fewer delivery dates with a known outcome than the model needs.
     """
     known = rows.filter(pl.col(spec.outcome.known).is_not_null())
     days = known.get_column("delivery_date").n_unique() if known.height else 0
     if days < spec.min_history_days:
-        raise ValueError(
+        raise ShortHistoryError(
             f"{spec.name} needs {spec.min_history_days} delivery dates with known outcomes to train for {market}, found {days};"
             " ingest more history or choose a later date"
         )
+
+
+def short_history(ctx: RunContext, spec: ModelSpec) -> str:
+    """Why a market has no first champion of a model yet: too little history before the bootstrap's cutoff; empty where there is enough."""
+    from pipeline_tasks.warehouse import connect
+
+    cutoff_date = ctx.delivery_date - timedelta(days=load_schedules().bootstrap_days)
+    as_of = ctx.selection.market.gate(cutoff_date)
+    with connect() as warehouse:
+        rows = known_rows(warehouse, spec, ctx.selection, start=training_start(spec, cutoff_date), end=cutoff_date, as_of=as_of)
+    try:
+        check_history(spec, ctx.market, rows)
+    except ShortHistoryError as error:
+        return str(error)
+    return ""
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -49,6 +49,7 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_all_dags_are_there() -> None:
     assert NAMES == [
+        "backfill",
         "embeddings",
         "intraday",
         "kill_switch",
@@ -99,7 +100,7 @@ def test_forms_offer_every_market_and_only_known_sources(dags: dict[str, Any]) -
     params = dags["nightly"]["params"]
     assert set(load_markets()) <= set(params["market"]["enum"])
     assert "twin_hub_north" in params["market"]["enum"]
-    assert params["source"]["enum"] == ["twin", "files"]
+    assert params["source"]["enum"] == ["twin", "files", "live"]
     assert params["delivery_date"]["format"] == "date"
 
 
@@ -117,7 +118,7 @@ def test_every_intraday_model_has_its_tasks_there(dags: dict[str, Any]) -> None:
     assert found == {spec.name for spec in specs() if Cadence.INTRADAY in spec.cadences}
     assert all(f"{name}.infer" in tasks["validate_features"]["downstream"] for name in found)
     assert set(params) == {"source", "market", "decided_at"}
-    assert params["source"]["enum"] == ["twin", "files", "twin_faults"]
+    assert params["source"]["enum"] == ["twin", "files", "live", "twin_faults"]
     assert "sensitivities" in tasks["validate_raw"]["downstream"]
     assert "sensitivities" not in tasks["transform"]["downstream"]  # beside the forecasts, not before them
 

@@ -1,0 +1,1 @@
+"""Clients of live markets: declarative products over one engine that fetches, keeps, checks and parses the providers' raw answers."""
