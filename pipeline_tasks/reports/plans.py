@@ -107,6 +107,7 @@ def _plan_values(warehouse: Warehouse, plan: store.StoredPlan) -> dict[str, Any]
         **_actions(numbers, market),
         "fans": [_fan(numbers, hub, market) for hub in request.hubs],
         **_risk(numbers, found, other, plan.plan_id, market.currency, level),
+        "outcomes": _outcomes(warehouse, plan),
         "desk": risk.desk(request.desk).label,
         "limits": _limits(numbers),
         **_compare(found, other, market.currency),
@@ -242,6 +243,16 @@ def _quantiles(numbers: pl.DataFrame, name: str) -> pl.DataFrame:
     return own.select(
         (pl.col("place").str.strip_chars("%").cast(pl.Float64) / 100).alias("level"), "value", pl.lit(name).alias("plan")
     ).sort("level")
+
+
+def _outcomes(warehouse: Warehouse, plan: store.StoredPlan) -> list[dict[str, Any]]:
+    """What each part came to; nothing before its prices are known."""
+    rows = warehouse.query(
+        "select part, expected_ccy as expected, price_effect_ccy as price_effect, realised_ccy as realised, unhedged_ccy as doing_nothing"
+        " from curated.plan_outcomes where market = {market:String} and hub = {plan:String} order by part = 'all', part desc",
+        {"market": plan.row["market"], "plan": plan.plan_id},
+    )
+    return rows.to_dicts()
 
 
 def _limits(numbers: pl.DataFrame) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ def _settle(warehouse: Warehouse, plan: StoredPlan, now: datetime) -> dict[str, 
     from pipeline_tasks.contracts.plans import PLAN_OUTCOMES
     from pipeline_tasks.copilot.outcome import outcome_rows
     from pipeline_tasks.copilot.store import MODEL
+    from pipeline_tasks.reports.plans import write_plan_page
     from pipeline_tasks.steps.learned import publish_rows
 
     numbers = warehouse.query(
@@ -71,7 +72,13 @@ def _settle(warehouse: Warehouse, plan: StoredPlan, now: datetime) -> dict[str, 
         "delivery_ts": numbers["delivery_ts"].min(),
         "delivery_date": plan.row["delivery_date"],
     }
+    before = warehouse.query(
+        "select part, realised_ccy, state from curated.plan_outcomes where market = {m:String} and hub = {p:String} order by part",
+        {"m": plan.row["market"], "p": plan.plan_id},
+    )
     publish_rows(warehouse, PLAN_OUTCOMES, with_lineage(PLAN_OUTCOMES, own, lineage), run_id=lineage["run_id"], model=MODEL)
+    if not before.equals(own.select(before.columns).sort("part")):
+        write_plan_page(warehouse, plan.plan_id)
     total = found.filter(pl.col("part") == "all").row(0, named=True)
     return {"plan_id": plan.plan_id, "state": state, **{k: total[k] for k in ("expected_ccy", "realised_ccy", "unhedged_ccy")}}
 

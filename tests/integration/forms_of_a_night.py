@@ -86,6 +86,7 @@ def plan_from_form_to_outcome(market: str, day: str) -> None:
     page = (plans_folder() / f"{asked.plan_id}.html").read_text(encoding="utf-8")
     assert "approved by" in page
     assert "bob: fine" in page
+    assert "What it came to" in page
 
 
 def plans_stopped_by_limits_and_switches(market: str, day: str) -> None:
