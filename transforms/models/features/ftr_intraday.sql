@@ -69,21 +69,29 @@ hourly_loads as (
 ),
 
 -- the newest of those known so far: hours that become known at one instant, or late, do not stand in its way
-loads as (
+newest_loads as (
     select
         market,
         area,
         usable_ts,
-        argMax((delivery_ts, load_last_mw, load_last_change_60m_mw), delivery_ts) over so_far as newest,
-        newest.1 as delivery_ts,
-        newest.2 as load_last_mw,
-        newest.3 as load_last_change_60m_mw
+        argMax((delivery_ts, load_last_mw, load_last_change_60m_mw), delivery_ts) over so_far as newest
     from hourly_loads
     window so_far as (
         partition by market, area
         order by usable_ts
         range between unbounded preceding and current row
     )
+),
+
+loads as (
+    select
+        market,
+        area,
+        usable_ts,
+        newest.1 as delivery_ts,
+        newest.2 as load_last_mw,
+        newest.3 as load_last_change_60m_mw
+    from newest_loads
 ),
 
 entities as (
