@@ -39,6 +39,12 @@ def _known(instant: datetime, minutes: int) -> datetime:
     return instant + timedelta(minutes=minutes + 20) + (timedelta(days=1) if instant == LATE else timedelta(0))
 
 
+def _metered(hour: datetime) -> datetime:
+    """A load is known 75 minutes after the start of its hour; two are late, and known at one instant with newer ones."""
+    late = {utc(2024, 10, 30, 10): 1, utc(2024, 10, 30, 14): 3}
+    return hour + timedelta(minutes=75, hours=late.get(hour, 0))
+
+
 def _prices(rows: Any) -> dict[str, list[Price]]:
     """Two weeks around the repeated hour: quarter hours of Q with a gap of 26 hours and a late price, hours of R."""
     quarters = [s for s in rows.starts(FIRST, LAST, 15) if not GAP[0] <= s < GAP[1]]
@@ -59,7 +65,7 @@ def publish(raw_rows: Callable[[str], Any]) -> None:
     rows.quantities("load", "forecast", [(s, gate[rows.local_date(s)], 50_000.0 + 100 * s.hour) for s in hours])
     late = [(s, s - timedelta(minutes=30), 9_000.0) for s in hours]  # known too late for the earliest decision
     rows.quantities("wind", "forecast", late)
-    rows.quantities("load", "actual", [(s, s + timedelta(minutes=75), 49_000.0 + s.hour) for s in hours])
+    rows.quantities("load", "actual", [(s, _metered(s), 49_000.0 + s.hour) for s in hours])
 
 
 def poison(raw_rows: Callable[[str], Any]) -> None:
@@ -148,6 +154,12 @@ def test_day_ahead_forecasts_and_loads(intraday: pl.DataFrame) -> None:
     assert row["residual_load_forecast_change_mw"] == 100.0 - 9_000.0  # of 14:00 no wind forecast was known in time
     assert row["load_last_mw"] == 49_013.0
     assert row["load_last_change_60m_mw"] == 1.0
+
+
+@pytest.mark.parametrize(("decided", "hour"), [((12, 15), 11), ((17, 30), 16), ((18, 15), 17), ((18, 45), 17)])
+def test_of_loads_known_at_one_instant_or_late_the_newest_counts(intraday: pl.DataFrame, decided: tuple[int, int], hour: int) -> None:
+    row = one(intraday, "Q", utc(2024, 10, 30, *decided) + timedelta(minutes=15), 15)
+    assert row["load_last_mw"] == 49_000.0 + hour
 
 
 def test_statistics_agree_with_a_slow_oracle(intraday: pl.DataFrame, raw_rows: Callable[[str], Any]) -> None:
