@@ -28,7 +28,7 @@ from pipeline_tasks.scorecard.systems import SystemJob, system_row
 
 Array = npt.NDArray[np.float64]
 DATA_SETS = ("be", "ercot_hb_hubavg", "twin")
-SPANS = {"be": 100, "twin": 28}
+SPANS = {"be": 100, "ercot_hb_hubavg": 91, "twin": 28}
 SPAN_DAYS, REFIT_DAYS = 182, 61
 PROFILES = {"twin": "demo"}  # the simulated history is short
 HEADLINE = f"lambda_{PUBLISHED:g}"
