@@ -15,11 +15,12 @@ from models._kernel.frames import KEY, answer, companion, in_key_order, learnabl
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.spec import ModelSpec
 from models._kernel.storage.rules import profits
-from models._kernel.storage.two_stage import StoragePlan, frontier, solve_two_stage, worth_of
+from models._kernel.storage.two_stage import StoragePlan, worth_of
 from models.bess_vpp import storage
 from models.bess_vpp.days import DAY_AHEAD_PRICE, Day, days_of
 from models.bess_vpp.inputs import OUTCOME_COLUMNS, hubs_of, inputs_of, with_optional
 from models.bess_vpp.params import Params
+from models.bess_vpp.plans import planned
 from models.bess_vpp.spec import DAY_AHEAD, LEVELS, REAL_TIME, SPEC, SPREAD_LEVELS, SPREAD_QUANTILES
 from models.bess_vpp.tables import FRONTIER
 from models.bess_vpp.training import Fitted, train
@@ -108,8 +109,8 @@ class BessVpp:
 
 def _schedule(day: Day, params: Params) -> Array:
     """Schedule, mean delivery, mean charge and mean profit of every interval, shape (T, 4)."""
-    first, second = day.scenarios(params.scenarios)
-    plan = solve_two_stage(day.asset, day.rules, first, second, risk_aversion=params.risk_aversion)
+    first, second = day.scenarios(params.paths)
+    plan = planned(day.asset, day.rules, first, second, [params.risk_aversion], few=params.scenarios).plans[0]
     return np.column_stack(
         (plan.day_ahead_mw, plan.net_mw.mean(axis=0), plan.charge_level_mwh.mean(axis=0), _by_interval(day, plan, first, second))
     )
@@ -137,10 +138,10 @@ def _by_interval(day: Day, plan: StoragePlan, first: Array, second: Array) -> Ar
 
 def _frontier(day: Day, target: pl.DataFrame, params: Params) -> pl.DataFrame:
     """Rows of the companion table at the day's first interval."""
-    first, second = day.scenarios(params.scenarios)
+    first, second = day.scenarios(params.paths)
     lambdas = sorted({*params.lambdas, params.risk_aversion})
-    plans = frontier(day.asset, day.rules, first, second, lambdas=lambdas)
-    worth = worth_of(day.asset, day.rules, first, second)
+    plans = planned(day.asset, day.rules, first, second, lambdas, few=params.scenarios).plans
+    worth = worth_of(day.asset, day.rules, first[: params.scenarios], second[: params.scenarios])
     told = pl.DataFrame(
         {
             "step": range(1, len(plans) + 1),

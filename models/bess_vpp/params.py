@@ -32,7 +32,8 @@ class Params:
         cqr: recalibrate the quantiles (conformalised quantile regression by block of the day).
         cqr_window_days: days of errors that recalibrate.
         blocks: blocks of a day with a correction each.
-        scenarios: joint scenarios of both prices in the program.
+        paths: joint scenarios of both prices that the controller plays and the schedule is chosen on.
+        scenarios: how many of them the two-stage program sees.
         risk_aversion: weight of CVaR in the published schedule.
         lambdas: risk aversions of the frontier.
         threads: LightGBM threads; one keeps artifacts byte-identical between machines.
@@ -49,6 +50,7 @@ class Params:
     cqr: bool = True
     cqr_window_days: int = 90
     blocks: int = 6
+    paths: int = 40
     scenarios: int = 20
     risk_aversion: float = 0.25
     lambdas: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -59,7 +61,8 @@ class Params:
         for name in ("train_days", "rounds", "min_rows", "calibration_days", "cqr_window_days", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{FILE}: {name} is {getattr(self, name)}; it must be at least 1")
-        ranges = (("learning_rate", 1e-4, 1.0), ("leaves", 2, 1024), ("blocks", 1, 24), ("scenarios", 2, 5000), ("risk_aversion", 0.0, 1.0))
+        whole = (("leaves", 2, 1024), ("blocks", 1, 24), ("paths", 2, 5000), ("scenarios", 2, self.paths))
+        ranges = (*whole, ("learning_rate", 1e-4, 1.0), ("risk_aversion", 0.0, 1.0))
         for name, low, high in ranges:
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{FILE}: {name} is {getattr(self, name)}; it must lie in {low:g}..{high:g}")

@@ -18,7 +18,7 @@ from models._kernel.cooptimise import Day, optimal_battery
 from models._kernel.stats import diebold_mariano
 from models._kernel.storage.asset import StorageAsset
 from models._kernel.storage.environment import BatteryEnvironment
-from models._kernel.storage.opportunity import Days, OpportunityPolicy, ValueSettings, opportunity_values
+from models._kernel.storage.opportunity import Days, OpportunityPolicy, ValueSettings
 from models._kernel.storage.q_learning import QLearningAgent, QSettings
 from models._kernel.tenors import EPOCH
 from models._kernel.yardstick import DataClass
@@ -104,8 +104,8 @@ def _walked(job: SystemJob, panel: Panel, block: _Block, asset: StorageAsset) ->
     job.say(f"{job.data_set}: Q-learning done; opportunity values")
     nets |= {f"q_learning {k}": _played(agent, asset, unseen, panel.hours) for k, agent in enumerate(agents)}
     policy = OpportunityPolicy(asset, panel.hours, fee_ccy_per_mwh=FEE, settings=ValueSettings(every=FIVE_MINUTES["every"] if fine else 1))
-    lesson, days = policy.lesson(panel.lesson(block.train, seed=job.seed)), Days(unseen, forecast)
-    expected = opportunity_values(asset, forecast, panel.hours, FEE)
+    lesson, days = policy.lesson(panel.lesson(block.train, seed=job.seed), seed=job.seed), Days(unseen, forecast)
+    expected = policy.expected(days)
     nets |= {f"value_policy {k}": policy.learn(lesson, seed=job.seed + k).run(days, expected)[0] for k in range(SEEDS)}
     faults = [f"{name}: {fault}" for name, net in nets.items() for day in net for fault in asset.faults(day, panel.hours)]
     earned = {name: _earned(asset, unseen, net, panel.hours) for name, net in nets.items()}

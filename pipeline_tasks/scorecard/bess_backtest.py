@@ -28,11 +28,11 @@ from pipeline_tasks.scorecard.systems import SystemJob, system_row
 
 Array = npt.NDArray[np.float64]
 DATA_SETS = ("be", "ercot_hb_hubavg", "twin")
-SPANS = {"be": 120, "twin": 28}
+SPANS = {"be": 100, "ercot_hb_hubavg": 91, "twin": 28}
 SPAN_DAYS, REFIT_DAYS = 182, 61
 PROFILES = {"twin": "demo"}  # the simulated history is short
 HEADLINE = f"lambda_{PUBLISHED:g}"
-OTHERS = ("median", "schedule_of_means", "without_cqr", "naive_week", "threshold", "day_ahead_only")
+OTHERS = ("median", "two_stage", "schedule_of_means", "without_cqr", "naive_week", "threshold", "day_ahead_only")
 FEWEST = 14
 GAIN, TAIL_GAP, ALPHA, BLOCK = 0.02, 0.10, 0.95, 7.0
 WORTH_EVERY = 7
@@ -130,7 +130,7 @@ def _tails(case: Case) -> list[ScoreRow]:
     told = {
         "recalibrated": (np.stack([w.told[HEADLINE] for w in case.days]), case.profit(HEADLINE)),
         "raw": (np.stack([w.told["without_cqr"] for w in case.days]), case.profit("without_cqr")),
-        "program": (np.stack([w.program for w in case.days]), case.profit(HEADLINE)),
+        "program": (np.stack([w.program for w in case.days]), case.profit("two_stage")),
     }
     made = []
     for name, (pool, realised) in told.items():

@@ -17,16 +17,17 @@ import polars as pl
 from models._kernel.protocol import Features
 from models._kernel.scenarios import INDEPENDENT, SCHAAKE, variogram_score
 from models._kernel.storage.rules import profits
-from models._kernel.storage.two_stage import frontier, perfect_foresight, solve_two_stage
+from models._kernel.storage.two_stage import perfect_foresight, solve_two_stage
 from models._kernel.storage.value import Problem, dispatch, value_of_charge
 from models.bess_vpp.days import Day
 from models.bess_vpp.known import outcomes_of
 from models.bess_vpp.model import BessVpp
+from models.bess_vpp.plans import LEVELS, NODES, planned
 
 Array = npt.NDArray[np.float64]
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 PUBLISHED = 0.25
-SCENARIOS, PATHS, LEVELS, NODES = 20, 40, 33, 3
+SCENARIOS, PATHS = 20, 40
 RANKED = 19  # scenarios that an outcome is ranked among
 LOOKBACK_DAYS = 28
 LOW, HIGH = 0.25, 0.75
@@ -41,7 +42,7 @@ class Walked:
         first, second: realised day-ahead and real-time prices, shape (T,).
         profit: policy -> realised profit, currency.
         told: policy -> profits that its scenarios foretold under the same controller, shape (S,).
-        program: what the program itself foretold for the published risk aversion (delivery that sees the whole day), shape (S,).
+        program: what the two-stage program foretold, risk-neutral, its delivery seeing the whole day, shape (S,).
         faults: limits left by any policy.
         rank: rank of the outcome's mean rank among `RANKED` scenarios, 0 to `RANKED`.
         variogram: variogram score of both prices together, coupled and independent.
@@ -118,15 +119,18 @@ def _recent(frame: pl.DataFrame) -> Callable[[Day, pl.DataFrame], tuple[Array, A
 
 def _walked(day: Day, first: Array, second: Array, recent: tuple[Array, Array, Array]) -> Walked:
     asset, rules = day.asset, day.rules
-    few, many, raw = day.scenarios(SCENARIOS), day.scenarios(PATHS), day.scenarios(SCENARIOS, recalibrated=False)
+    many = day.scenarios(PATHS)
     raw_many = day.scenarios(PATHS, recalibrated=False)
     middle = tuple(v[None, :] for v in day.medians())
-    plans = frontier(asset, rules, *few, lambdas=LAMBDAS)
-    schedules: dict[str, tuple[Array, Array, Array]] = {f"lambda_{p.risk_aversion:g}": (p.day_ahead_mw, many[0], many[1]) for p in plans}
+    own, raw = (planned(asset, rules, *drawn, lambdas, few=SCENARIOS) for drawn, lambdas in ((many, LAMBDAS), (raw_many, [PUBLISHED])))
+    schedules: dict[str, tuple[Array, Array, Array]] = {
+        f"lambda_{p.risk_aversion:g}": (p.day_ahead_mw, many[0], many[1]) for p in own.plans
+    }
     week = tuple(rules.clipped(v)[None, :] for v in recent[:2])
-    means = tuple(v.mean(axis=0) for v in few)
+    means = tuple(v.mean(axis=0) for v in many)
     schedules |= {
-        "without_cqr": (solve_two_stage(asset, rules, *raw, risk_aversion=PUBLISHED).day_ahead_mw, raw_many[0], raw_many[1]),
+        "without_cqr": (raw.plans[0].day_ahead_mw, raw_many[0], raw_many[1]),
+        "two_stage": (own.program.day_ahead_mw, many[0], many[1]),
         "schedule_of_means": (perfect_foresight(asset, rules, *means).day_ahead_mw, many[0], many[1]),
         "median": (solve_two_stage(asset, rules, middle[0], middle[1], risk_aversion=0.0).day_ahead_mw, middle[0], middle[1]),
         "naive_week": (solve_two_stage(asset, rules, week[0], week[1], risk_aversion=0.0).day_ahead_mw, week[0], week[1]),
@@ -145,8 +149,7 @@ def _walked(day: Day, first: Array, second: Array, recent: tuple[Array, Array, A
         profit[name] = float(_earned(day, held, held[None, :], first[None, :], second[None, :])[0])
     best = perfect_foresight(asset, rules, first, second)
     profit["perfect_foresight"] = best.expected_ccy
-    program = next(p for p in plans if p.risk_aversion == PUBLISHED).profit_ccy
-    return Walked(day, first, second, profit, told, program, tuple(faults), *_joint(day, first, second))
+    return Walked(day, first, second, profit, told, own.program.profit_ccy, tuple(faults), *_joint(day, first, second))
 
 
 def _earned(day: Day, schedule: Array, net: Array, first: Array, second: Array) -> Array:

@@ -20,7 +20,7 @@ from models.bess_vpp.params import Params
 from models.bess_vpp.spec import DAY_AHEAD, LEVELS, SPEC
 from pipeline_tasks.scorecard.bess_walk import LAMBDAS, walk, whole_dates
 
-PARAMS = {**params_of("bess_vpp", "test"), "scenarios": 4, "lambdas": [0.0, 0.5, 1.0]}
+PARAMS = {**params_of("bess_vpp", "test"), "paths": 8, "scenarios": 4, "lambdas": [0.0, 0.5, 1.0]}
 FIRST = date(2020, 3, 28)
 
 

@@ -199,6 +199,23 @@ def test_a_schedule_that_cannot_be_left_nor_delivered_is_refused():
     assert left.day_ahead_mw.tolist() == [20.0] * 4
 
 
+def test_a_schedule_for_given_deliveries_is_the_best_for_them():
+    first, second = _prices(9, scenarios=5)
+    free = solve_two_stage(ASSET, FEES, first, second, risk_aversion=0.3)
+    net = np.repeat(free.day_ahead_mw[None, :], 5, axis=0)
+    plans = frontier(ASSET, FEES, first, second, lambdas=(0.0, 0.3, 1.0), delivered=net)
+    assert all(np.array_equal(p.net_mw, net) for p in plans)
+    assert ASSET.faults(plans[1].day_ahead_mw, 1.0) == []
+    held = profits(
+        FEES, committed_mw=net, net_mw=net, day_ahead=first, real_time=second, power_mw=20.0, wear_ccy_per_mwh=ASSET.degradation_ccy_per_mwh
+    )
+    assert plans[0].expected_ccy >= held.mean() - 1e-6
+    assert plans[2].cvar_ccy >= held.min() - 1e-6
+    assert free.objective_ccy >= plans[1].objective_ccy - 1e-6
+    again = solve_two_stage(ASSET, FEES, first, second, risk_aversion=0.3, committed=plans[1].day_ahead_mw, delivered=net)
+    assert again.objective_ccy == pytest.approx(plans[1].objective_ccy)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -206,6 +223,7 @@ def test_a_schedule_that_cannot_be_left_nor_delivered_is_refused():
         ({"alpha": 1.0}, "alpha is 1.0"),
         ({"probability": [0.5, 0.4]}, "probability has shape"),
         ({"committed": [0.0]}, "committed has shape"),
+        ({"delivered": [0.0]}, "delivered has shape"),
         ({"real_time": np.zeros((2, 3))}, "real_time"),
     ],
 )

@@ -51,13 +51,14 @@ class Program:
         *,
         alpha: float,
         committed: Array | None,
+        delivered: Array | None = None,
         time_limit_s: float,
     ) -> None:
-        """Write the program of prices of shape (S, T) down; `committed`, shape (T,), fixes its first stage."""
+        """Write the program of prices of shape (S, T) down; `committed`, (T,), fixes its first stage, `delivered`, (S, T), its second."""
         from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 
-        self.asset, self.share, self.alpha, self.committed = asset, share, alpha, committed
-        model = _written(asset, rules, day_ahead, real_time, committed)
+        self.asset, self.share, self.alpha, self.committed, self.delivered = asset, share, alpha, committed, delivered
+        model = _written(asset, rules, day_ahead, real_time, committed, delivered)
         form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
         at = {id(column): k for k, column in enumerate(form.columns)}
 
@@ -87,7 +88,8 @@ class Program:
                 break
             self._exclude(both)
         net = _clean(discharge - charge)
-        return Answer(net[0] if self.committed is None else self.committed, net[1:], status, spent)
+        schedule = net[0] if self.committed is None else self.committed
+        return Answer(schedule, net[1:] if self.delivered is None else self.delivered, status, spent)
 
     def _weigh(self, risk_aversion: float) -> None:
         """Mean and CVaR in the objective."""
@@ -158,7 +160,9 @@ def _loaded(form: Any, method: str, time_limit_s: float) -> Any:
     return highs
 
 
-def _written(asset: StorageAsset, rules: MarketRules, day_ahead: Array, real_time: Array, committed: Array | None) -> Any:
+def _written(
+    asset: StorageAsset, rules: MarketRules, day_ahead: Array, real_time: Array, committed: Array | None, delivered: Array | None
+) -> Any:
     """The model; index 0 of its first set is the day-ahead schedule, 1..S are the deliveries."""
     import pyomo.environ as pyo
 
@@ -166,13 +170,13 @@ def _written(asset: StorageAsset, rules: MarketRules, day_ahead: Array, real_tim
     m = pyo.ConcreteModel()
     m.row, m.s, m.t = pyo.RangeSet(0, s_count), pyo.RangeSet(1, s_count), pyo.RangeSet(0, t_count - 1)
     m.charge, m.discharge = (pyo.Var(m.row, m.t, bounds=(0, asset.power_mw)) for _ in range(2))
-    if committed is None:
-        _follow(m, asset, h, first=0)
-    else:
-        _follow(m, asset, h, first=1)
+    _follow(m, asset, h, range(int(committed is not None), 1 if delivered is not None else s_count + 1))
+    given = [] if committed is None else [(0, committed)]
+    given += [] if delivered is None else list(enumerate(delivered, start=1))
+    for s, net in given:
         for t in range(t_count):
-            m.discharge[0, t].fix(max(float(committed[t]), 0.0))
-            m.charge[0, t].fix(max(-float(committed[t]), 0.0))
+            m.discharge[s, t].fix(max(float(net[t]), 0.0))
+            m.charge[s, t].fix(max(-float(net[t]), 0.0))
     lanes = _lanes(m, asset, rules)
     reference = np.maximum(np.maximum(day_ahead, real_time), 0.0)
     wear, entry, fee = asset.degradation_ccy_per_mwh, rules.day_ahead_fee_ccy_per_mwh, rules.real_time_fee_ccy_per_mwh
@@ -199,11 +203,10 @@ def _written(asset: StorageAsset, rules: MarketRules, day_ahead: Array, real_tim
     return m
 
 
-def _follow(m: Any, asset: StorageAsset, h: float, *, first: int) -> None:
-    """Charge follows every row's schedule from `first` on, and ends as the asset's rule says; cycles are counted."""
+def _follow(m: Any, asset: StorageAsset, h: float, rows: range) -> None:
+    """Charge follows the schedules of `rows`, and ends as the asset's rule says; cycles are counted."""
     import pyomo.environ as pyo
 
-    rows = range(first, len(m.row))
     last = len(m.t) - 1
     (low, high), end, start = asset.bounds_mwh, asset.end_bounds_mwh, asset.start_mwh
     m.level = pyo.Var(rows, m.t, bounds=lambda _, __, t: end if t == last else (low, high))

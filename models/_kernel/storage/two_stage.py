@@ -120,6 +120,7 @@ def solve_two_stage(
     risk_aversion: float,
     alpha: float = ALPHA,
     committed: npt.ArrayLike | None = None,
+    delivered: npt.ArrayLike | None = None,
     time_limit_s: float = TIME_LIMIT_S,
 ) -> StoragePlan:
     """The day-ahead schedule, and deliveries in every scenario, that maximise (1 - risk_aversion) mean + risk_aversion CVaR of profit.
@@ -135,6 +136,8 @@ def solve_two_stage(
         risk_aversion: weight of CVaR, 0 (mean alone) to 1 (CVaR alone).
         alpha: the tail is the worst 1 - alpha, inside (0, 1).
         committed: a day-ahead schedule that is given, MW, shape (T,); only deliveries are decided then.
+        delivered: deliveries that are given, MW, shape (S, T), say those of a controller that sees prices one by one; only the schedule
+            is decided then, for what it can count on.
         time_limit_s: seconds after which the best plan found so far is returned with status `time_limit`.
 
     Raises:
@@ -142,7 +145,7 @@ def solve_two_stage(
         ScheduleError: there is no plan (a committed schedule that cannot be left and not be delivered), or none in time.
     """
     prices = _Prices.of(rules, day_ahead, real_time, probability)
-    return _solved(asset, rules, prices, (risk_aversion,), alpha=alpha, committed=committed, time_limit_s=time_limit_s)[0]
+    return _solved(asset, rules, prices, (risk_aversion,), alpha=alpha, given=(committed, delivered), time_limit_s=time_limit_s)[0]
 
 
 def frontier(
@@ -154,11 +157,12 @@ def frontier(
     *,
     lambdas: Sequence[float],
     alpha: float = ALPHA,
+    delivered: npt.ArrayLike | None = None,
     time_limit_s: float = TIME_LIMIT_S,
 ) -> list[StoragePlan]:
     """One plan per risk aversion, as `solve_two_stage` gives it; the program is written down once."""
     prices = _Prices.of(rules, day_ahead, real_time, probability)
-    return _solved(asset, rules, prices, tuple(lambdas), alpha=alpha, committed=None, time_limit_s=time_limit_s)
+    return _solved(asset, rules, prices, tuple(lambdas), alpha=alpha, given=(None, delivered), time_limit_s=time_limit_s)
 
 
 def perfect_foresight(asset: StorageAsset, rules: MarketRules, day_ahead: npt.ArrayLike, real_time: npt.ArrayLike) -> StoragePlan:
@@ -214,7 +218,7 @@ def _solved(
     lambdas: tuple[float, ...],
     *,
     alpha: float,
-    committed: npt.ArrayLike | None,
+    given: tuple[npt.ArrayLike | None, npt.ArrayLike | None],
     time_limit_s: float,
 ) -> list[StoragePlan]:
     first, second, share = prices.first, prices.second, prices.share
@@ -222,11 +226,13 @@ def _solved(
         raise ValueError(f"risk_aversion is {list(lambdas)}; every one must lie in 0..1")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}; it must lie strictly between 0 and 1")
-    given = None if committed is None else np.asarray(committed, dtype=np.float64)
-    if given is not None and (given.shape != first.shape[1:] or not np.isfinite(given).all()):
-        raise ValueError(f"committed has shape {given.shape}; give one finite MW for each of the {first.shape[1]} intervals")
+    committed, delivered = (None if v is None else np.asarray(v, dtype=np.float64) for v in given)
+    if committed is not None and (committed.shape != first.shape[1:] or not np.isfinite(committed).all()):
+        raise ValueError(f"committed has shape {committed.shape}; give one finite MW for each of the {first.shape[1]} intervals")
+    if delivered is not None and (delivered.shape != first.shape or not np.isfinite(delivered).all()):
+        raise ValueError(f"delivered has shape {delivered.shape}; give one finite MW for each scenario and interval, {first.shape}")
     began = time.perf_counter()
-    program = Program(asset, rules, first, second, share, alpha=alpha, committed=given, time_limit_s=time_limit_s)
+    program = Program(asset, rules, first, second, share, alpha=alpha, committed=committed, delivered=delivered, time_limit_s=time_limit_s)
     build, plans = time.perf_counter() - began, []
     for value in lambdas:
         answer = program.solve(value)
