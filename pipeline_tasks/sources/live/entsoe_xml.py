@@ -82,7 +82,7 @@ def document_of(member: Member) -> Element:
         code, text = root.findtext(".//Reason/code") or "", root.findtext(".//Reason/text") or ""
         if "no matching data" in text.lower():
             raise NoDataError(text)
-        raise AnswerError("error_body", f"ENTSO-E reason {code}: {text}", transient=False)
+        raise AnswerError("error_body", f"ENTSO-E reason {code}: {text}", transient=code != "999")  # 999: the request is wrong
     return root
 
 
