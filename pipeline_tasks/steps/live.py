@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+import polars as pl
 import structlog
 
 from config.markets import MarketSelection
@@ -15,7 +18,7 @@ from pipeline_tasks.sources.live.source import Chunk, ChunkKey, Landed, LiveFeed
 from pipeline_tasks.sources.protocol import RawBatch
 from pipeline_tasks.warehouse import Warehouse
 from pipeline_tasks.warehouse.cursors import Landing, feed_states, landed_chunks, record_landing
-from pipeline_tasks.warehouse.load import LoadResult, load_raw
+from pipeline_tasks.warehouse.load import LoadResult, judge, load_raw
 from pipeline_tasks.warehouse.revisions import as_revisions
 
 log = structlog.get_logger(__name__)
@@ -56,8 +59,9 @@ def load_feeds(
     done: list[dict[str, Any]] = []
     states: dict[str, int] = {}
     bad: dict[tuple[str, str, str], Chunk] = {}
-    for chunk in source.chunks(selection, until=until, since=since, objects=objects, landed=landed):
-        newest = _load_chunk(wh, chunk, done, again=again)
+    chunks = source.chunks(selection, until=until, since=since, objects=objects, landed=landed)
+    for chunk, judged in _one_ahead(chunks, again=again):
+        newest = _load_chunk(wh, judged, done)
         record_landing(wh, _landing(chunk, selection.market.key, newest))
         states[chunk.status] = states.get(chunk.status, 0) + 1
         if chunk.status in {"FAILED", "DRIFTED"}:
@@ -65,6 +69,42 @@ def load_feeds(
     totals = {name: sum(int(d[name]) for d in done) for name in COUNTS}
     result = {"source": source.name, "market": selection.key, **totals, "objects": done, "requests": source.requests, "chunks": states}
     return result | _outcome(wh, selection.market.key, bad)
+
+
+def _one_ahead(chunks: Iterator[Chunk], *, again: bool) -> Iterator[tuple[Chunk, list[Judged]]]:
+    """The chunks, each fetched, parsed and judged while the one before it is loaded; two are in memory at most."""
+
+    def work() -> tuple[Chunk, list[Judged]] | None:
+        chunk = next(chunks, None)
+        return None if chunk is None else (chunk, [_judged(batch, again=again) for batch in chunk.batches])
+
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(work)
+        while (found := pending.result()) is not None:
+            pending = pool.submit(work)
+            yield found
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A batch, and its rows as judged where nothing in the warehouse bears on them; else what to compare them with first.
+
+    Attributes:
+        batch: the batch.
+        rows: `judge` of its frame; None where the rows may be revisions.
+        before_ts: when the answer before it came, for revisions.
+    """
+
+    batch: RawBatch
+    rows: pl.DataFrame | None
+    before_ts: datetime | None
+
+
+def _judged(batch: RawBatch, *, again: bool) -> Judged:
+    """Rows read again are compared with those there, and never called late."""
+    before = batch.seen.before_ts if batch.seen else None
+    revisions = batch.seen is not None and (before is not None or again) and not batch.refused
+    return Judged(batch, None if revisions else judge(batch.table, batch.frame), (before or NEVER) if revisions else None)
 
 
 def _landed(wh: Warehouse, market: str) -> dict[ChunkKey, Landed]:
@@ -76,16 +116,15 @@ def _landed(wh: Warehouse, market: str) -> dict[ChunkKey, Landed]:
     }
 
 
-def _load_chunk(wh: Warehouse, chunk: Chunk, done: list[dict[str, Any]], *, again: bool) -> datetime | None:
-    """Load a chunk's batches; the newest `known_ts` of its rows. Rows read again are compared with those there, and never called late."""
+def _load_chunk(wh: Warehouse, judged: list[Judged], done: list[dict[str, Any]]) -> datetime | None:
+    """Load a chunk's batches; the newest `known_ts` of its rows."""
     newest: datetime | None = None
-    for batch in chunk.batches:
-        frame = batch.frame
-        before = batch.seen.before_ts if batch.seen else None
-        if batch.seen and (before or again) and not batch.refused:
-            frame = as_revisions(wh, batch.table, frame, fetched_ts=batch.seen.fetched_ts, before_ts=before or NEVER)
-        result = load_raw(wh, batch.table, frame, source=batch.source, source_object=batch.source_object, market=batch.market)
-        done.append(_told(batch, result))
+    for item in judged:
+        batch, frame = item.batch, item.batch.frame
+        if batch.seen and item.before_ts:
+            frame = as_revisions(wh, batch.table, frame, fetched_ts=batch.seen.fetched_ts, before_ts=item.before_ts)
+        named = {"source": batch.source, "source_object": batch.source_object, "market": batch.market}
+        done.append(_told(batch, load_raw(wh, batch.table, frame, **named, judged=item.rows)))
         if not batch.refused:
             last = frame["known_ts"].max()
             newest = last if isinstance(last, datetime) and (newest is None or last > newest) else newest

@@ -71,8 +71,15 @@ class _Load:
 _OWN = "source = {source:String} and source_object = {object:String} and ingested_ts = {at:DateTime64(3, 'UTC')}"
 
 
-def _judge(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    """All rows, cast, with row_number, row_json (bad rows), row_sha, broken_rules and `repeated` (identical row before)."""
+def judge(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """What `load_raw` does before it needs the warehouse, half of its work: rows may be judged while others are loaded.
+
+    Returns:
+        All rows, cast, with row_number, row_json (bad rows), row_sha, broken_rules and `repeated` (identical row before).
+
+    Raises:
+        ValueError: as `load_raw`.
+    """
     columns = delivered_columns(table, _PROVENANCE)
     checked = check_rows(table, frame, columns)
     rows = checked.rows.with_columns(row_shas(checked.rows), checked.broken.alias("broken_rules")).with_row_index("row_number")
@@ -179,9 +186,9 @@ def _blocks(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def _insert_part(wh: Warehouse, load: _Load, market: str, part: _Part) -> None:
     """Insert the absent rows of one partition, block by block, cut over all its rows so that cuts never move."""
-    missing = set(part.absent["row_number"])
+    missing = part.absent.select("row_number") if part.absent.height < part.rows.height else None
     for block in _blocks(part.rows.sort([*load.table.sorting_key, "row_sha"])):
-        rest = block.filter(pl.col("row_number").is_in(missing)) if len(missing) < part.rows.height else block
+        rest = block if missing is None else block.join(missing, on="row_number", how="semi", maintain_order="left")
         if not rest.height:
             continue
 
@@ -247,7 +254,9 @@ def _insist_on_truth(table: Table, rows: pl.DataFrame) -> None:
         )
 
 
-def load_raw(wh: Warehouse, table: Table, frame: pl.DataFrame, *, source: str, source_object: str, market: str) -> LoadResult:
+def load_raw(
+    wh: Warehouse, table: Table, frame: pl.DataFrame, *, source: str, source_object: str, market: str, judged: pl.DataFrame | None = None
+) -> LoadResult:
     """Load delivered rows exactly once; safe to repeat after any failure, with the same frame.
 
     A row goes to quarantine when it breaks the contract (`<column>.<rule>`, names of row rules), when another row of the
@@ -261,6 +270,7 @@ def load_raw(wh: Warehouse, table: Table, frame: pl.DataFrame, *, source: str, s
         source: name of the source.
         source_object: file, endpoint or object within it.
         market: market key, for ops.loads.
+        judged: `judge(table, frame)` where it was called before.
 
     Returns:
         Counts of this load. A repeated load finds its rows in raw and counts them as duplicates.
@@ -269,7 +279,7 @@ def load_raw(wh: Warehouse, table: Table, frame: pl.DataFrame, *, source: str, s
         ValueError: the frame has other columns than the contract, or instants without a time zone; or a row of `truth` breaks a rule.
         LostInsertError: the server acknowledged rows that cannot be read.
     """
-    rows = _judge(table, frame)
+    rows = judge(table, frame) if judged is None else judged
     _insist_on_truth(table, rows)
     with exclusive(wh.lock_folder / f"load_{table.name}.lock"):
         load = _begin(wh, table, rows, source, source_object)

@@ -55,7 +55,7 @@ class Fault:
     """What the server does to a request.
 
     Attributes:
-        kind: http429, http503, html, truncated, error_body, empty, slow, utf16, cp1252, renamed, added, retyped, unit, revised.
+        kind: http429, http503, html, truncated, error_body, empty, slow, utf16, cp1252, renamed, added, retyped, unit, revised, short (the last days are not there yet).
         match: part of the request line it is about.
         times: how often; -1 for always.
         skip: requests that match and go well before.
@@ -95,7 +95,7 @@ def _xml(params: dict[str, str], fault: str) -> bytes:
     """An ENTSO-E document of the shape of the captured ones."""
     start, end = (datetime.strptime(params[k], "%Y%m%d%H%M").replace(tzinfo=UTC) for k in ("periodStart", "periodEnd"))
     document, process = params["documentType"], params.get("processType", "")
-    end = min(end, _horizon(document, process))
+    end = min(end, _horizon(document, process)) - timedelta(days=20 if fault == "short" else 0)
     if document == "A80" or start >= end:
         return _acknowledgement("999", "No matching data found")
     series = {

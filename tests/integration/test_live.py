@@ -158,6 +158,22 @@ def test_an_open_chunk_is_asked_again_and_a_revision_is_a_new_row(live: Setup, w
     assert replayed["rows_loaded"] == replayed["rows_quarantined"] == replayed["requests"] == 0
 
 
+def test_a_row_that_comes_after_its_rule_is_known_when_it_came(live: Setup, warehouse: Warehouse) -> None:
+    selection = live.market("late", f"  - {{product: entsoe/prices_da, regions: {{{ZONE}: H}}}}")
+    soon = selection.market.day_bounds(LAST)[1] - timedelta(hours=5)
+    live.state.faults = [
+        Fault("short", "A44", -1)
+    ]  # the answer of this moment ends before the last day, whose prices were due the day before
+    live.load(warehouse, selection, now=soon, since=date(2025, 10, 20))
+    live.state.faults = []
+    live.load(warehouse, selection, now=soon + timedelta(hours=1), since=date(2025, 10, 20))
+    rows = warehouse.query("select delivery_ts, known_ts from raw.prices where market = 'late' order by delivery_ts")
+    late = rows.filter(pl.col("delivery_ts") >= datetime(2025, 10, 25, 23, tzinfo=UTC))  # twenty days before the end of the chunk
+    assert late.height == 96
+    assert late["known_ts"].unique().to_list() == [soon + timedelta(hours=1)]
+    assert rows.filter(pl.col("delivery_ts") < datetime(2025, 10, 24, tzinfo=UTC))["known_ts"].max() < soon
+
+
 @pytest.mark.parametrize(("kind", "said"), [("renamed", "'MW' is gone"), ("retyped", "was numbers and now holds")])
 def test_changed_columns_go_to_quarantine_and_degrade(live: Setup, warehouse: Warehouse, kind: str, said: str) -> None:
     selection = live.market(f"drift_{kind}", "  - {product: caiso/lmp_da, regions: {TH_NP15_GEN-APND: NP15}}", hub="NP15")
@@ -208,8 +224,9 @@ def test_a_source_that_is_down_degrades_with_the_age_of_its_last_data(live: Setu
 
 
 def test_a_missing_key_says_which_variable_and_where_to_get_one(
-    live: Setup, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    live: Setup, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     selection = live.market("keyless", f"  - {{product: entsoe/prices_da, regions: {{{ZONE}: H}}}}")
     monkeypatch.delenv("ENTSOE_API_KEY")
     result = live.load(warehouse, selection, until=FIRST)
@@ -218,7 +235,7 @@ def test_a_missing_key_says_which_variable_and_where_to_get_one(
     monkeypatch.setenv("ENTSOE_API_KEY_FILE", str(tmp_path / "key"))
     assert "status" not in live.load(warehouse, selection, until=FIRST)
     kept = "".join(p.read_text() for p in (get_settings().payload_folder / "index").rglob("*.json"))
-    assert "from-a-file" not in kept
+    assert "from-a-file" not in kept + caplog.text
     assert "secret-key" not in kept
 
 
@@ -319,3 +336,30 @@ def test_setting_up_a_market_checks_keys_and_reachability(live: Setup, monkeypat
     assert "a web page came instead of data: 'Scheduled maintenance'" in down.said
     with pytest.raises(KeyError, match="presets: aemo, caiso"):
         write_market("atlantis", days=30)
+
+
+@pytest.mark.slow
+def test_from_setting_up_a_market_to_its_published_curve_with_faults_on_the_way(live: Setup, warehouse: Warehouse) -> None:
+    """Ingest of 140 days through every fault, and the nightly DAG on it: lost 0, doubled 0, the delivery day's curve is published."""
+    from pipeline_tasks.steps.backfill import backfill
+    from pipeline_tasks.steps.faults import delivery_date_of
+    from pipeline_tasks.steps.markets import write_market
+    from pipeline_tasks.steps.pipeline import run_nightly
+
+    write_market("de_lu", days=140)
+    live.state.faults = [
+        Fault(kind, "entsoe", 1, skip)
+        for kind, skip in zip(("http429", "html", "truncated", "http503", "utf16", "empty", "error_body"), range(7), strict=True)
+    ]
+    day = delivery_date_of("de_lu", datetime.now(UTC)) - timedelta(days=1)
+    loaded = backfill("de_lu", last=day)
+    assert loaded["rows_read"] == loaded["rows_loaded"] > 100_000
+    market = resolve_market("de_lu").market
+    start, end = market.day_bounds(day - timedelta(days=139))[0], market.day_bounds(day)[1]
+    sql = "select count() as n, uniqExact(delivery_ts) as d from raw.prices where market = 'de_lu' and product = 'da' and delivery_ts between {a:DateTime64(3)} and {b:DateTime64(3)}"
+    count = len(list(instants(start, end)))
+    assert warehouse.query(sql, {"a": start, "b": end - timedelta(minutes=1)}).row(0) == (count, count)
+    summary = run_nightly(source="live", market="de_lu", delivery_date=day)
+    assert summary["status"] in {"OK", "DEGRADED"}, summary["status_reason"]  # models that want more than 140 days wait
+    own = [p for p in summary["publications"] if p["table"] == "curated.curve_dist" and str(p["delivery_date"]) == str(day)]
+    assert [p["rows"] for p in own] == [sum(1 for _ in instants(*market.day_bounds(day)))]

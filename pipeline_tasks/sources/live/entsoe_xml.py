@@ -2,8 +2,8 @@
 
 Curve type A01 lists every position: one that is absent is truly missing. A03 ("variable sized blocks") leaves a position out when its value
 equals its predecessor (ENTSO-E's Common Information Model guide, curve types), so an absent position after the first is a repeat up to
-the end of its Period; a first position that is absent, and time between Periods, is missing. entsoe-py 0.8 drops revisions, units and (of
-some documents) curve types, so documents are read here; tests compare both on captured answers.
+the end of its Period; a first position that is absent, and time between Periods, is missing. entsoe-py reads both kinds too, but drops
+revisions, units and auction sequences and wants pandas, so documents are read here; tests compare both on captured answers.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def document_of(member: Member) -> Element:
         code, text = root.findtext(".//Reason/code") or "", root.findtext(".//Reason/text") or ""
         if "no matching data" in text.lower():
             raise NoDataError(text)
-        raise AnswerError("error_body", f"ENTSO-E reason {code}: {text}", transient=False)
+        raise AnswerError("error_body", f"ENTSO-E reason {code}: {text}", transient=code != "999")  # 999: the request is wrong
     return root
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from pipeline_tasks.sources.live.product import Request
 from pipeline_tasks.sources.live.providers import Provider
 
 log = structlog.get_logger(__name__)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes whole addresses down, keys and all
 Verdict = Callable[[list[Member]], None]
 """Raises `NoDataError` or `AnswerError` for an answer that says so."""
 
@@ -169,7 +171,8 @@ class Fetcher:
             (headers if self.provider.key.sent_as == "header" else params)[self.provider.key.name] = self.key
         client = self.client or _client(self.provider.timeout_s)
         try:
-            answer = client.get(self._url(request, bare=True), params=params, headers=headers)
+            # a key never follows a redirect to another host
+            answer = client.get(self._url(request, bare=True), params=params, headers=headers, follow_redirects=not self.key)
         except httpx.HTTPError as error:
             raise AnswerError("network", f"{type(error).__name__}: {_redacted(str(error), self.key)}") from error
         self.requests += 1
@@ -201,7 +204,7 @@ class Fetcher:
 
 
 def _client(timeout_s: float) -> httpx.Client:
-    return _CLIENTS.setdefault(timeout_s, httpx.Client(timeout=timeout_s, follow_redirects=True))
+    return _CLIENTS.setdefault(timeout_s, httpx.Client(timeout=timeout_s))
 
 
 _CLIENTS: dict[float, httpx.Client] = {}

@@ -280,11 +280,11 @@ def _asks(market: Market, regions: dict[str, str], first: date, last: date, days
 
 
 def _batches(feed: Feed, rows: pl.DataFrame, name: str, until: datetime, ask: Ask, seen: Seen) -> list[RawBatch]:
-    """Rows with known_ts and before `until`, and beside them those whose stamp names no instant."""
+    """Rows with known_ts, before `until` unless they are vintages, and beside them those whose stamp names no instant."""
     product = feed.product
     columns = contract_columns(product.table)
-    stamped = rows.filter(pl.col("delivery_ts").is_not_null() & (pl.col("delivery_ts") < until))
-    told = "known_ts" in rows.columns
+    told = "known_ts" in rows.columns  # a vintage that says when it was made: whole, for a later answer holds another one
+    stamped = rows.filter(pl.col("delivery_ts").is_not_null() & (pl.lit(told) | (pl.col("delivery_ts") < until)))
     if not told:
         rule = feed.spec.known or product.known
         known = publication(rule, zone=ask.market.time_zone, resolution_min=_resolution(stamped), schema=stamped.schema)
