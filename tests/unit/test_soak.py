@@ -17,7 +17,7 @@ from pipeline_tasks.warehouse import Warehouse
 
 MIDNIGHT, MARKET = datetime(2026, 6, 15, 22, tzinfo=UTC), resolve_market("twin")
 PROOF = Proof(*(0 for _ in range(12)))
-CYCLE = Cycle(MIDNIGHT, 1.0, "OK", "", 3, 1, 1, 1, published=5, decisions=30, degraded=0, rewritten=0, steps={})
+CYCLE = Cycle(MIDNIGHT, 1.0, "OK", "", 3, 1, 1, 1, published=5, decisions=30, degraded=0, rewritten=0, reached=True, steps={})
 
 
 class FakeWarehouse:
