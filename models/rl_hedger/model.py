@@ -22,7 +22,7 @@ from models.rl_hedger.limits import ACTIONS, HedgeRules, drawdown
 from models.rl_hedger.log import logged
 from models.rl_hedger.params import Params
 from models.rl_hedger.policies import Heuristic, follow, network
-from models.rl_hedger.spec import SPEC
+from models.rl_hedger.spec import LEVELS, QUANTILES, SPEC
 
 Array = npt.NDArray[np.float64]
 ASKED = tuple(c for c in SPEC.required if c not in {"price_ccy_per_mwh", "price_known_ts"})
@@ -43,6 +43,7 @@ class Fitted:
         rule: heuristic that wrote the log.
         unit: of the rewards, currency per MWh of load.
         expected: inputs that are usually known.
+        offsets: quantiles of the point's errors by local hour, currency/MWh, shape (24, levels).
     """
 
     weights: Mapping[str, Array]
@@ -50,6 +51,7 @@ class Fitted:
     rule: Heuristic
     unit: float
     expected: tuple[str, ...]
+    offsets: Array
 
 
 class RlHedger:
@@ -92,7 +94,7 @@ class RlHedger:
         log, unit = logged(parts, rule, scale, self.params, self.rules, seed=seed)
         weights = learn(log, self.params, ACTIONS, seed=seed, learners=(self.params.algorithm,))
         expected = tuple(c for c in POINT if rows.select(_known(rows, c).mean()).item() >= USUAL)
-        self._fitted, self._cutoff = Fitted(weights, scale, rule, unit, expected), cutoff
+        self._fitted, self._cutoff = Fitted(weights, scale, rule, unit, expected, _offsets(rows)), cutoff
         return self
 
     def whole_days(self, rows: pl.DataFrame, cutoff: datetime) -> list[Steps]:
@@ -112,12 +114,14 @@ class RlHedger:
             hedge, fall = self._decided(data, rows)
         point = _point(rows)
         energy = self.params.portfolio.scheduled_mwh(rows)
+        ladder = point[:, None] + fitted.offsets[rows["local_hour"].to_numpy()]
         halted = fall > self.params.halt_drawdown_ccy_per_mwh
         hedge = np.where(halted, 0.0, hedge)
         lacking = [pl.when(_known(rows, c)).then(None).otherwise(pl.lit(c)) for c in fitted.expected]
         told = rows.select(pl.concat_str([pl.lit(None, pl.String), *lacking], separator=", ", ignore_nulls=True).alias("r"))["r"].to_list()
         outputs: dict[str, npt.ArrayLike] = {
             SPEC.point_column: point,
+            **{name: ladder[:, k] for k, name in enumerate(QUANTILES.values())},
             "scheduled_mwh": energy,
             "hedge_share": hedge,
             "expected_saving_ccy": energy * hedge * point,
@@ -150,7 +154,7 @@ class RlHedger:
             "expected": list(fitted.expected),
         }
         save_json(directory, "model", head)
-        save_arrays(directory, "state", {"mean": fitted.scale.mean, "spread": fitted.scale.spread})
+        save_arrays(directory, "state", {"mean": fitted.scale.mean, "spread": fitted.scale.spread, "offsets": fitted.offsets})
         save_arrays(directory, "weights", fitted.weights)
         seal(directory, model=SPEC.name)
 
@@ -162,7 +166,9 @@ class RlHedger:
         model, state = cls(head["params"]), load_arrays(directory, "state")
         scale = StateScale(head["state_unit"], state["mean"], state["spread"])
         signal, *numbers = head["rule"]
-        model._fitted = Fitted(load_arrays(directory, "weights"), scale, Heuristic(signal, *numbers), head["unit"], tuple(head["expected"]))
+        model._fitted = Fitted(
+            load_arrays(directory, "weights"), scale, Heuristic(signal, *numbers), head["unit"], tuple(head["expected"]), state["offsets"]
+        )
         model._cutoff = datetime.fromisoformat(head["cutoff"])
         return model
 
@@ -205,6 +211,13 @@ def _filled(rows: pl.DataFrame) -> tuple[Array, Array, Array]:
     month = np.where(np.isfinite(read[2]), read[2], np.where(np.isfinite(read[1]), read[1], 0.0))
     week, hour = (np.where(np.isfinite(v), v, month) for v in (read[1], read[0]))
     return hour, week, month
+
+
+def _offsets(rows: pl.DataFrame) -> Array:
+    """Quantiles of the point's errors by local hour: it has no fitted part, so that they are out of sample; of all hours where few."""
+    error, hour = rows["price_ccy_per_mwh"].cast(pl.Float64).to_numpy() - _point(rows), rows["local_hour"].to_numpy()
+    parts = [error[hour == h] for h in range(24)]
+    return np.stack([np.quantile(part if part.size >= LEAST_DAYS else error, LEVELS) for part in parts])
 
 
 def _point(rows: pl.DataFrame) -> Array:

@@ -8,6 +8,8 @@ from pipeline_tasks.contracts.features import SPREAD
 
 CQL, IQL = "cql", "iql"
 ALGORITHMS = (CQL, IQL)
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+QUANTILES = {level: f"spread_q{round(100 * level):02d}_ccy_per_mwh" for level in LEVELS}
 
 SPEC = ModelSpec(
     name="rl_hedger",
@@ -31,6 +33,10 @@ SPEC = ModelSpec(
     output=(
         number("spread_point_ccy_per_mwh", "Point forecast of the spread: the hour's mean of 28 days, drawn to the newest days.",
                unit="currency/MWh"),
+        *(
+            number(column, f"{100 * level:g} % quantile of the spread: point plus its past errors at that hour.", unit="currency/MWh")
+            for level, column in QUANTILES.items()
+        ),
         number("scheduled_mwh", "Energy of the portfolio's unhedged schedule in the interval.", unit="MWh", ge=0),
         number("hedge_share", "Share of the scheduled energy to buy day-ahead beyond (negative: short of) the load forecast.", ge=-1, le=1),
         number("expected_saving_ccy", "Saving of the hedge before fees if the point forecast came true.", unit="currency"),
@@ -44,6 +50,7 @@ SPEC = ModelSpec(
         ),
     ),
     point_column="spread_point_ccy_per_mwh",
+    quantile_columns=QUANTILES,
     decision=Decision(
         settlement="imbalance", position_columns=("hedge_share",), unit="share of scheduled load", acts_on="spread_point_ccy_per_mwh"
     ),

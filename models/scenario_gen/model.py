@@ -250,7 +250,7 @@ class ScenarioGen:
         return long(day, draw(made, LEVELS, day, ask)).with_columns(
             pl.lit(wanted.name).alias("scenario_set"),
             pl.lit(made.method).alias("generator"),
-            pl.lit(made.marginals).alias("marginals"),
+            pl.lit(ask.marginals_of(made)).alias("marginals"),
             *(pl.lit(given[c], pl.Float64).alias(c) for c in ("stressed_probability", "renewables_share", "tightness")),
             pl.lit(wanted.tail_dial).alias("tail_dial"),
             pl.lit(seed, pl.Int64).alias("seed"),

@@ -14,6 +14,7 @@ from models._kernel.frames import KEY
 from models.scenario_gen.conditions import CONDITIONS, overlaid
 from models.scenario_gen.generator import Generator
 from models.scenario_gen.params import TAIL_LIMIT
+from models.scenario_gen.tables import FREE
 
 Array = npt.NDArray[np.float64]
 Key = tuple[str, ...]
@@ -29,7 +30,8 @@ class Ask:
         seed: seed of the day's random numbers.
         count: paths.
         method: generator; None for the one the fit chose.
-        marginals: free or kept; None for what the fit chose.
+        marginals: free or kept; None for what the fit chose, and for free where conditions or a dial are given: kept marginals would not
+            move by them.
         sample_steps: of the diffusion.
     """
 
@@ -47,6 +49,10 @@ class Ask:
             raise ValueError(f"scenario_gen: tail_dial is {self.tail_dial}; it must lie in [-1, 1]")
         if self.count < 2:
             raise ValueError(f"scenario_gen: count is {self.count}; ask for at least 2 paths")
+
+    def marginals_of(self, generator: Generator) -> str:
+        """Marginals that are drawn with."""
+        return self.marginals or (FREE if self.conditions or self.tail_dial else generator.marginals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ def draw(generator: Generator, levels: Sequence[float], day: HubDay, ask: Ask) -
     Raises:
         ValueError: the method is not one the fit can draw with, or a condition is not known.
     """
-    method, marginals = ask.method or generator.method, ask.marginals or generator.marginals
+    method, marginals = ask.method or generator.method, ask.marginals_of(generator)
     if method not in generator.methods:
         raise ValueError(f"scenario_gen: method {method!r} is not fitted; use {', '.join(generator.methods)}")
     told = generator.levels(

@@ -12,7 +12,7 @@ import pytest
 from models._kernel import laws, registry
 from models._kernel.protocol import Features
 from models._kernel.scenarios import quantile_at
-from models.scenario_gen import diffusion, flow
+from models.scenario_gen import diffusion, flow, report
 from models.scenario_gen.conditions import CONDITIONS, Standard, overlaid
 from models.scenario_gen.days import HOURS, Days, days_of, recent
 from models.scenario_gen.generator import Generator, Training
@@ -191,6 +191,23 @@ def test_paths_are_a_pure_function_of_conditions_seed_and_dial(fitted):
         assert not np.array_equal(model.paths(data, **(asked | other)).values[:12], made.values)
 
 
+def test_conditions_and_dial_move_paths_whatever_marginals_were_chosen(fitted):
+    model, data = fitted
+    kept = type(model)(registry.params_of("scenario_gen", "test"))
+    kept._fitted, kept._cutoff = (
+        replace(model._fitted, generator=replace(model.generator, marginals="kept", method="analogues")),
+        model._cutoff,
+    )
+    plain = kept.paths(data, seed=3, count=400).values
+    assert abs(kept.paths(data, seed=3, count=400, conditions={"stressed_probability": 1.0}).values.mean() - plain.mean()) > 0.01
+    dialled = [kept.paths(data, seed=3, count=400, tail_dial=dial).values for dial in (0.01, 0.6)]
+    assert dialled[1].max() > dialled[0].max()
+    sets = (
+        kept.companions(data, as_of=data.target["as_of"].max())["scenario_bank"].group_by("scenario_set").agg(pl.col("marginals").first())
+    )
+    assert dict(sets.iter_rows()) == {"base": "kept", "stressed": "free", "low_renewables": "free", "fat_tails": "free"}
+
+
 def test_what_cannot_be_drawn_is_refused_with_its_name(fitted):
     model, data = fitted
     with pytest.raises(ValueError, match=r"no_such.*renewables_share"):
@@ -240,3 +257,14 @@ def test_bank_tells_conditions_set_and_seed(fitted):
     seeds = bank.group_by("scenario_set").agg(pl.col("seed").unique())
     assert seeds["seed"].list.len().to_list() == [1] * len(sets)
     assert replace(model.params.sets[0]).name == "base"
+
+
+def test_page_shows_paths_and_sets(fitted):
+    model, data = fitted
+    told = model.companions(data, as_of=data.target["as_of"].max())
+    outcomes = data.target.select("hub", "product", "delivery_ts", "price_ccy_per_mwh")
+    sections = report.sections(data.target, outcomes, told)
+    assert [s["title"] for s in sections] == ["Paths of the day", "Sets"]
+    assert {row["scenario_set"] for row in sections[1]["rows"]} == {s.name for s in model.params.sets}
+    assert all(row["paths"] == model.params.paths for row in sections[1]["rows"])
+    assert report.sections(data.target, outcomes, {}) == []
