@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 
-def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame, companions: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
+def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame) -> list[dict[str, Any]]:
     """Saving of the hedges by delivery date and hub, before fees (scheduled energy x hedge x spread).
 
     Args:
         forecasts: published rows of the model.
         outcomes: hub, product, delivery_ts, price_ccy_per_mwh (of product `spread`: the spread).
-        companions: none.
     """
-    del companions
     known = outcomes.filter((pl.col("product") == "spread") & pl.col("price_ccy_per_mwh").is_not_null())
     joined = forecasts.join(known.select("hub", "delivery_ts", "price_ccy_per_mwh"), on=["hub", "delivery_ts"], how="inner")
     hedged = pl.col("scheduled_mwh") * pl.col("hedge_share")

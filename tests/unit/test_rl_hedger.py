@@ -12,6 +12,7 @@ from models._kernel import laws, registry
 from models._kernel.hedging import expected_absolute_deviation
 from models._kernel.protocol import Features
 from models._kernel.settlement import ImbalanceSettlement
+from models.rl_hedger import report
 from models.rl_hedger.days import STATE, StateScale, block_of, steps_of
 from models.rl_hedger.learning import Log, learn
 from models.rl_hedger.limits import ACTIONS, IDLE, LATTICE, HedgeRules, drawdown
@@ -220,6 +221,19 @@ def test_settings_that_cannot_be_are_refused(values, message):
     given = registry.params_of("rl_hedger", "test")
     with pytest.raises(ValueError, match=message):
         Params.of(given | values)
+
+
+def test_page_tells_what_the_hedges_saved(fitted):
+    model, sample = fitted
+    day = sample.target["delivery_date"].min()
+    target = sample.target.filter(pl.col("delivery_date") == day)
+    told = model.predict(Features(sample.rows, target), as_of=target["as_of"].max()).frame
+    outcomes = target.select("hub", "product", "delivery_ts", "price_ccy_per_mwh")
+    rows = report.sections(told, outcomes)[0]["rows"]
+    assert {row["hub"] for row in rows} == set(target["hub"])
+    expected = (told["scheduled_mwh"] * told["hedge_share"] * target.sort("hub", "delivery_ts")["price_ccy_per_mwh"]).sum()
+    assert sum(row["realised_saving"] for row in rows) == pytest.approx(expected, abs=0.02)
+    assert report.sections(told, outcomes.clear()) == []
 
 
 def test_a_portfolio_is_needed():
