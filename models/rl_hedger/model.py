@@ -109,13 +109,12 @@ class RlHedger:
         fitted = self.fitted
         frames.require(data.target, ASKED, model=SPEC.name, part="target")
         rows = frames.in_key_order(data.target)
-        hedge, fall = np.zeros(rows.height), np.zeros(rows.height)
+        hedge, fall, halted = np.zeros(rows.height), np.zeros(rows.height), np.zeros(rows.height, dtype=bool)
         if rows.height:
-            hedge, fall = self._decided(data, rows)
+            hedge, fall, halted = self._decided(data, rows)
         point = _point(rows)
         energy = self.params.portfolio.scheduled_mwh(rows)
         ladder = point[:, None] + fitted.offsets[rows["local_hour"].to_numpy()]
-        halted = fall > self.params.halt_drawdown_ccy_per_mwh
         hedge = np.where(halted, 0.0, hedge)
         lacking = [pl.when(_known(rows, c)).then(None).otherwise(pl.lit(c)) for c in fitted.expected]
         told = rows.select(pl.concat_str([pl.lit(None, pl.String), *lacking], separator=", ", ignore_nulls=True).alias("r"))["r"].to_list()
@@ -172,8 +171,8 @@ class RlHedger:
         model._cutoff = datetime.fromisoformat(head["cutoff"])
         return model
 
-    def _decided(self, data: Features, rows: pl.DataFrame) -> tuple[Array, Array]:
-        """Hedge of every row before the kill switch, and the drawdown it looks at, shape (n,)."""
+    def _decided(self, data: Features, rows: pl.DataFrame) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+        """Hedge of every row before the kill switch, the drawdown it looks at, and whether it takes the hedge off, shape (n,)."""
         fitted, p, rules = self.fitted, self.params, self.rules
         columns = tuple(c.name for c in SPEC.inputs.columns)
         shown = frames.in_key_order(frames.shown(data, columns))
@@ -187,7 +186,7 @@ class RlHedger:
         number = rows.with_row_index("row").select(
             "row", *SERIES, date=pl.col("delivery_date").cast(pl.Int32).cast(pl.Int64), as_of=pl.col("as_of").dt.epoch("ms")
         )
-        hedge, fall = np.zeros(rows.height), np.zeros(rows.height)
+        hedge, fall, halted = np.zeros(rows.height), np.zeros(rows.height), np.zeros(rows.height, dtype=bool)
         for key, part in number.group_by([*SERIES, "date"], maintain_order=True):
             days, day = steps[tuple(str(v) for v in key[:-1])], int(str(key[-1]))
             window = days.take((days.date >= day - MEMORY_DAYS) & (days.date <= day))
@@ -195,8 +194,9 @@ class RlHedger:
             mine, as_of = part["row"].to_numpy(), int(part["as_of"].max())  # type: ignore[arg-type]
             hedge[mine] = done.hedge[-1][block[mine]]
             earned = (done.hedge * window.share * window.spread).sum(axis=1)[:-1]
-            fall[mine] = drawdown(earned[(window.known[:-1] <= as_of) & np.isfinite(earned)])
-        return hedge, fall
+            known = earned[(window.known[:-1] <= as_of) & np.isfinite(earned)]
+            fall[mine], halted[mine] = drawdown(known), rules.halted(known)
+        return hedge, fall, halted
 
 
 def _known(rows: pl.DataFrame, name: str) -> pl.Expr:
