@@ -68,7 +68,7 @@ def quantile_at(ladder: npt.ArrayLike, levels: npt.ArrayLike, u: npt.ArrayLike) 
     column = np.arange(q.shape[0])
     left, right = q[column, cell], q[column, cell + 1]
     inside = left + (x - p[cell]) / (p[cell + 1] - p[cell]) * (right - left)
-    low, high = _tails(q, p)
+    low, high = tail_scales(q, p)
     below = q[:, 0] - low * np.log(p[0] / np.minimum(x, p[0]))
     above = q[:, -1] + high * np.log((1 - p[-1]) / np.minimum(1 - x, 1 - p[-1]))
     return np.asarray(np.where(x < p[0], below, np.where(x > p[-1], above, inside)), dtype=np.float64)
@@ -91,7 +91,7 @@ def level_of(ladder: npt.ArrayLike, levels: npt.ArrayLike, y: npt.ArrayLike) -> 
     inside = p[cell] + np.clip(share, 0, 1) * (p[cell + 1] - p[cell])
     tied = upto > below + 1
     middle = (p[np.clip(below, 0, p.size - 1)] + p[np.clip(upto - 1, 0, p.size - 1)]) / 2
-    low, high = (np.maximum(s, 1e-12) for s in _tails(q, p))
+    low, high = (np.maximum(s, 1e-12) for s in tail_scales(q, p))
     left = p[0] * np.exp(-np.maximum(q[:, 0] - a, 0) / low)
     right = 1 - (1 - p[-1]) * np.exp(-np.maximum(a - q[:, -1], 0) / high)
     found = np.where(a < q[:, 0], left, np.where(a > q[:, -1], right, np.where(tied, middle, inside)))
@@ -203,7 +203,7 @@ def variogram_score(samples: npt.ArrayLike, outcome: npt.ArrayLike, *, order: fl
     return float(((np.abs(y[:, None] - y[None]) ** order - expected) ** 2).mean())
 
 
-def _tails(q: Array, p: Array) -> tuple[Array, Array]:
+def tail_scales(q: Array, p: Array) -> tuple[Array, Array]:
     """Scales of the exponential tails below and above, shape (d,)."""
     low = (q[:, 1] - q[:, 0]) / np.log(p[1] / p[0])
     high = (q[:, -1] - q[:, -2]) / np.log((1 - p[-2]) / (1 - p[-1]))

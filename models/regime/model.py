@@ -19,8 +19,8 @@ from models._kernel.market_days import NEEDED, SERIES, Scales, calendar, daily, 
 from models._kernel.markov_switching import Priors, Switching, fit_switching
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.spec import ModelSpec
+from models._kernel.week_ridge import NAMES, WeekRidge, fit_week_ridge
 from models.regime import storage
-from models.regime.fallback import NAMES, Fallback, fit_fallback
 from models.regime.params import Params
 from models.regime.spec import LEVELS, QUANTILES, SPEC
 from models.regime.tables import REGIME_HISTORY, REGIMES_DAILY, STATE_COLUMNS
@@ -45,7 +45,7 @@ class Fitted:
     switching: Switching
     scales: Scales
     evidence: Array
-    fallback: Fallback
+    fallback: WeekRidge
 
 
 class Regime:
@@ -81,7 +81,7 @@ class Regime:
         there = np.isfinite(observed).any(axis=2)
         of_day = _state_frame(series, dates, state)
         joined = rows.join(of_day, on=DAY, how="left", maintain_order="left").select(STATES).fill_null(1 / len(STATES))
-        fallback = fit_fallback(rows, joined.to_numpy(), LEVELS, p)
+        fallback = fit_week_ridge(rows, joined.to_numpy(), LEVELS, penalty=p.penalty, windows=p.windows, folds=p.folds).model
         self._fitted, self._cutoff = Fitted(switching, scales, np.sort(evidence[there]), fallback), cutoff
         return self
 

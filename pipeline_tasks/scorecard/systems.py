@@ -28,12 +28,14 @@ SYSTEMS = {
     "cross_commodity": "pipeline_tasks.scorecard.cross_commodity",
     "drift": "pipeline_tasks.scorecard.drift",
     "grid_sensitivities": "pipeline_tasks.scorecard.grid_sensitivities",
+    "hedge_policies": "pipeline_tasks.scorecard.hedge_policies",
     "irl_participants": "pipeline_tasks.scorecard.irl_participants",
     "lng_power": "pipeline_tasks.scorecard.lng_power",
     "node2grid": "pipeline_tasks.scorecard.node2grid",
     "opf_surrogate": "pipeline_tasks.scorecard.opf_surrogate",
     "recalibration": "pipeline_tasks.scorecard.recalibration",
     "regime_gate": "pipeline_tasks.scorecard.regime_gate",
+    "scenario_paths": "pipeline_tasks.scorecard.scenario_paths",
 }
 
 

@@ -1,19 +1,20 @@
-"""The forecast a blocked model is replaced by: ridge regressions that see prices relative to the last week's level and spread.
+"""A price distribution that carries over into other price levels: ridge regressions of prices relative to the last week's level and spread.
 
 Standardising by the newest week makes a regression learned in one price level answer in another ("adaptive standardisation",
-arXiv 2311.02610), which is what a fallback is for.
+arXiv 2311.02610).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from models._kernel.hour_ridge import HOURS, LevelModel, fit_levels
-from models.regime.params import Params
 from pipeline_tasks.contracts.features import FORECASTS, LAG_DAYS
 
 Array = npt.NDArray[np.float64]
@@ -38,8 +39,8 @@ USUAL = 0.98  # share of training rows in which an input must be known to be exp
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
-    """A fitted fallback.
+class WeekRidge:
+    """Fitted regressions, with the quantiles of their errors out of sample.
 
     Attributes:
         levels: regressions per local hour.
@@ -57,6 +58,25 @@ class Fallback:
     hour_error: Array
     ladder: Array
     expected: tuple[str, ...]
+
+    def parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What JSON holds, and arrays by name."""
+        head = {
+            "names": list(self.levels.names),
+            "centre": self.centre,
+            "spread": self.spread,
+            "least": self.least,
+            "expected": list(self.expected),
+        }
+        arrays = {"input_mean": self.levels.mean, "input_std": self.levels.std, "weights": self.levels.weights}
+        return head, {**arrays, "hour_error": self.hour_error, "ladder": self.ladder}
+
+    @classmethod
+    def of(cls, head: Mapping[str, Any], a: Mapping[str, Array]) -> Self:
+        """The regressions of `parts`."""
+        levels = LevelModel(tuple(head["names"]), a["input_mean"], a["input_std"], a["weights"])
+        centre, spread, least = (float(head[name]) for name in ("centre", "spread", "least"))
+        return cls(levels, centre, spread, least, a["hour_error"], a["ladder"], tuple(head["expected"]))
 
     def scale(self, rows: pl.DataFrame) -> tuple[Array, Array]:
         """Level and spread of the last week of every row, shape (n,)."""
@@ -103,14 +123,24 @@ def inputs(rows: pl.DataFrame, centre: Array, spread: Array) -> Array:
     return np.column_stack([*prices, *(_column(rows, c) for c in LEVELS), *changes, *days, _column(rows, "is_holiday")])
 
 
-def fit_fallback(rows: pl.DataFrame, state: Array, levels: tuple[float, ...], params: Params) -> Fallback:
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Regressions, and the point forecast of every training row by regressions that did not see its block of days, shape (n,)."""
+
+    model: WeekRidge
+    out_of_block: Array
+
+
+def fit_week_ridge(rows: pl.DataFrame, state: Array, levels: Sequence[float], *, penalty: float, windows: Sequence[int], folds: int) -> Fit:
     """Fit on rows with known prices, in time order within a series.
 
     Args:
         rows: feature rows with known outcome.
         state: filtered probabilities of the row's day, shape (n, states).
         levels: probability levels.
-        params: parameters.
+        penalty: ridge penalty per row.
+        windows: lengths of the training windows that are averaged, days.
+        folds: chronological blocks that give errors out of sample.
     """
     known = rows.filter(_known(rows, CENTRE) & _known(rows, SPREAD))
     source = known if known.height else rows
@@ -125,19 +155,20 @@ def fit_fallback(rows: pl.DataFrame, state: Array, levels: tuple[float, ...], pa
 
     def fitted(chosen: npt.NDArray[np.bool_]) -> LevelModel:
         age = (day.max() - day[chosen]).astype(np.float64)
-        return fit_levels(NAMES, x[chosen], hours[chosen], target[chosen], age, penalties=[params.penalty], windows=params.windows)[0]
+        return fit_levels(NAMES, x[chosen], hours[chosen], target[chosen], age, penalties=[penalty], windows=windows)[0]
 
-    error = np.empty(len(price))
-    block = np.minimum((np.argsort(np.argsort(day, kind="stable"), kind="stable") * params.folds) // max(len(day), 1), params.folds - 1)
+    told = np.empty(len(price))
+    block = np.minimum((np.argsort(np.argsort(day, kind="stable"), kind="stable") * folds) // max(len(day), 1), folds - 1)
     block = _block_of_days(day, block)
-    for part in range(params.folds):
+    for part in range(folds):
         mine = block == part
         if mine.any() and (~mine).any():
-            error[mine] = (price - mid - spread * np.sinh(fitted(~mine).predict(x, hours)))[mine] / spread[mine]
+            told[mine] = (mid + spread * np.sinh(fitted(~mine).predict(x, hours)))[mine]
+    error = (price - told) / spread
     size = np.asarray([max(float(np.mean(np.abs(error[hours == h]))) if np.any(hours == h) else 1.0, 1e-3) for h in range(HOURS)])
     ladder = np.stack([_weighted_quantiles(error / size[hours], state[:, s], levels) for s in range(state.shape[1])])
     expected = tuple(c for c in OPTIONAL if c in rows.columns and rows.select(_known(rows, c).mean()).item() >= USUAL)
-    return Fallback(fitted(np.ones(len(price), dtype=bool)), centre, usual, least, size, ladder, expected)
+    return Fit(WeekRidge(fitted(np.ones(len(price), dtype=bool)), centre, usual, least, size, ladder, expected), told)
 
 
 def _block_of_days(day: npt.NDArray[np.int64], block: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -148,7 +179,7 @@ def _block_of_days(day: npt.NDArray[np.int64], block: npt.NDArray[np.int64]) -> 
     return np.asarray(smallest[index])
 
 
-def _weighted_quantiles(values: Array, weight: Array, levels: tuple[float, ...]) -> Array:
+def _weighted_quantiles(values: Array, weight: Array, levels: Sequence[float]) -> Array:
     """Quantiles of weighted values; those of all where the weights come to fewer than 50 rows."""
     used = weight if weight.sum() >= 50 else np.ones_like(weight)
     order = np.argsort(values, kind="stable")

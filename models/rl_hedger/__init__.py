@@ -1,0 +1,1 @@
+"""Model rl_hedger; what it answers, from what and how well is said in README.md."""
