@@ -152,10 +152,10 @@ def plan_params() -> dict[str, Param]:
         "market": Param(defaults.market, type="string", enum=market_names(), description="Market, or one hub of it."),
         "delivery_date": date_param("Delivery date, market-local.", required=True),
         "desk": Param(desks[-1], type="string", enum=desks, description="Desk whose limits hold (config/risk.yaml)."),
-        "hubs": Param([], type="array", items={"type": "string", "enum": hubs}, maxItems=risk.most_hubs, description="Empty: the first."),
+        "hubs": Param([], type="array", items={"type": "string", "enum": hubs}, maxItems=risk.most_hubs, description="Empty: five."),
         "horizon_h": Param(24, type="integer", minimum=1, maximum=25, description="Hours from the start of the delivery day."),
         "position_mw": Param(
-            [0], type="array", items={"type": "number"}, maxItems=risk.most_hubs,
+            [50], type="array", items={"type": "number"}, maxItems=risk.most_hubs,
             description="Open position by hub, MW, or one number for all: above zero to be sold, below zero to be bought.",
         ),
         **dials,

@@ -174,7 +174,7 @@ def make_plan_step(form: Mapping[str, Any], *, requester: str, trigger: str, req
 
 def _plan_text(requester: str, made: Mapping[str, Any], figures: Mapping[str, float]) -> str:
     """What an approver reads: the figures as a Markdown table, and where the page is."""
-    rows = "\n".join(f"| {name.replace('_', ' ')} | {value:,.2f} |" for name, value in figures.items())
+    rows = "\n".join(f"| {name.replace('_', ' ')} | {value + 0.0:,.2f} |" for name, value in figures.items())
     where = f"Page: /powerdesk-reports/plans/{made['plan_id']}.html"
     return f"Asked for by {requester}. {where}\n\n{made['reason']}\n\n| figure | value |\n|---|---|\n{rows}"
 

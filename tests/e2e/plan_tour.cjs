@@ -60,6 +60,7 @@ async function send(page, dialog) {
   }
   await approve.waitFor({ timeout: 10000 });
   await risk.waitForTimeout(1500);
+  await risk.locator("input[name=element_comment], textarea[name=element_comment], main input").last().fill("Within the budget of the day.");
   await risk.screenshot({ path: path.join(shots, "plan_approval.png") });
   await approve.click();
   await risk.waitForTimeout(15000);

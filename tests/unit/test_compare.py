@@ -68,7 +68,7 @@ def test_a_peers_answer_comes_back_on_the_scored_rows_in_order(frame, tmp_path, 
     def run(script: Path, folder: Path) -> None:
         subprocess.run([sys.executable, str(script), str(folder)], check=True)
 
-    monkeypatch.setattr(peers_run, "_run", run)
+    monkeypatch.setattr(peers_run, "run_script", run)
     scored = frame.select(pl.col("delivery_date") >= FIRST).to_series().to_numpy()
     folds = walk_forward(frame["delivery_date"].unique().to_list(), gate=gate, first_test=FIRST, last_test=LAST, refit_days=7)
     answer = run_peer("last", frame, scored, folds, LEVELS)
