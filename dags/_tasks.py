@@ -378,7 +378,8 @@ def turn_switch() -> Result:
     from pipeline_tasks.steps.flow import turn_switch_step
 
     context = get_current_context()
-    return turn_switch_step(context["params"], actor=str(context["dag_run"].triggering_user_name or ""))
+    run = context["dag_run"]
+    return turn_switch_step(context["params"], actor=str(run.triggering_user_name or ""), on=run.run_after.date())
 
 
 @task(pool=pool("warehouse_write"))

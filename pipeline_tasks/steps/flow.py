@@ -184,9 +184,11 @@ def answer_plan_step(plan_id: str, *, approver: str, approved: bool, comment: st
     return _call("plans", "answer_plan", plan_id, approver=approver, approved=approved, comment=comment)
 
 
-def turn_switch_step(form: Mapping[str, Any], *, actor: str) -> Result:
-    """Turn a kill switch on or off and write the desk page anew."""
-    return _call("plans", "turn_switch", form, actor=actor or get_settings().actor)
+def turn_switch_step(form: Mapping[str, Any], *, actor: str, on: date) -> Result:
+    """Turn a kill switch on or off and write the desk page anew; the journal has it under the market it names, or the default one."""
+    market = str(form["target"]) if form["scope"] == "market" else load_schedules().defaults.market
+    context = RunContext("", market, on, dag="kill_switch")
+    return execute("turn_switch", context, lambda: _call("plans", "turn_switch", form, actor=actor or get_settings().actor))
 
 
 def settle_plans_step(ctx: RunContext) -> Result:

@@ -134,7 +134,7 @@ def test_every_forecast_carries_the_regime_published_before_it(first: dict[str, 
         assert dict(told.iter_rows()) == regimes, model
     for model in (*INTERVALS, *UNITS):  # of the day under way when an interval was decided
         late = _query(
-            f"select distinct toDate32(toTimeZone(as_of, 'Europe/Berlin')) as day, regime from curated.v_{model} where day >= '2026-06-09'"
+            f"select distinct toDate32(toTimeZone(as_of, 'Europe/Berlin')) as day, regime from curated.v_{model} where day > '{min(regimes)}'"
         )
         assert dict(late.iter_rows()).items() <= regimes.items(), model
     past = _query("select max(described_date) = delivery_date from curated.v_regime_history group by delivery_date")
@@ -255,7 +255,7 @@ def test_upkeep_finds_the_chain_intact(first: dict[str, Any]) -> None:
     conf = {"source": "twin", "market": MARKET, "delivery_date": DAY.isoformat()}
     run = execute_dag("maintenance", conf, logical="2026-06-15T02:30:00+00:00", label="maintenance")
     assert run["state"] == "success", failure_of(run)
-    assert [e["step"] for e in ended(run)] == ["verify_audit", "back_up_registry", "optimise", "data_docs"]
+    assert [e["step"] for e in ended(run)] == ["verify_audit", "back_up_registry", "optimise", "data_docs", "prune_payloads"]
 
 
 def test_a_night_without_data_fails_at_once_and_says_why(first: dict[str, Any]) -> None:
