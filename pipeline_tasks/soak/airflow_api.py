@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 OK = range(200, 300)
+FAULT = 500  # from here on the server's own: the sqlite database of the local stack is locked now and then
+ATTEMPTS = 6
 
 
 class AirflowApiError(RuntimeError):
     """Airflow refused a request; the message has its answer."""
+
+
+class AirflowBusyError(AirflowApiError):
+    """Airflow failed by itself; asking again may help."""
 
 
 class AirflowApi:
@@ -62,10 +69,12 @@ class AirflowApi:
         body = {"chosen_options": [option], "params_input": {"comment": "soak"}}
         self._call(user, "PATCH", f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails", body)
 
+    @retry(retry=retry_if_exception_type(AirflowBusyError), stop=stop_after_attempt(ATTEMPTS), wait=wait_exponential(max=8), reraise=True)
     def _call(self, user: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
         answer = self._client.request(method, path, json=body, headers={"Authorization": f"Bearer {self._token(user)}"})
         if answer.status_code not in OK:
-            raise AirflowApiError(f"{method} {path} as {user}: {answer.status_code} {answer.text[:300]}")
+            again = answer.status_code >= FAULT and method != "POST"  # a second trigger would be a second run
+            raise (AirflowBusyError if again else AirflowApiError)(f"{method} {path} as {user}: {answer.status_code} {answer.text[:300]}")
         found: dict[str, Any] = answer.json()
         return found
 
