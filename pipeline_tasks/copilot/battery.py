@@ -8,16 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import yaml
 
 from config.risk import Risk
-from config.settings import REPO_ROOT
+from models._kernel.registry import params_of
 from models._kernel.storage.asset import StorageAsset
 from models._kernel.storage.rules import MarketRules, profits
 from pipeline_tasks.copilot.forecasts import Prices
 from pipeline_tasks.copilot.request import PlanRequest, PlanRequestError
-
-BESS = "config/assets/bess.yaml"
 
 Array = npt.NDArray[np.float64]
 
@@ -94,7 +91,7 @@ def _battery(request: PlanRequest, hours: float) -> tuple[StorageAsset, MarketRu
     if market.storage is None:
         raise PlanRequestError(f"battery is asked for and {market.key} has no storage rules in config/markets.yaml; plan without it")
     given = market.model_dump()
-    asset = StorageAsset.of(yaml.safe_load((REPO_ROOT / BESS).read_text(encoding="utf-8")), "bess").on(given)
+    asset = StorageAsset.of(params_of("bess_vpp")["assets"]["bess"], "bess").on(given)
     return asset, replace(MarketRules.of_market(given), interval_min=round(60 * hours))
 
 
@@ -111,4 +108,4 @@ def _profit(asset: StorageAsset, rules: MarketRules, first: Array, second: Array
     )
 
 
-__all__ = ["BESS", "BatteryPlan", "no_battery", "plan_battery", "settled_battery"]
+__all__ = ["BatteryPlan", "no_battery", "plan_battery", "settled_battery"]

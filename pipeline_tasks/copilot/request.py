@@ -174,4 +174,4 @@ class PlanRequest:
         return f"{self.plan_id}:{self.market}:{self.delivery_date.isoformat()}"
 
 
-__all__ = ["PREFIX", "Dials", "PlanRequest", "PlanRequestError"]
+__all__ = ["Dials", "PlanRequest", "PlanRequestError"]

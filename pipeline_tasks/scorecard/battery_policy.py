@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from models._kernel.bootstrap import stationary_bootstrap_ci
 from models._kernel.cooptimise import Day, optimal_battery
+from models._kernel.registry import params_of
 from models._kernel.stats import diebold_mariano
 from models._kernel.storage.asset import StorageAsset
 from models._kernel.storage.environment import BatteryEnvironment
@@ -64,11 +65,7 @@ def rows(job: SystemJob) -> list[ScoreRow]:
 
 
 def _asset() -> StorageAsset:
-    import yaml
-
-    from config.settings import REPO_ROOT
-
-    return StorageAsset.of(yaml.safe_load((REPO_ROOT / "config/assets/bess.yaml").read_text(encoding="utf-8")), "bess")
+    return StorageAsset.of(params_of("bess_vpp")["assets"]["bess"], "bess")
 
 
 def _loaded(job: SystemJob) -> tuple[Panel, list[_Block]]:
