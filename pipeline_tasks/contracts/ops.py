@@ -275,13 +275,13 @@ INGEST_CURSORS = _ops(
 MIGRATIONS = _ops(
     "migrations",
     (
-        integer("version", "Number of the migration.", ge=0),
+        integer("version", "Number of the migration; 0 for the SQL files as a whole.", ge=0),
         string("name", "File name."),
-        string("checksum", "SHA-256 of the file."),
+        string("checksum", "SHA-256 of the file, or of all of them."),
         _AT,
     ),
     ("version", "at_ts"),
-    "Applied migrations.",
+    "Applied migrations, and the state of all SQL files that the warehouse was last brought to.",
 )
 
 OPS_TABLES: tuple[Table, ...] = (

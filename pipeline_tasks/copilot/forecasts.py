@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -103,7 +103,7 @@ def prices_of(warehouse: Warehouse, request: PlanRequest, *, versions: dict[str,
         ValueError: the day is not covered by the features.
     """
     versions = versions or {}
-    own = replace(request.context, dag="scenario")
+    own = request.context
     day_ahead = _answer(warehouse, request, own, DAY_AHEAD, versions)
     if day_ahead is None:
         raise PlanRequestError(f"market is {request.market!r}: it has no day-ahead price features; choose another")
@@ -136,9 +136,13 @@ def prices_of(warehouse: Warehouse, request: PlanRequest, *, versions: dict[str,
 def _answer(
     warehouse: Warehouse, request: PlanRequest, run: RunContext, model: str, versions: dict[str, str], *, dialed: bool = False
 ) -> _Answer | None:
-    """What a champion says of the day; None where the market has no rows of it."""
+    """What a champion says of the day; None where the market has no rows of it.
+
+    What it has published is taken where it would say the same now; a replay, which names its versions, asks it again.
+    """
     from pipeline_tasks import tracking
     from pipeline_tasks.steps.infer import forecast
+    from pipeline_tasks.steps.published import published_answer
     from pipeline_tasks.steps.reading import lacks_input
 
     spec = spec_of(model)
@@ -148,7 +152,8 @@ def _answer(
     if ref is None:
         raise tracking.NoChampionError(f"{model} has no champion for {run.market}; run the nightly DAG (it makes the first one)")
     turn = partial(dials.dialed_rows, dials=request.dials, delivery_date=request.delivery_date) if dialed else None
-    made = forecast(warehouse, [run], spec, ref, counterfactual=turn)[run.run_id]
+    made = None if dialed or model in versions else published_answer(warehouse, run, spec, ref)
+    made = made or forecast(warehouse, [run], spec, ref, counterfactual=turn)[run.run_id]
     scenarios = next(table.name for table in spec.companions if table.name.endswith("scenarios"))
     bad = made.frame.filter(pl.col("status") == "DEGRADED")["status_reason"].unique().sort().to_list()
     found = (Input("model", model, ref.version, ref.artifact_sha), Input("data", spec.inputs.full_name, "", made.frame["data_version"][0]))
@@ -223,25 +228,25 @@ def _dispatched(
     warehouse: Warehouse, request: PlanRequest, run: RunContext, starts: Sequence[datetime]
 ) -> tuple[Array, str, tuple[Input, ...], tuple[str, ...]]:
     """Exact dispatch of both worlds in every hour; a hub's price is that of its buses, weighted by their load."""
-    from pipeline_tasks.simulate.market_case import known_grid, market_case
+    from pipeline_tasks.simulate.market_case import known_grid, market_cases
     from pipeline_tasks.simulate.outages import data_version, window_at
     from pipeline_tasks.warehouse.hashing import combined_sha
 
     market = run.selection.market
     steps = dials.offer_steps(request.dials, dials.fuel_prices(warehouse, market, run.as_of), market)
-    change, shas, reasons, unserved = np.zeros((len(request.hubs), len(starts))), [], [], 0.0
+    shas: list[str] = []
+    reasons, unserved = [], 0.0
     weights = _hub_weights(known_grid(warehouse, market.key, at=starts[0], as_of=run.as_of)[0], request.hubs)
+    hours = sorted({start.replace(minute=0) for start in starts})
+    asked = [(hour, window_at(hour.astimezone(market.zone).hour)) for hour in hours]
     cases: dict[datetime, Array] = {}
-    for k, start in enumerate(starts):
-        hour = start.replace(minute=0)
-        if hour not in cases:
-            state = market_case(warehouse, market.key, at=hour, as_of=run.as_of, window=window_at(hour.astimezone(market.zone).hour))
-            moved, residual, lost = dials.price_change(state, request.dials, steps)
-            cases[hour], unserved = weights @ moved, max(unserved, lost)
-            shas.append(data_version(state))
-            if residual > CERTIFIED:
-                reasons.append(f"dispatch of {hour:%H:%M} UTC is not proven: residual {residual:.2g}")
-        change[:, k] = cases[hour]
+    for hour, state in zip(hours, market_cases(warehouse, market.key, asked, as_of=run.as_of), strict=True):
+        moved, residual, lost = dials.price_change(state, request.dials, steps)
+        cases[hour], unserved = weights @ moved, max(unserved, lost)
+        shas.append(data_version(state))
+        if residual > CERTIFIED:
+            reasons.append(f"dispatch of {hour:%H:%M} UTC is not proven: residual {residual:.2g}")
+    change = np.stack([cases[start.replace(minute=0)] for start in starts], axis=1)
     if unserved > LEAST_UNSERVED_MW:
         reasons.append(f"{unserved:.0f} MW cannot be served in the scenario: prices are penalties there")
     return change, EXACT, (Input("data", "raw.grid_* and raw.offers", "", combined_sha(shas)),), tuple(reasons)
@@ -262,9 +267,9 @@ def _hub_weights(buses: pl.DataFrame, hubs: Sequence[str]) -> Array:
 
 
 def _drivers(frame: pl.DataFrame, hubs: Sequence[str], starts: Sequence[datetime]) -> pl.DataFrame:
-    """Mean contribution of each feature over the horizon by hub, largest first."""
+    """Mean contribution of each feature over the horizon by hub, largest first; summed in the order of delivery."""
     own = frame.filter(pl.col("hub").is_in(list(hubs)), pl.col("delivery_ts").is_in(list(starts)))
-    mean = own.group_by("hub", "feature", "explained_output").agg(pl.col("contribution").sum() / len(starts))
+    mean = own.sort("delivery_ts", "as_of").group_by("hub", "feature", "explained_output").agg(pl.col("contribution").sum() / len(starts))
     return mean.sort("hub", pl.col("contribution").abs(), "feature", descending=[False, True, False])
 
 

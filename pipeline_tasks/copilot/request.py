@@ -165,8 +165,8 @@ class PlanRequest:
 
     @property
     def context(self) -> RunContext:
-        """The run whose knowledge the plan rests on: the day's gate."""
-        return RunContext("", self.market, self.delivery_date, dag="scenario")
+        """The run whose knowledge the plan rests on: that of the nightly run, at the day's gate."""
+        return RunContext("", self.market, self.delivery_date)
 
     @property
     def run_id(self) -> str:

@@ -8,7 +8,7 @@ out. Contingencies are those that published constraints name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,22 @@ from pipeline_tasks.warehouse import Warehouse
 
 NEWEST = "order by known_ts desc limit 1 by"
 IN_FORCE = "market = {market:String} and known_ts <= {as_of:DateTime64(3, 'UTC')} and delivery_ts <= {at:DateTime64(3, 'UTC')}"
+OFFERS = f"""
+    select unit_id, block, start_mw, block_mw, price_ccy_per_mwh, delivery_ts, window
+    from raw.offers
+    where {IN_FORCE} and product = 'da' and window in {{windows:Array(String)}}
+      and (
+        delivery_ts > {{first:DateTime64(3, 'UTC')}}
+        or (unit_id, window, delivery_ts) in (
+          select unit_id, window, max(delivery_ts) from raw.offers
+          where market = {{market:String}} and known_ts <= {{as_of:DateTime64(3, 'UTC')}}
+            and delivery_ts <= {{first:DateTime64(3, 'UTC')}} and product = 'da' and window in {{windows:Array(String)}}
+          group by unit_id, window
+        )
+      )
+    order by known_ts desc
+    limit 1 by unit_id, block, window, delivery_ts"""  # the newest before the first interval, and all later ones
+GRID = {"bus": "grid_buses", "branch": "grid_branches", "unit": "grid_units"}
 RENEWABLE = ("wind", "solar")
 
 
@@ -49,96 +65,133 @@ class MarketCase:
 
 
 def market_case(warehouse: Warehouse, market: str, *, at: datetime, as_of: datetime, window: str) -> MarketCase:
-    """The state of the interval that starts at `at`, as known at `as_of`.
+    """The state of the interval that starts at `at`; see `market_cases`."""
+    return next(market_cases(warehouse, market, [(at, window)], as_of=as_of))
+
+
+def market_cases(warehouse: Warehouse, market: str, intervals: Sequence[tuple[datetime, str]], *, as_of: datetime) -> Iterator[MarketCase]:
+    """The states of several intervals, as known at `as_of`; everything is read once for all of them.
 
     Args:
         warehouse: a connection that may read raw.
         market: market key.
-        at: start of the interval, UTC.
+        intervals: start of each interval, UTC, and the part of the local day whose offers count in it (night, day, evening).
         as_of: decision time, UTC.
-        window: part of the local day whose offers count (night, day, evening).
 
     Raises:
         MarketStateError: no network, no load forecast or no disclosed offers are known at `as_of`.
     """
-    params = {"market": market, "at": at, "as_of": as_of, "window": window}
-    buses, branches = known_grid(warehouse, market, at=at, as_of=as_of)
-    units = warehouse.query(f"select * from raw.grid_units where {IN_FORCE}{_valid()} {NEWEST} unit_id", params).sort("unit_id")
-    offers = _offers(warehouse, params)
+    if not intervals:
+        return
+    known = _read(warehouse, market, intervals, as_of)
+    for at, window in intervals:
+        yield _case(known, at, window)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Rows of raw that were known at a decision time, of all intervals that are asked for.
+
+    Attributes:
+        market: market key.
+        as_of: decision time.
+        grid: rows of the network model by element (bus, branch, unit).
+        offers: blocks of the newest disclosed offers, of all parts of the day.
+        outages: revisions of outages.
+        forecasts: forecasts of load by hub, wind and sun.
+        ran: units that gave power within the day before the decision.
+        secured: contingencies that constraints of the quarter before name.
+    """
+
+    market: str
+    as_of: datetime
+    grid: Mapping[str, pl.DataFrame]
+    offers: pl.DataFrame
+    outages: pl.DataFrame
+    forecasts: pl.DataFrame
+    ran: pl.Series
+    secured: frozenset[str]
+
+
+def _read(warehouse: Warehouse, market: str, intervals: Sequence[tuple[datetime, str]], as_of: datetime) -> _Known:
+    times = sorted(at for at, _ in intervals)
+    params = {
+        "market": market, "as_of": as_of, "first": times[0], "at": times[-1], "times": times, "windows": sorted({w for _, w in intervals}),
+    }  # fmt: skip
+    recent = "market = {market:String} and known_ts <= {as_of:DateTime64(3, 'UTC')} and delivery_ts >= {as_of:DateTime64(3, 'UTC')}"
+    return _Known(
+        market,
+        as_of,
+        {name: _grid_rows(warehouse, name, params) for name in GRID},
+        warehouse.query(OFFERS, params),
+        warehouse.query(f"select * from raw.outages where {IN_FORCE} and element_kind in ('unit', 'branch')", params),
+        warehouse.query(
+            f"select quantity, area, delivery_ts, value from raw.quantities where {IN_FORCE} and kind = 'forecast'"
+            " and quantity in ('zonal_load', 'wind', 'solar') and delivery_ts in {times:Array(DateTime64(3, 'UTC'))}"
+            f" {NEWEST} quantity, area, delivery_ts",
+            params,
+        ),
+        warehouse.query(f"select distinct unit_id from raw.units where {recent} - interval 1 day and output_mw > 0", params)["unit_id"],
+        frozenset(
+            warehouse.query(
+                f"select distinct contingency from raw.constraints where {recent} - interval 90 day and contingency != ''", params
+            )["contingency"]
+        ),
+    )
+
+
+def _case(known: _Known, at: datetime, window: str) -> MarketCase:
+    buses, branches, units = (_in_force(known, name, at) for name in GRID)
+    offers = _offers(known, at, window)
     offered = offers.group_by("unit_id").agg((pl.col("start_mw") + pl.col("block_mw")).last().alias("offered_mw"))
     units = units.join(offered, on="unit_id", how="inner", maintain_order="left")
     units = units.with_columns(pl.min_horizontal("p_max_mw", "offered_mw").alias("p_max_mw"))  # nothing beyond the offer can be dispatched
-    left = _left(warehouse, params)
-    network = _network(market, buses, branches, units, offers)
+    left = _left(known, at)
+    network = _network(known.market, buses, branches, units, offers)
     validate_network(network)
-    ceiling = _ceiling(warehouse, params, units, left)
+    forecasts = known.forecasts.filter(pl.col("delivery_ts") == at)
+    ceiling = _ceiling(forecasts, units, left)
+    names = network.branches.names
     case = OpfCase(
-        load_mw=_load(warehouse, params, buses),
-        p_min_mw=_floor(warehouse, params, units, ceiling),
+        load_mw=_load(known, forecasts, at, buses),
+        p_min_mw=_floor(known, units, ceiling),
         p_max_mw=ceiling,
-        outages=tuple(k for k, name in enumerate(network.branches.names) if left.get(("branch", name), 1.0) == 0.0),
-        contingencies=_contingencies(warehouse, params, network),
+        outages=tuple(k for k, name in enumerate(names) if left.get(("branch", name), 1.0) == 0.0),
+        contingencies=tuple(k for k, name in enumerate(names) if name in known.secured),
     )
     days = offers["delivery_ts"]
-    rules = resolve_market(market).market
+    rules = resolve_market(known.market).market
     options = OpfOptions(rules.price_cap, -rules.price_floor, min(rules.limit_price, rules.price_cap))
     return MarketCase(network, case, (days.min(), days.max()), options)  # type: ignore[arg-type]
 
 
-def _valid() -> str:
-    return " and (valid_to_ts is null or valid_to_ts > {at:DateTime64(3, 'UTC')})"
+def _lacks(market: str, at: datetime, as_of: datetime, what: str, remedy: str) -> MarketStateError:
+    return MarketStateError(
+        f"market {market!r}: no {what} for {at:%Y-%m-%d %H:%M} UTC was known at {as_of:%Y-%m-%d %H:%M} UTC; it comes with {remedy}"
+    )
 
 
-def _needed(warehouse: Warehouse, sql: str, params: Mapping[str, Any], what: str, remedy: str) -> pl.DataFrame:
-    frame = warehouse.query(sql, params)
-    if frame.is_empty():
-        raise MarketStateError(
-            f"market {params['market']!r}: no {what} for {params['at']:%Y-%m-%d %H:%M} UTC was known at"
-            f" {params['as_of']:%Y-%m-%d %H:%M} UTC; it comes with {remedy}"
-        )
-    return frame
-
-
-def _offers(warehouse: Warehouse, params: Mapping[str, Any]) -> pl.DataFrame:
+def _offers(known: _Known, at: datetime, window: str) -> pl.DataFrame:
     """Blocks of each unit's newest disclosed day-ahead offer for the part of the day."""
-    sql = f"""
-        select unit_id, block, start_mw, block_mw, price_ccy_per_mwh, delivery_ts
-        from raw.offers
-        where {IN_FORCE} and product = 'da' and window = {{window:String}}
-        order by delivery_ts desc, known_ts desc
-        limit 1 by unit_id, block, delivery_ts"""
-    found = _needed(warehouse, sql, params, "disclosed offers", "history from before the market's disclosure lag")
+    found = known.offers.filter(pl.col("window") == window, pl.col("delivery_ts") <= at).drop("window")
+    if found.is_empty():
+        raise _lacks(known.market, at, known.as_of, "disclosed offers", "history from before the market's disclosure lag")
     newest = found.group_by("unit_id").agg(pl.col("delivery_ts").max())
     blocks = found.join(newest, on=["unit_id", "delivery_ts"], how="semi").filter(pl.col("block_mw") > 0, pl.col("start_mw") >= 0)
     touching = pl.col("start_mw").first() + pl.col("block_mw").cum_sum() - pl.col("block_mw")  # published starts are rounded
     return blocks.sort("unit_id", "block").with_columns(touching.over("unit_id").alias("start_mw"))
 
 
-def _left(warehouse: Warehouse, params: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+def _left(known: _Known, at: datetime) -> dict[tuple[str, str], float]:
     """Share of an element that the newest revision of its outage leaves; elements without an outage are absent."""
-    sql = f"""
-        select element_kind, element, nominal_mw, available_mw
-        from (
-          select * from raw.outages where {IN_FORCE} order by known_ts desc, revision desc limit 1 by element_kind, outage_id
-        )
-        where end_ts > {{at:DateTime64(3, 'UTC')}} and element_kind in ('unit', 'branch')"""
+    newest = known.outages.filter(pl.col("delivery_ts") <= at).sort("known_ts", "revision", descending=True, maintain_order=True)
+    under_way = newest.unique(["element_kind", "outage_id"], keep="first", maintain_order=True).filter(pl.col("end_ts") > at)
     left: dict[tuple[str, str], float] = {}
-    for row in warehouse.query(sql, params).iter_rows(named=True):
+    for row in under_way.iter_rows(named=True):
         share = (row["available_mw"] or 0.0) / row["nominal_mw"] if row["nominal_mw"] else 0.0
         key = (row["element_kind"], row["element"])
         left[key] = min(left.get(key, 1.0), share)
     return left
-
-
-def _contingencies(warehouse: Warehouse, params: Mapping[str, Any], network: Network) -> tuple[int, ...]:
-    """Branches whose loss the market secures against, as far as its published constraints of the quarter before show."""
-    sql = """
-        select distinct contingency
-        from raw.constraints
-        where market = {market:String} and known_ts <= {as_of:DateTime64(3, 'UTC')} and contingency != ''
-          and delivery_ts >= {as_of:DateTime64(3, 'UTC')} - interval 90 day"""
-    seen = set(warehouse.query(sql, params)["contingency"].to_list())
-    return tuple(k for k, name in enumerate(network.branches.names) if name in seen)
 
 
 def known_grid(warehouse: Warehouse, market: str, *, at: datetime, as_of: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -147,11 +200,27 @@ def known_grid(warehouse: Warehouse, market: str, *, at: datetime, as_of: dateti
     Raises:
         MarketStateError: no network is known.
     """
-    params = {"market": market, "at": at, "as_of": as_of}
-    remedy = "desk ingest of a source with a network model"
-    buses = _needed(warehouse, f"select * from raw.grid_buses where {IN_FORCE}{_valid()} {NEWEST} bus", params, "network", remedy)
-    branches = warehouse.query(f"select * from raw.grid_branches where {IN_FORCE}{_valid()} {NEWEST} branch", params)
-    return buses.sort("bus"), branches.sort("branch")
+    params = {"market": market, "first": at, "at": at, "as_of": as_of}
+    rows = {name: _grid_rows(warehouse, name, params) for name in ("bus", "branch")}
+    known = _Known(market, as_of, rows, pl.DataFrame(), pl.DataFrame(), pl.DataFrame(), pl.Series(), frozenset())
+    return _in_force(known, "bus", at), _in_force(known, "branch", at)
+
+
+def _grid_rows(warehouse: Warehouse, name: str, params: Mapping[str, Any]) -> pl.DataFrame:
+    table = GRID[name]
+    lasting = "(valid_to_ts is null or valid_to_ts > {first:DateTime64(3, 'UTC')})"
+    return warehouse.query(f"select * from raw.{table} where {IN_FORCE} and {lasting}", params)
+
+
+def _in_force(known: _Known, name: str, at: datetime) -> pl.DataFrame:
+    """Newest revision of each element whose time covers `at`, by name."""
+    lasting = pl.col("valid_to_ts").is_null() | (pl.col("valid_to_ts") > at)
+    rows = known.grid[name].filter(pl.col("delivery_ts") <= at, lasting)
+    key = "unit_id" if name == "unit" else name
+    if name == "bus" and rows.is_empty():
+        raise _lacks(known.market, at, known.as_of, "network", "desk ingest of a source with a network model")
+    newest = rows.sort("known_ts", "delivery_ts", "row_sha", descending=[True, True, False])
+    return newest.unique(key, keep="first").sort(key)
 
 
 def bare_network(market: str, buses: pl.DataFrame, branches: pl.DataFrame) -> Network:
@@ -211,41 +280,27 @@ def _network(market: str, buses: pl.DataFrame, branches: pl.DataFrame, units: pl
     return replace(bare_network(market, buses, branches), generators=generators)
 
 
-def _load(warehouse: Warehouse, params: Mapping[str, Any], buses: pl.DataFrame) -> Any:
+def _load(known: _Known, forecasts: pl.DataFrame, at: datetime, buses: pl.DataFrame) -> Any:
     """Forecast load of each bus: its hub's, by its share."""
-    sql = f"""
-        select area as hub, value
-        from raw.quantities
-        where {IN_FORCE} and delivery_ts = {{at:DateTime64(3, 'UTC')}} and quantity = 'zonal_load' and kind = 'forecast'
-        {NEWEST} area"""
-    load = _needed(warehouse, sql, params, "load forecast by hub (zonal_load)", "forecasts published before the decision time")
+    load = forecasts.filter(pl.col("quantity") == "zonal_load").select(pl.col("area").alias("hub"), "value")
+    if load.is_empty():
+        raise _lacks(known.market, at, known.as_of, "load forecast by hub (zonal_load)", "forecasts published before the decision time")
     joined = buses.join(load, on="hub", how="left", maintain_order="left")
     if joined["value"].null_count():
         lacking = joined.filter(pl.col("value").is_null())["hub"].unique().sort().to_list()
-        raise MarketStateError(f"market {params['market']!r}: no load forecast of hub(s) {lacking}; load zonal_load of every hub")
+        raise MarketStateError(f"market {known.market!r}: no load forecast of hub(s) {lacking}; load zonal_load of every hub")
     return (joined["value"] * joined["load_share"]).to_numpy()
 
 
-def _floor(warehouse: Warehouse, params: Mapping[str, Any], units: pl.DataFrame, ceiling: Any) -> Any:
+def _floor(known: _Known, units: pl.DataFrame, ceiling: Any) -> Any:
     """Least that each unit gives: its minimum where it ran within the day before the decision, as far as that was known, else nothing."""
-    sql = """
-        select unit_id
-        from raw.units
-        where market = {market:String} and known_ts <= {as_of:DateTime64(3, 'UTC')}
-          and delivery_ts >= {as_of:DateTime64(3, 'UTC')} - interval 1 day and output_mw > 0
-        group by unit_id"""
-    ran = units["unit_id"].is_in(warehouse.query(sql, params)["unit_id"].implode()).to_numpy()
+    ran = units["unit_id"].is_in(known.ran.implode()).to_numpy()
     return np.where(ran, np.clip(units["p_min_mw"].to_numpy(), 0.0, ceiling), 0.0)
 
 
-def _ceiling(warehouse: Warehouse, params: Mapping[str, Any], units: pl.DataFrame, left: Mapping[tuple[str, str], float]) -> Any:
+def _ceiling(forecasts: pl.DataFrame, units: pl.DataFrame, left: Mapping[tuple[str, str], float]) -> Any:
     """Most that each unit can give: capacity less outages; wind and sun share their forecast by capacity."""
-    sql = f"""
-        select quantity, value
-        from raw.quantities
-        where {IN_FORCE} and delivery_ts = {{at:DateTime64(3, 'UTC')}} and quantity in ('wind', 'solar') and kind = 'forecast'
-        {NEWEST} quantity, area"""
-    forecast = dict(warehouse.query(sql, params).group_by("quantity").agg(pl.col("value").sum()).iter_rows())
+    forecast = dict(forecasts.sort("quantity", "area").group_by("quantity", maintain_order=True).agg(pl.col("value").sum()).iter_rows())
     capacity = units["p_max_mw"].to_numpy() * np.array([left.get(("unit", u), 1.0) for u in units["unit_id"].to_list()])
     fuel = np.array(units["fuel"].to_list())
     capacity[(units["p_min_mw"] < 0).to_numpy()] = 0.0

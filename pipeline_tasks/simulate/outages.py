@@ -18,7 +18,7 @@ from models._kernel.grid.opf_types import NO_CONTINGENCY, Binding
 from models._kernel.grid.outage_study import Impact, Outage, OutageStudy
 from pipeline_tasks.contracts import LINEAGE, SIMULATION_TABLES
 from pipeline_tasks.contracts.simulation import OUTAGE_CONSTRAINTS, OUTAGE_IMPACTS, OUTAGE_SCENARIOS
-from pipeline_tasks.simulate.market_case import MarketCase, market_case
+from pipeline_tasks.simulate.market_case import MarketCase, market_cases
 from pipeline_tasks.simulate.requests import RequestError, requested
 from pipeline_tasks.simulate.response import MODEL, Known, with_response
 from pipeline_tasks.steps.code_version import code_sha
@@ -96,11 +96,9 @@ def states(warehouse: Warehouse, request: Request) -> Iterator[tuple[datetime, M
     """
     market, as_of = request.context.selection.market, request.context.as_of
     begin, end = market.day_bounds(request.delivery_date)
-    for k in range(round((end - begin) / timedelta(hours=1))):
-        at = begin + timedelta(hours=k)
-        local = at.astimezone(market.zone).hour
-        if not request.hours or local in request.hours:
-            yield at, market_case(warehouse, request.market, at=at, as_of=as_of, window=window_at(local))
+    hours = [begin + timedelta(hours=k) for k in range(round((end - begin) / timedelta(hours=1)))]
+    asked = [(at, window_at(local)) for at in hours if (local := at.astimezone(market.zone).hour) in request.hours or not request.hours]
+    return zip([at for at, _ in asked], market_cases(warehouse, request.market, asked, as_of=as_of), strict=True)
 
 
 def interval_rows(state: MarketCase, outages: Sequence[Outage]) -> dict[str, pl.DataFrame]:

@@ -36,12 +36,12 @@ def embed_nodes(request: Request, say: Callable[[str], None] = lambda _: None, *
     from pipeline_tasks.steps.code_version import code_sha
     from pipeline_tasks.steps.gates import market_regime
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.migrate import migrate
+    from pipeline_tasks.warehouse.migrate import ensure
 
     began = time.perf_counter()
     published: list[dict[str, Any]] = []
     with connect() as warehouse:
-        migrate(warehouse)
+        ensure(warehouse)
         known = known_nodes(warehouse, request.market, as_of=request.context.as_of, days=request.days)
         say(f"{request.market}: {len(known.market.nodes)} nodes, {len(known.starts)} intervals")
         made = make(known, request)
@@ -103,8 +103,8 @@ def node_neighbours(node: str, k: int, *, market: str, name: str, day: date | No
     from pipeline_tasks.embedding.neighbours import neighbours
     from pipeline_tasks.embedding.run import shown
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.migrate import migrate
+    from pipeline_tasks.warehouse.migrate import ensure
 
     with connect() as warehouse:
-        migrate(warehouse)
+        ensure(warehouse)
         return shown(neighbours(warehouse, node, k, market=market, name=name, day=day, exact=exact).to_dicts())

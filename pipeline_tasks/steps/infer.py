@@ -145,8 +145,7 @@ def forecast(
     from pipeline_tasks import tracking
 
     last, days = runs[-1], [run.delivery_date for run in runs]
-    start, end = since or history_start(spec, ref.cutoff), _last_decided(spec, last)
-    rows = known_rows(warehouse, spec, last.selection, start=start, end=end, as_of=last.as_of)
+    rows = known_at_decision(warehouse, spec, ref, last, since=since)
     versions = Versions(rows)
     absent = sorted(set(days) - set(rows.get_column("delivery_date").to_list()))
     if absent:
@@ -330,6 +329,14 @@ def upstream_faults(warehouse: Warehouse, ctx: RunContext, rows: pl.DataFrame, s
     target = rows.filter(pl.col("delivery_date") == ctx.delivery_date)
     hubs, outcome = (hubs_of(spec, ctx.selection), spec.outcome) if spec else (ctx.selection.hubs, PRICE)
     return "; ".join([*_gaps(ctx, target, hubs), *_stale(ctx, rows, outcome), *_warnings(warehouse, ctx)])
+
+
+def known_at_decision(
+    warehouse: Warehouse, spec: ModelSpec, ref: VersionRef, run: RunContext, *, since: date | None = None
+) -> pl.DataFrame:
+    """Feature rows that a version is shown for a run: as known at its decision time, from `since`, else from where its cutoff calls for."""
+    start = since or history_start(spec, ref.cutoff)
+    return known_rows(warehouse, spec, run.selection, start=start, end=_last_decided(spec, run), as_of=run.as_of)
 
 
 def _last_decided(spec: ModelSpec, run: RunContext) -> date:

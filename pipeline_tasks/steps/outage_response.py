@@ -45,12 +45,12 @@ def learn_outage_response(
     from pipeline_tasks.simulate.realised import begun_outages, realised_events
     from pipeline_tasks.steps.exact import one_blas_thread
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.migrate import migrate
+    from pipeline_tasks.warehouse.migrate import ensure
 
     began, context = time.perf_counter(), RunContext("twin", market, delivery_date, dag="outage_response")
     key = context.selection.market.key
     with connect() as warehouse:
-        migrate(warehouse)
+        ensure(warehouse)
         begun = begun_outages(warehouse, key, first=delivery_date - timedelta(days=days), last=delivery_date - timedelta(days=1))
         chosen = [begun[k] for k in np.unique(np.linspace(0, len(begun) - 1, min(most, len(begun))).astype(int))] if begun else []
         with one_blas_thread():  # the same bytes from a shell and from a DAG

@@ -41,12 +41,12 @@ def learn_participants(
     from pipeline_tasks.steps.exact import one_blas_thread
     from pipeline_tasks.steps.gates import market_regime
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.migrate import migrate
+    from pipeline_tasks.warehouse.migrate import ensure
 
     began = time.perf_counter()
     market = context.selection.market
     with connect() as warehouse:
-        migrate(warehouse)
+        ensure(warehouse)
         with one_blas_thread():  # the same bytes from a shell and from a DAG
             found, data_version = _learned(warehouse, context, say)
         version, artifact_sha = ("", "")

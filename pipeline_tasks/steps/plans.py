@@ -42,11 +42,11 @@ def make_plan(request: PlanRequest, say: Say = lambda _: None) -> dict[str, Any]
     from pipeline_tasks.copilot.forecasts import DAY_AHEAD, SPREAD
     from pipeline_tasks.reports.plans import write_plan_page
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.migrate import migrate
+    from pipeline_tasks.warehouse.migrate import ensure
 
     began, risk = time.perf_counter(), load_risk()
     with connect() as warehouse:
-        migrate(warehouse)
+        ensure(warehouse)
         stopped = store.stopping(
             store.switches(warehouse), market=request.context.selection.market.key, models=(DAY_AHEAD, SPREAD), run_id=request.run_id
         )
@@ -179,12 +179,12 @@ def turn_switch(form: Mapping[str, Any], *, actor: str) -> dict[str, Any]:
     """
     from pipeline_tasks.reports.plans import write_desk_page
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.migrate import migrate
+    from pipeline_tasks.warehouse.migrate import ensure
     from pipeline_tasks.warehouse.switch import set_kill_switch
 
     told = {k: str(form[k]) for k in ("scope", "target", "reason")}
     with connect() as warehouse:
-        migrate(warehouse)
+        ensure(warehouse)
         set_kill_switch(warehouse, **told, active=bool(form["active"]), actor=actor)
         page = write_desk_page(warehouse)
     return told | {"active": bool(form["active"]), "page": str(page)}

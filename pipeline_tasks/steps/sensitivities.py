@@ -42,12 +42,12 @@ def learn_sensitivities(request: Request, say: Callable[[str], None] = lambda _:
     from pipeline_tasks.steps.code_version import code_sha
     from pipeline_tasks.steps.exact import one_blas_thread
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.migrate import migrate
+    from pipeline_tasks.warehouse.migrate import ensure
 
     began, request = time.perf_counter(), replace(request, market=request.context.selection.market.key)
     published: list[dict[str, Any]] = []
     with connect() as warehouse:
-        migrate(warehouse)
+        ensure(warehouse)
         history, starts = history_of(warehouse, request.market, as_of=request.context.as_of, days=request.days)
         say(f"{request.market}: {len(starts)} hours, {len(history.nodes)} nodes, {len(history.limits)} limits")
         with one_blas_thread():  # the same bytes from a shell and from a DAG

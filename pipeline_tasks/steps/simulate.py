@@ -36,11 +36,11 @@ def simulate_outages(request: Request, say: Callable[[str], None] = lambda _: No
     from pipeline_tasks.simulate.outages import simulate
     from pipeline_tasks.simulate.response import MODEL, newest
     from pipeline_tasks.warehouse import connect
-    from pipeline_tasks.warehouse.migrate import migrate
+    from pipeline_tasks.warehouse.migrate import ensure
 
     published: list[dict[str, Any]] = []
     with connect() as warehouse:
-        migrate(warehouse)
+        ensure(warehouse)
         found = simulate(warehouse, request, say, newest(request.context.selection.market.key, request.context.as_of))
         for table in SIMULATION_TABLES if publish else ():
             published += publish_rows(warehouse, table, found[table.name], run_id=request.context.run_id, model=MODEL)

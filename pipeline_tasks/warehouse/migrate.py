@@ -23,6 +23,7 @@ from pipeline_tasks.warehouse.server import exclusive
 from pipeline_tasks.warehouse.truth import open_truth
 
 SQL_ROOT = REPO_ROOT / "sql"
+WHOLE = "all files"
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|`[^`]*`|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|;", re.DOTALL)
 
@@ -91,46 +92,55 @@ def contract_tables() -> tuple[Table, ...]:
 
 
 def _create_tables(wh: Warehouse, root: Path, tables: Sequence[Table]) -> list[str]:
-    existing = wh.query("select concat(database, '.', name) as name from system.tables")["name"].to_list()
-    created = []
+    """Create the tables that are not there, and add the contract's new columns to those that are."""
+    live, created, altered = _live_types(wh, tables), [], []
     for table in tables:
-        if table.full_name not in existing:
-            path = root / "ddl" / f"{table.full_name}.sql"
-            statements = split_statements(path.read_text(encoding="utf-8")) if path.is_file() else [create_table_sql(table)]
-            for statement in statements:
-                wh.command(statement)
-            created.append(f"created {table.full_name}")
-    return created + [change for table in tables for change in _add_columns(wh, table)]
+        if table.full_name in live:
+            altered += _add_columns(wh, table, live[table.full_name])
+            continue
+        path = root / "ddl" / f"{table.full_name}.sql"
+        statements = split_statements(path.read_text(encoding="utf-8")) if path.is_file() else [create_table_sql(table)]
+        for statement in statements:
+            wh.command(statement)
+        created.append(f"created {table.full_name}")
+    return created + altered
 
 
-def _live_types(wh: Warehouse, table: Table) -> dict[str, str]:
-    live = wh.query(
-        "select name, type from system.columns where database = {database:String} and table = {name:String}",
-        {"database": table.database.value, "name": table.name},
+def _live_types(wh: Warehouse, tables: Sequence[Table]) -> dict[str, dict[str, str]]:
+    """Types of the live columns by table; a table that is not there is absent."""
+    found = wh.query(
+        "select concat(database, '.', table) as table_name, name, type from system.columns where database in {databases:Array(String)}",
+        {"databases": sorted({t.database.value for t in tables})},
     )
-    return dict(live.iter_rows())
+    live: dict[str, dict[str, str]] = {}
+    for table, name, kind in found.iter_rows():
+        live.setdefault(table, {})[name] = kind
+    return live
 
 
-def _add_columns(wh: Warehouse, table: Table) -> list[str]:
-    """Add the contract's new columns."""
-    statements = add_columns_sql(table, _live_types(wh, table))
+def _add_columns(wh: Warehouse, table: Table, types: dict[str, str]) -> list[str]:
+    statements = add_columns_sql(table, types)
     for statement in statements:
         wh.command(statement)
     return [f"altered {table.full_name}: {s.split('if not exists ')[1].split()[0]} added" for s in statements]
 
 
-def _check_types(wh: Warehouse, table: Table) -> None:
+def _check_types(wh: Warehouse, tables: Sequence[Table]) -> None:
     """Refuse to guess when a type changed and no migration changed it.
 
     Raises:
         MigrationError: a live column has another type than its contract.
     """
-    types = _live_types(wh, table)
-    changed = {c.name: (types[c.name], c.clickhouse_type) for c in table.columns if c.name in types and types[c.name] != c.clickhouse_type}
-    if changed:
-        raise MigrationError(
-            f"{table.full_name}: live and contract types differ {changed}; write a migration in sql/migrations that modifies them"
-        )
+    live = _live_types(wh, tables)
+    for table in tables:
+        types = live.get(table.full_name, {})
+        changed = {
+            c.name: (types[c.name], c.clickhouse_type) for c in table.columns if c.name in types and types[c.name] != c.clickhouse_type
+        }
+        if changed:
+            raise MigrationError(
+                f"{table.full_name}: live and contract types differ {changed}; write a migration in sql/migrations that modifies them"
+            )
 
 
 def _apply(wh: Warehouse, migration: Migration) -> str:
@@ -141,9 +151,13 @@ def _apply(wh: Warehouse, migration: Migration) -> str:
             raise MigrationError(f"{migration.name}, statement {number} failed: {error}; mend the file and run again") from error
     payload = {"version": migration.version, "checksum": migration.checksum}
     audit.append_once(wh, actor="migrate", action="migration", subject=migration.name, payload=payload)
-    row = {"version": migration.version, "name": migration.name, "checksum": migration.checksum, "at_ts": datetime.now(UTC)}
-    wh.insert(MIGRATIONS, pl.DataFrame([row], schema=MIGRATIONS.polars_schema()), token=migration.checksum)
+    _record(wh, migration.version, migration.name, migration.checksum, token=migration.checksum)
     return f"applied {migration.name}"
+
+
+def _record(wh: Warehouse, version: int, name: str, checksum: str, *, token: str) -> None:
+    row = {"version": version, "name": name, "checksum": checksum, "at_ts": datetime.now(UTC)}
+    wh.insert(MIGRATIONS, pl.DataFrame([row], schema=MIGRATIONS.polars_schema()), token=token)
 
 
 def apply_migrations(wh: Warehouse, folder: Path) -> list[str]:
@@ -155,7 +169,8 @@ def apply_migrations(wh: Warehouse, folder: Path) -> list[str]:
     """
     files = read_migrations(folder)
     applied = wh.query(
-        "select version, argMax(name, at_ts) as name, argMax(checksum, at_ts) as checksum from ops.migrations group by version"
+        "select version, argMax(name, at_ts) as name, argMax(checksum, at_ts) as checksum from ops.migrations"
+        " where version > 0 group by version"
     )
     known = {v: (n, c) for v, n, c in applied.iter_rows()}
     lost = sorted(set(known) - {m.version for m in files})
@@ -181,8 +196,7 @@ def _migrate_truth(root: Path, tables: Sequence[Table]) -> list[str]:
         for statement in create_database_sql([Database.TRUTH.value]):
             steward.command(statement)
         changes = _create_tables(steward, root, tables)
-        for table in tables:
-            _check_types(steward, table)
+        _check_types(steward, tables)
         return changes
 
 
@@ -209,9 +223,32 @@ def migrate(wh: Warehouse, root: Path = SQL_ROOT) -> list[str]:
         changes = _create_tables(wh, root, own)
         changes += _migrate_truth(root, [t for t in tables if t.database is Database.TRUTH])
         changes += apply_migrations(wh, root / "migrations")
-        for table in own:
-            _check_types(wh, table)
+        _check_types(wh, own)
         for path in sorted((root / "views").glob("*.sql")):
             for statement in split_statements(path.read_text(encoding="utf-8")):
                 wh.command(statement)
+        asked = fingerprint(root)
+        if _last_fingerprint(wh) != asked:
+            _record(wh, 0, WHOLE, asked, token=f"{asked} {datetime.now(UTC).isoformat()}")
     return changes
+
+
+def ensure(wh: Warehouse, root: Path = SQL_ROOT) -> list[str]:
+    """`migrate` where the files below `root` are not those of the last one; otherwise one look and nothing else.
+
+    For what people wait for. A table that somebody dropped by hand since comes back with the next run's `migrate`.
+    """
+    has_record = wh.scalar("select count() from system.tables where database = 'ops' and name = 'migrations'")
+    return [] if has_record and _last_fingerprint(wh) == fingerprint(root) else migrate(wh, root)
+
+
+def fingerprint(root: Path = SQL_ROOT) -> str:
+    """SHA-256 over the names and contents of all SQL files below `root`."""
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.sql")):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _last_fingerprint(wh: Warehouse) -> str:
+    return str(wh.scalar("select argMax(checksum, at_ts) from ops.migrations where version = 0"))

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from models._kernel.registry import spec_of
+from pipeline_tasks import tracking
 from pipeline_tasks.copilot import store
+from pipeline_tasks.copilot.forecasts import DAY_AHEAD, SPREAD
 from pipeline_tasks.copilot.lineage import completeness
 from pipeline_tasks.copilot.request import PlanRequest
 from pipeline_tasks.reports.plans import plans_folder
 from pipeline_tasks.simulate.outages import Request
 from pipeline_tasks.steps.context import RunContext
+from pipeline_tasks.steps.infer import forecast
 from pipeline_tasks.steps.pipeline import execute_dag, failure_of
 from pipeline_tasks.steps.plans import PlanRefusedError, answer_plan, lineage_of, make_plan, replay_plan, turn_switch
+from pipeline_tasks.steps.published import published_answer
 from pipeline_tasks.steps.settle_plans import settle_plans
 from pipeline_tasks.steps.simulate import simulate_outages
 from pipeline_tasks.warehouse import connect
@@ -52,6 +59,28 @@ def outages_of_a_form(day: date) -> None:
 def _ask(market: str, day: str, **changes: Any) -> PlanRequest:
     form = {"market": market, "delivery_date": day, "desk": "power", "position_mw": 20.0, "gas_pct": 30.0, "battery": True}
     return PlanRequest.of(form | changes, requester="ann", trigger="test", requested_ts=datetime.now(UTC).replace(microsecond=0))
+
+
+def published_is_what_would_be_answered(market: str, day: str) -> None:
+    """What a plan takes of the night's publications is, value by value, what the champions say when they are asked again."""
+    run = RunContext("", market, date.fromisoformat(day))
+    for model in (DAY_AHEAD, SPREAD):
+        spec, ref = spec_of(model), tracking.champion(model, market)
+        assert ref is not None
+        with connect() as warehouse:
+            taken = published_answer(warehouse, run, spec, ref)
+            assert taken is not None, model
+            answered = forecast(warehouse, [run], spec, ref)[run.run_id]
+            another = replace(ref, version="0")
+            assert published_answer(warehouse, run, spec, another) is None
+            assert published_answer(warehouse, run.on(run.delivery_date + timedelta(days=400)), spec, ref) is None
+            with pytest.MonkeyPatch.context() as patch:  # a row that was known and came late
+                patch.setattr("pipeline_tasks.steps.reading.Versions.at", lambda *_: "0" * 64)
+                assert published_answer(warehouse, run, spec, ref) is None
+        assert_frame_equal(taken.frame, answered.frame, check_row_order=False, check_exact=True)
+        assert taken.beside.keys() == answered.beside.keys()
+        for name, rows in answered.beside.items():
+            assert_frame_equal(taken.beside[name], rows, check_row_order=False, check_column_order=False, check_exact=True)
 
 
 def plan_from_form_to_outcome(market: str, day: str) -> None:

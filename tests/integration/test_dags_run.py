@@ -353,6 +353,7 @@ def test_outages_of_a_form_are_solved_published_and_the_same_again(first: dict[s
 
 
 def test_a_plan_is_made_replayed_refused_to_its_requester_approved_and_settled(first: dict[str, Any]) -> None:
+    forms_of_a_night.published_is_what_would_be_answered(MARKET, DAY.isoformat())
     forms_of_a_night.plan_from_form_to_outcome(MARKET, DAY.isoformat())
 
 

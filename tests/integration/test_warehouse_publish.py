@@ -20,7 +20,7 @@ from pipeline_tasks.contracts.ops import AUDIT_LOG
 from pipeline_tasks.warehouse import Warehouse, audit
 from pipeline_tasks.warehouse.approvals import FourEyesError, record_approval
 from pipeline_tasks.warehouse.ddl import create_table_sql, published_view_sql
-from pipeline_tasks.warehouse.migrate import SQL_ROOT, MigrationError, apply_migrations, migrate
+from pipeline_tasks.warehouse.migrate import SQL_ROOT, MigrationError, apply_migrations, ensure, migrate
 from pipeline_tasks.warehouse.publish import StageError, partition_hash, publish_staged, stage
 from pipeline_tasks.warehouse.read import read_features
 from pipeline_tasks.warehouse.staging import staging_name
@@ -326,6 +326,20 @@ def test_migrate_twice_changes_nothing_and_adds_what_a_contract_gains(wh: Wareho
     with pytest.raises(MigrationError, match=r"ops.runs: live and contract types differ .*Float32.*Float64"):
         migrate(wh)
     wh.command("alter table ops.runs modify column seconds Float64")
+
+
+def test_what_people_wait_for_looks_once_until_a_file_changes(wh: Warehouse, tmp_path: Path) -> None:
+    root = tmp_path / "sql"
+    shutil.copytree(SQL_ROOT, root)
+    migrate(wh)
+    wh.command("alter table ops.runs drop column seconds")
+    assert ensure(wh) == []
+    with (root / "views" / "curated.v_decision_plans.sql").open("a", encoding="utf-8") as view:
+        view.write("-- another view\n")
+    assert ensure(wh, root) == ["altered ops.runs: seconds added"]
+    assert ensure(wh, root) == []
+    assert migrate(wh) == []
+    assert ensure(wh) == []
 
 
 def test_a_migration_may_change_a_type_before_types_are_compared(wh: Warehouse, tmp_path: Path) -> None:
