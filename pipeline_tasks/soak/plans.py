@@ -19,7 +19,7 @@ from pipeline_tasks.soak.airflow_api import AirflowApi
 Say = Callable[[str], None]
 ASKER, ANSWERER = "trader", "risk"
 DAG, PLAN, APPROVE = "scenario", "make_plan", "approve"
-WAIT_S, POLL_S = 600.0, 0.5
+WAIT_S, POLL_S = 600.0, 1.0
 SELF_EVERY, LIMIT_EVERY, REPLAYED = 20, 25, 10
 LARGE_MW, SMALL_MW = 1e5, 0.2
 
