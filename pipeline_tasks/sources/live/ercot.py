@@ -12,9 +12,10 @@ import polars as pl
 from pipeline_tasks.contracts.raw import PRICES, QUANTITIES
 from pipeline_tasks.sources.importers import DayRule, LagRule
 from pipeline_tasks.sources.live.answers import AnswerError, Member, csv_of, json_of
-from pipeline_tasks.sources.live.product import Ask, Product, Request, numbers, shaped, texts
+from pipeline_tasks.sources.live.product import Ask, Product, Request, either, numbers, shaped, texts
 from pipeline_tasks.sources.live.walls import hour_ending, marked
 
+CORRECTED_AT = "PriceCorrectionTime"
 RESERVES = {"REGUP": "regup", "REGDN": "regdn", "RRS": "rrs", "NSPIN": "nspin", "ECRS": "ecrs"}
 
 
@@ -25,7 +26,7 @@ def _list(report: int) -> Callable[[Ask], tuple[Request, ...]]:
     return requests
 
 
-def documents(member: Member, ask: Ask, *, days_before: int, first_of_day: bool) -> tuple[Request, ...]:
+def documents(member: Member, ask: Ask, *, days_before: int, first_of_day: bool, named: str = "") -> tuple[Request, ...]:
     """Requests for the CSV documents of a list that are about the chunk.
 
     Args:
@@ -33,6 +34,7 @@ def documents(member: Member, ask: Ask, *, days_before: int, first_of_day: bool)
         ask: the chunk.
         days_before: a document is about the day so many days after its publication.
         first_of_day: of several documents of a local day only the first published counts (forecasts: what was known first).
+        named: part of the document's name, where a list holds several kinds.
     """
     document: dict[str, Any] = json_of(member)
     try:
@@ -42,6 +44,8 @@ def documents(member: Member, ask: Ask, *, days_before: int, first_of_day: bool)
     found: dict[date, list[tuple[datetime, str]]] = {}
     for entry in entries:
         if not entry["FriendlyName"].endswith("_csv") and "csv" not in entry["ConstructedName"].lower():
+            continue
+        if named.lower() not in entry["ConstructedName"].lower():
             continue
         published = datetime.fromisoformat(entry["PublishDate"])
         day = published.astimezone(ask.market.zone).date() + timedelta(days=days_before)
@@ -61,6 +65,10 @@ def _forecast_docs(member: Member, ask: Ask) -> tuple[Request, ...]:
 
 def _of_the_day(member: Member, ask: Ask) -> tuple[Request, ...]:
     return documents(member, ask, days_before=0, first_of_day=False)
+
+
+def _corrections(named: str) -> Callable[[Member, Ask], tuple[Request, ...]]:
+    return lambda member, ask: documents(member, ask, days_before=0, first_of_day=False, named=named)
 
 
 def records(member: Member, _ask: Ask) -> pl.DataFrame:
@@ -104,6 +112,26 @@ def _rt(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
     )
     unique = named.unique(["hub", "delivery_ts"], keep="first", maintain_order=True)  # a point stands once per type (LZ, LZEW)
     return shaped(PRICES, unique, ask, product="rt")
+
+
+def _corrected(rows: Callable[[pl.DataFrame, Ask], pl.DataFrame]) -> Callable[[pl.DataFrame, Ask], pl.DataFrame]:
+    """Rows of corrected prices, known when ERCOT corrected them (the later instant where the clock shows that time twice).
+
+    A point that a document corrects more than once keeps each correction.
+    """
+
+    def corrected(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+        zone = ask.market.time_zone
+        made = either(CORRECTED_AT, "%m/%d/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y %H:%M")
+        known = made.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null").dt.convert_time_zone("UTC")
+        priced = records.with_columns(pl.col("SPPCorrected").alias("SettlementPointPrice"), known.alias("known_ts"))
+        parts = [
+            rows(part, ask).with_columns(pl.lit(at, dtype=pl.Datetime("ms", "UTC")).alias("known_ts"))
+            for (at,), part in priced.group_by("known_ts", maintain_order=True)
+        ]
+        return pl.concat(parts) if parts else rows(priced, ask)
+
+    return corrected
 
 
 def _reserves(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
@@ -254,4 +282,35 @@ SOLAR_ACTUAL = replace(
     follow=_next_day,
     extra=_fallback(_SOLAR, "DELIVERY_DATE", "HOUR_ENDING", "DSTFlag", "SYSTEM_WIDE_GEN"),
 )
-PRODUCTS = (DAM, RTM, RESERVES_DA, LOAD_FORECAST, WIND_FORECAST, SOLAR_FORECAST, WIND_ACTUAL, SOLAR_ACTUAL)
+_CORRECTION = numbers("SPPOriginal", "SPPCorrected")
+DAM_CORRECTIONS = replace(
+    DAM,
+    name="spp_da_corrections",
+    requests=_list(13044),
+    fields=(*texts("DeliveryDate", "HourEnding", "SettlementPoint", "DSTFlag", CORRECTED_AT), *_CORRECTION),
+    rows=_corrected(_da),
+    extra=("SettlementPointType",),
+    settles=timedelta(days=1),
+    ahead=timedelta(0),
+    follow=_corrections("DAM_SPP"),
+)
+RTM_CORRECTIONS = replace(
+    DAM_CORRECTIONS,
+    name="spp_rt_corrections",
+    requests=_list(13045),
+    fields=(*texts("DeliveryDate", "DeliveryHour", "DeliveryInterval", "SettlementPointName", "DSTFlag", CORRECTED_AT), *_CORRECTION),
+    rows=_corrected(_rt),
+    follow=_corrections("RTM_SPP"),
+)
+PRODUCTS = (
+    DAM,
+    RTM,
+    DAM_CORRECTIONS,
+    RTM_CORRECTIONS,
+    RESERVES_DA,
+    LOAD_FORECAST,
+    WIND_FORECAST,
+    SOLAR_FORECAST,
+    WIND_ACTUAL,
+    SOLAR_ACTUAL,
+)

@@ -15,6 +15,7 @@ forecasts as (
         and kind = 'forecast'
         and delivery_date >= usable_from_date
         and delivery_date <= usable_to_date
+        and (quantity in ('{{ quantities | join("', '") }}') or quantity = 'temperature') -- of others one may hold for a day
 ),
 
 by_interval as (
