@@ -192,6 +192,59 @@ def test_miso_pages_are_all_asked_for_and_read() -> None:
         product.records(Member("", b'{"statusCode": 200}'), ask_of("miso", JUNE, JUNE, {}))
 
 
+def test_miso_outages_are_the_first_table_of_their_sheet() -> None:
+    from pipeline_tasks.sources.live.miso import outage_cells
+
+    days = ["2025-06-03 00:00:00", "2025-06-04 00:00:00", "06/05/2025 **"]
+    rows: list[list[object]] = [["Outage Information", None, None, None, float("nan")], [None, None, *days]]
+    rows += [
+        [region, kind, n, n + 1, n + 2]
+        for region in ("North", "South")
+        for n, kind in enumerate(("Derated", "Forced", "Planned", "Unplanned"))
+    ]
+    rows += [["Past", None, None, None, None], [None, None, *days], ["North", "Forced", 99, 99, 99]]
+    found = PRODUCTS["miso/outage_forecast"]
+    records = outage_cells(rows, JUNE)
+    assert records.height == 2 * 4 * 3
+    made = found.rows(records, ask_of("miso", JUNE, JUNE, {})).filter(
+        (pl.col("area") == "North") & (pl.col("delivery_ts") == utc(2025, 6, 4, 5))
+    )
+    assert made.select("quantity", "value").sort("quantity").rows() == [
+        ("outages", 10.0),
+        ("outages_forced", 6.0),
+        ("outages_planned", 3.0),
+    ]
+    assert made["known_ts"].unique().to_list() == [utc(2025, 6, 3, 17)]
+    with pytest.raises(AnswerError, match="no row of the sheet OUTAGE holds dates"):
+        outage_cells([["a", "b"]], JUNE)
+
+
+def test_caiso_outages_are_the_hubs_total_or_the_sum_of_its_fuels() -> None:
+    head = "INTERVALSTARTTIME_GMT,INTERVALENDTIME_GMT,REPORT_DATE_GMT,FUEL_CATEGORY,TRADING_HUB,MW,GROUP"
+    span = "2025-06-02T07:00:00-00:00,2025-06-02T08:00:00-00:00,2025-06-01T15:00:00-00:00"
+    cells = [("Thermal", "NP15", 100), ("Hydro", "NP15", 50.5), ("Aggregated", "ZP26", 7)]
+    rows = asked("caiso/outage_forecast", table(head, *(f"{span},{f},{hub},{mw},1" for f, hub, mw in cells)), JUNE)
+    assert rows.select("area", "value", "known_ts").rows() == [("NP15", 150.5, utc(2025, 6, 1, 15)), ("ZP26", 7.0, utc(2025, 6, 1, 15))]
+
+
+def test_ercot_outages_are_added_over_zones_and_kinds() -> None:
+    zones = ("South", "North", "West", "Houston")
+    head = "Date,HourEnding," + ",".join(
+        f"{kind}MWZone{zone}" for kind in ("TotalResource", "TotalIRR", "TotalNewEquipResource") for zone in zones
+    )
+    text = table(
+        head,
+        "06/02/2025,1,1,2,3,4,10,20,30,40,100,100,100,100",
+        "06/03/2025,1,1,2,3,4,10,20,30,40,0,0,0,0",
+        "06/02/2025,2,,2,3,4,1,2,3,4,0,0,0,0",
+    )
+    rows = rows_of("ercot/outage_forecast_da", text, JUNE, JUNE)
+    assert rows.select("delivery_ts", "value").rows() == [
+        (utc(2025, 6, 2, 5), 110.0),
+        (utc(2025, 6, 2, 6), None),
+    ]  # a zone left out is no zero
+
+
 def test_ontario_nodes_split_their_price() -> None:
     head = "CREATED AT 2025/06/01 12:31:08 FOR 2025/06/02\nDelivery Hour,Pricing Location,LMP,Energy Loss Price,Energy Congestion Price"
     rows = asked("ieso/nodal_da", table(head, "1,BRUCEB-LT.G5:LMP,25.5,-0.5,1.0", "24,BRUCEB-LT.G5:LMP,30,0,0"), JUNE)

@@ -154,6 +154,15 @@ def _load_forecast(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
     )
 
 
+def _outages(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+    """Resources on outage, thermal and intermittent, over all zones. The report has no mark of the repeated hour: its first one is told."""
+    parts = [c for c in records.columns if c.startswith(("TotalResourceMW", "TotalIRRMW"))]
+    total = pl.sum_horizontal([pl.col(c).cast(pl.Float64, strict=False) for c in parts], ignore_nulls=False)
+    placed = _placed(records.with_columns(pl.lit("N").alias("DSTFlag")), ask, "Date").filter(_in_chunk(ask))
+    named = placed.with_columns(total.alias("value"))
+    return shaped(QUANTITIES, named, ask, area=ask.market.area, quantity="outages", kind="forecast", unit="MW")
+
+
 def _in_chunk(ask: Ask) -> pl.Expr:
     """Hours of the chunk's days: a document also speaks of days that other chunks ask for. Stamps that name no instant stay in."""
     stamp = pl.col("delivery_ts")
@@ -282,6 +291,19 @@ SOLAR_ACTUAL = replace(
     follow=_next_day,
     extra=_fallback(_SOLAR, "DELIVERY_DATE", "HOUR_ENDING", "DSTFlag", "SYSTEM_WIDE_GEN"),
 )
+_ZONES = ("South", "North", "West", "Houston")
+OUTAGE_FORECAST = replace(
+    LOAD_FORECAST,
+    name="outage_forecast_da",
+    requests=_list(13103),
+    fields=(
+        *texts("Date", "HourEnding"),
+        *numbers(*(f"{kind}MWZone{zone}" for kind in ("TotalResource", "TotalIRR") for zone in _ZONES)),
+    ),
+    rows=_outages,
+    known=DayRule(rule="day", days=-1, at=time(1, 0)),
+    extra=tuple(f"TotalNewEquipResourceMWZone{zone}" for zone in _ZONES),
+)
 _CORRECTION = numbers("SPPOriginal", "SPPCorrected")
 DAM_CORRECTIONS = replace(
     DAM,
@@ -307,6 +329,7 @@ PRODUCTS = (
     RTM,
     DAM_CORRECTIONS,
     RTM_CORRECTIONS,
+    OUTAGE_FORECAST,
     RESERVES_DA,
     LOAD_FORECAST,
     WIND_FORECAST,
