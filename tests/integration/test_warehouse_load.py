@@ -198,7 +198,7 @@ def test_a_block_that_vanished_behind_its_acknowledgement_is_sent_again(warehous
 
 
 def test_rows_of_other_products_and_hubs_do_not_stand_in_the_way(warehouse: Warehouse) -> None:
-    for hub, product in (("OTH1", "da"), ("OTH1", "rt"), ("OTH2", "da")):
+    for hub, product in (("OTH1", "da"), ("OTH1", "rt"), ("OTH2", "da"), ("O'TH\\n{q:String}", "da")):
         frame = prices(hub, 24).with_columns(product=pl.lit(product))
         assert load(warehouse, frame, f"other {hub} {product}") == (24, 24, 0, 0)
         assert load(warehouse, frame, f"again {hub} {product}") == (24, 0, 0, 24)

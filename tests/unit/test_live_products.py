@@ -101,6 +101,22 @@ def test_spp_reserves_and_outages() -> None:
     ]  # the first began before
 
 
+def test_spp_forecasts_are_those_of_the_morning_before() -> None:
+    ask = ask_of("spp", JUNE, JUNE, {})
+    (request,) = PRODUCTS["spp/load_forecast_da"].requests(ask)
+    assert dict(request.params) == {"path": "/2025/06/01/OP-MTLF-202506010800.csv"}
+    lines = [
+        f"x,06/0{d}/2025 {h}:00:00,{mw},{own},{area}"
+        for d, h, mw, own, area in ((2, "05", 1, "1", "SPP"), (2, "06", 30000.5, "", "SPP"), (2, "06", 900, "", "SWPW"))
+    ]
+    rows = asked("spp/load_forecast_da", table("Interval,GMTIntervalEnd, MTLF, Averaged Actual,BAA", *lines), JUNE)
+    assert rows.select("delivery_ts", "value", "known_ts").rows() == [(utc(2025, 6, 2, 5), 30000.5, utc(2025, 6, 1, 13, 15))]
+    head = "Interval,GMTIntervalEnd,Wind Forecast MW,Solar Forecast MW,Wind Actual MW,Solar Actual MW"
+    for quantity, value in (("wind", 7000.0), ("solar", 300.0)):
+        rows = asked(f"spp/{quantity}_forecast_da", table(head, "x,06/02/2025 19:00:00,7000,300,,"), JUNE)
+        assert rows.select("quantity", "area", "value").rows() == [(quantity, "system", value)]
+
+
 def items(*rows: dict[str, Any]) -> str:
     return json.dumps({"items": rows, "totalRows": len(rows)})
 

@@ -26,6 +26,7 @@ RESERVES = {
     "UncUP": "uncertainty_up",
 }
 RESERVES_IN_RT = {{"RegUP": "RegUPService", "RegDN": "RegDNService"}.get(k, k): f"{v}_rt" for k, v in RESERVES.items()}
+OWN_AREA = ("SPP", "SWPP", "")
 PUBLISHED = time(8, 0)  # of the report on outages, local
 
 
@@ -107,6 +108,32 @@ def _outages(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
     return shaped(QUANTITIES, ahead, ask, area=ask.market.area, quantity="outages", kind="forecast", unit="MW", resolution_min=60)
 
 
+def _forecast(quantity: str, column: str) -> Callable[[pl.DataFrame, Ask], pl.DataFrame]:
+    """Hours of the chunk from the file of the morning before; where it names balancing areas, those of SPP itself."""
+
+    def rows(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+        own = records.filter(pl.col("BAA").fill_null("").is_in(list(OWN_AREA))) if "BAA" in records.columns else records
+        end = either("GMTIntervalEnd", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M").dt.replace_time_zone("UTC")
+        placed = own.with_columns(
+            (end - pl.duration(minutes=60)).alias("delivery_ts"), pl.col("GMTIntervalEnd").alias("_said"), pl.col(column).alias("value")
+        )
+        stamp, filled = pl.col("delivery_ts"), pl.col("value").is_not_null() & (pl.col("value").str.strip_chars() != "")
+        inside = placed.filter(filled & (stamp.is_null() | ((stamp >= ask.start) & (stamp < ask.end))))
+        return shaped(QUANTITIES, inside, ask, area=ask.market.area, quantity=quantity, kind="forecast", unit="MW", resolution_min=60)
+
+    return rows
+
+
+def _morning_before(product: str, name: str) -> Callable[[Ask], tuple[Request, ...]]:
+    """The file of eight o'clock on the day before each day of the chunk."""
+
+    def requests(ask: Ask) -> tuple[Request, ...]:
+        days = (d - timedelta(days=1) for d in ask.days)
+        return tuple(Request(product, {"path": f"/{d:%Y}/{d:%m}/{d:%d}/{name}-{d:%Y%m%d}0800.csv"}, absent_ok=True) for d in days)
+
+    return requests
+
+
 def _file(product: str, name: str) -> Callable[[Ask], tuple[Request, ...]]:
     """`name` is a pattern of the day within the product's folder."""
 
@@ -179,4 +206,42 @@ OUTAGE_FORECAST = Product(
     ahead=timedelta(0),
     by_region=False,
 )
-PRODUCTS = (LMP_DA, LMP_RT, NODAL_DA, NODAL_RT, RESERVES_DA, RESERVES_RT, OUTAGE_FORECAST)
+LOAD_FORECAST = Product(
+    provider="spp",
+    name="load_forecast_da",
+    table=QUANTITIES,
+    requests=_morning_before("mtlf-vs-actual", "OP-MTLF"),
+    records=records,
+    fields=(*texts("GMTIntervalEnd"), number("MTLF")),
+    rows=_forecast("load", "MTLF"),
+    known=DayRule(rule="day", days=-1, at=time(8, 15)),
+    extra=("*",),
+    settles=timedelta(days=1),
+    ahead=timedelta(days=1),
+    by_region=False,
+)
+WIND_FORECAST = replace(
+    LOAD_FORECAST,
+    name="wind_forecast_da",
+    requests=_morning_before("midterm-resource-forecast", "OP-MTRF"),
+    fields=(*texts("GMTIntervalEnd"), number("Wind Forecast MW")),
+    rows=_forecast("wind", "Wind Forecast MW"),
+)
+SOLAR_FORECAST = replace(
+    WIND_FORECAST,
+    name="solar_forecast_da",
+    fields=(*texts("GMTIntervalEnd"), number("Solar Forecast MW")),
+    rows=_forecast("solar", "Solar Forecast MW"),
+)
+PRODUCTS = (
+    LMP_DA,
+    LMP_RT,
+    NODAL_DA,
+    NODAL_RT,
+    RESERVES_DA,
+    RESERVES_RT,
+    OUTAGE_FORECAST,
+    LOAD_FORECAST,
+    WIND_FORECAST,
+    SOLAR_FORECAST,
+)
