@@ -26,6 +26,7 @@ _INSERT_SETTINGS: dict[str, Any] = {
     "min_insert_block_size_bytes": 0,
     "max_insert_block_size": 4_000_000,
 }
+_SAME_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _READ_SETTINGS: dict[str, Any] = {"output_format_arrow_string_as_string": 1, "output_format_arrow_low_cardinality_as_dictionary": 0}
 
 
@@ -68,6 +69,7 @@ class Warehouse:
             password=self.endpoint.password,
             secure=self.endpoint.secure,
             autogenerate_session_id=False,
+            compress=self.endpoint.host not in _SAME_MACHINE,  # packing costs more than the loopback does
             connect_timeout=10,
             send_receive_timeout=600,
             client_name="powerdesk",

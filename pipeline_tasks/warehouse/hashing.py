@@ -46,7 +46,7 @@ def exact_text(series: pl.Series) -> pl.Series:
         text = pl.Series(series.name, [None if v is None else _vector_text(v) for v in series.to_list()], dtype=pl.String)
     else:
         text = series.cast(pl.String)
-    if text.str.contains(r"[\\\x1f]").any():
+    if text.str.contains("\\", literal=True).any() or text.str.contains(SEPARATOR, literal=True).any():
         text = text.str.replace_all("\\", "\\\\", literal=True).str.replace_all(SEPARATOR, "\\u", literal=True)
     return text
 
@@ -64,20 +64,45 @@ def row_shas(frame: pl.DataFrame, columns: Sequence[str] | None = None) -> pl.Se
     names = sorted(columns if columns is not None else frame.columns)
     if not frame.height:
         return pl.Series("row_sha", [], dtype=pl.String)
-    texts = pl.DataFrame([exact_text(frame.get_column(n)) for n in names])
     pieces: list[pl.Expr] = []  # every value behind its separator; the first one of a line is cut off
+    constant = ""  # text that all rows share up to here
+    varying: list[pl.Series] = []
     for name in names:
-        title = pl.lit(f"{SEPARATOR}{name}=")
-        pieces += [(title + pl.col(name)).fill_null("")] if texts.get_column(name).null_count() else [title, pl.col(name)]
-    line = texts.select(pl.concat_str(pieces).str.slice(1).cast(pl.Binary).alias("line")).get_column("line")
+        column = frame.get_column(name)
+        title = f"{SEPARATOR}{name}="
+        if _is_constant(column):
+            shared = exact_text(column.head(1))[0]
+            constant += "" if shared is None else title + shared
+            continue
+        text = exact_text(column)
+        varying.append(text)
+        if text.null_count():
+            pieces += [pl.lit(constant), (pl.lit(title) + pl.col(name)).fill_null("")]
+        else:
+            pieces += [pl.lit(constant + title), pl.col(name)]
+        constant = ""
+    if not varying:
+        return pl.Series("row_sha", [hashlib.sha256(constant[1:].encode()).hexdigest()], dtype=pl.String).new_from_index(0, frame.height)
+    pieces.append(pl.lit(constant))
+    line = pl.DataFrame(varying).select(pl.concat_str(pieces).str.slice(1).cast(pl.Binary).alias("line")).get_column("line")
     sha256 = hashlib.sha256
     return pl.Series("row_sha", [sha256(text).hexdigest() for text in line.to_list()], dtype=pl.String)
 
 
+def _is_constant(column: pl.Series) -> bool:
+    """Whether all values are one (or null); False for numbers that are no whole ones, whose zeros and NaN compare otherwise."""
+    if column.dtype.is_float() or column.dtype.is_nested():
+        return False
+    if column.null_count():
+        return column.null_count() == column.len()
+    first = column[0]
+    return bool(first == column[-1] and (column == first).all())
+
+
 def combined_sha(shas: Iterable[str]) -> str:
     """SHA-256 over row hashes in the order given."""
-    texts = shas.to_list() if isinstance(shas, pl.Series) else shas  # walking a series row by row takes ten times as long
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    text = shas.str.join("\n").item() if isinstance(shas, pl.Series) else "\n".join(shas)  # walking a series row by row takes long
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def content_sha(frame: pl.DataFrame, key: Sequence[str], columns: Sequence[str] | None = None) -> str:

@@ -3,10 +3,11 @@
 Why a kill -9 at any moment loses and duplicates nothing:
 * a load first records its `ingested_ts` (`ops.load_intents`, put if absent); a retry reads it and so recognises the
   rows that its dead predecessor left in `raw` as its own;
-* rows go in as blocks of one partition each, which ClickHouse keeps whole or not at all, cut the same way every time,
-  each with a token over its content: an insert of the predecessor that is still under way, and the same insert of the
-  retry, are one insert;
-* rows already in `raw` (same row_sha) are never sent; each insert is read back before the load is recorded.
+* rows go in as blocks of one partition each, which ClickHouse keeps whole or not at all, cut the same way every time (in
+  the order of delivery: another order is another load), each with a token over its content: an insert of the predecessor
+  that is still under way, and the same insert of the retry, are one insert;
+* rows already in `raw` (same row_sha) are never sent; the load's rows in each partition are counted before it is recorded,
+  and where one is absent each block is read back row by row and sent again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from pipeline_tasks.contracts import Database, Table, quarantine_of
+from pipeline_tasks.contracts import ColumnType, Database, Table, quarantine_of
 from pipeline_tasks.contracts.ops import LOAD_INTENTS, LOADS
 from pipeline_tasks.contracts.raw import PROVENANCE
 from pipeline_tasks.warehouse.client import Warehouse
@@ -27,6 +28,7 @@ from pipeline_tasks.warehouse.server import exclusive
 from pipeline_tasks.warehouse.validation import DUPLICATE_KEY, as_json, check_rows, delivered_columns
 
 BLOCK_ROWS = 200_000
+MOST_NAMES = 20
 KEY_ALREADY_LOADED = "key_already_loaded"
 _PROVENANCE = tuple(c.name for c in PROVENANCE)
 
@@ -83,15 +85,20 @@ def judge(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     columns = delivered_columns(table, _PROVENANCE)
     checked = check_rows(table, frame, columns)
     rows = checked.rows.with_columns(row_shas(checked.rows), checked.broken.alias("broken_rules")).with_row_index("row_number")
-    rows = rows.with_columns(pl.col("row_number").cast(pl.Int64), row_json=pl.lit(None, dtype=pl.String))
+    rows = rows.with_columns(pl.col("row_number").cast(pl.Int64), row_json=pl.lit(None, dtype=pl.String), repeated=pl.lit(value=False))
+    return _with_json(_told_apart(table, rows), frame.select(columns))
+
+
+def _told_apart(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with `repeated` where an identical row stands before, and `duplicate_key` where another one has the key."""
+    if rows.select(pl.struct(table.key).hash().n_unique()).item() == rows.height:  # far cheaper than the comparison, and the rule
+        return rows
     good = pl.col("broken_rules") == ""
     rows = rows.with_columns(repeated=good & ~pl.struct("row_sha", "broken_rules").is_first_distinct())
     alone = rows.filter(good & ~pl.col("repeated"))
     clash = alone.filter(alone.select(table.key).is_duplicated()).get_column("row_number")
-    rows = rows.with_columns(
-        broken_rules=pl.when(pl.col("row_number").is_in(clash.implode())).then(pl.lit(DUPLICATE_KEY)).otherwise("broken_rules"),
-    )
-    return _with_json(rows, frame.select(columns))
+    marked = pl.when(pl.col("row_number").is_in(clash.implode())).then(pl.lit(DUPLICATE_KEY)).otherwise("broken_rules")
+    return rows.with_columns(broken_rules=marked)
 
 
 def _with_json(rows: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
@@ -130,20 +137,31 @@ def _record_intent(wh: Warehouse, load: _Load) -> _Load:
     return _Load(load.table, load.source, load.source_object, load.load_id, load.content_sha, load.attempt, at, begun=True)
 
 
-def _partitions(rows: pl.DataFrame) -> Iterator[tuple[str, int, pl.DataFrame]]:
-    groups = rows.with_columns(_year=pl.col("delivery_ts").dt.year()).partition_by("market", "_year", maintain_order=True, as_dict=True)
-    for (market, year), group in sorted(groups.items()):
-        yield str(market), int(year), group.drop("_year")
+def _partitions(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Market and rows of each partition of raw."""
+    year = rows["delivery_ts"].dt.year()
+    if rows.height and year.min() == year.max() and rows["market"].n_unique() == 1:  # the most of loads: nothing to copy
+        yield str(rows["market"][0]), rows
+        return
+    groups = rows.with_columns(_year=year).partition_by("market", "_year", maintain_order=True, as_dict=True)
+    for (market, _), group in sorted(groups.items()):
+        yield str(market), group.drop("_year")
 
 
-def _known(wh: Warehouse, load: _Load, market: str, group: pl.DataFrame, columns: str) -> pl.DataFrame:
-    """`columns` of the rows of raw within the delivery range of a group, with `own`."""
-    own = _OWN if load.begun else "false"
-    first, last = group["delivery_ts"].min(), group["delivery_ts"].max()
+def _known(wh: Warehouse, load: _Load, market: str, group: pl.DataFrame, columns: str, *, own: bool = False) -> pl.DataFrame:
+    """`columns` of the rows of raw that may be among a group's, with whether they are the load's `own`; or of its own alone.
+
+    Rows of other products, hubs and the like are passed over where the group has few of them.
+    """
+    names = [c.name for c in load.table.columns if c.name in load.table.key and c.name != "market" and c.type is ColumnType.SYMBOL]
+    few = {n: found for n in names if len(found := group[n].unique().to_list()) <= MOST_NAMES}
+    mine = _OWN if load.begun else "false"
+    within = "".join(f" and {n} in {{{n}:Array(String)}}" for n in few) + (f" and {mine}" if own else "")
+    marked = "" if own else f", toBool({mine}) as own"
     return wh.query(
-        f"select {columns}, toBool({own}) as own from {load.table.full_name} where market = {{market:String}} "
-        "and delivery_ts between {first:DateTime64(3, 'UTC')} and {last:DateTime64(3, 'UTC')}",
-        {**load.params, "market": market, "first": first, "last": last},
+        f"select {columns}{marked} from {load.table.full_name} where market = {{market:String}} "
+        f"and delivery_ts between {{first:DateTime64(3, 'UTC')}} and {{last:DateTime64(3, 'UTC')}}{within}",
+        {**few, **load.params, "market": market, "first": group["delivery_ts"].min(), "last": group["delivery_ts"].max()},
     )
 
 
@@ -158,6 +176,8 @@ class _Part:
 
 def _compare(wh: Warehouse, load: _Load, market: str, group: pl.DataFrame) -> _Part:
     known = _known(wh, load, market, group, "row_sha")
+    if not known.height:
+        return _Part(group, group, group.clear())
     rows = group.join(known.filter(~pl.col("own")), on="row_sha", how="anti", maintain_order="left")
     absent = rows.join(known, on="row_sha", how="anti", maintain_order="left")
     refused = absent.clear()
@@ -187,17 +207,29 @@ def _blocks(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def _insert_part(wh: Warehouse, load: _Load, market: str, part: _Part) -> None:
     """Insert the absent rows of one partition, block by block, cut over all its rows so that cuts never move."""
     missing = part.absent.select("row_number") if part.absent.height < part.rows.height else None
-    for block in _blocks(part.rows.sort([*load.table.sorting_key, "row_sha"])):
-        rest = block if missing is None else block.join(missing, on="row_number", how="semi", maintain_order="left")
-        if not rest.height:
-            continue
+    blocks = [
+        block if missing is None else block.join(missing, on="row_number", how="semi", maintain_order="left")
+        for block in _blocks(part.rows)
+    ]
+    sent = [(block, token_of(load.table.full_name, load.ingested_ts, combined_sha(block["row_sha"]))) for block in blocks if block.height]
+    for block, token in sent:
+        wh.insert(load.table, _stamped(load, block), token=token)
+    if not sent or _known(wh, load, market, part.rows, "count() as n", own=True).item() == part.rows.height:
+        return
+    for block, token in sent:
+        _insist(wh, load, market, block, token)
 
-        def absent(block: pl.DataFrame = rest) -> pl.DataFrame:
-            own = _known(wh, load, market, block, "row_sha").filter(pl.col("own"))
-            return _stamped(load, block.join(own, on="row_sha", how="anti"))
 
-        token = token_of(load.table.full_name, load.ingested_ts, combined_sha(rest["row_sha"]))
-        insert_once(wh, load.table, _stamped(load, rest), token=token, absent=absent)
+def _insist(wh: Warehouse, load: _Load, market: str, block: pl.DataFrame, token: str) -> None:
+    """Send again the rows of a block that cannot be read, until they can be."""
+
+    def absent() -> pl.DataFrame:
+        own = _known(wh, load, market, block, "row_sha", own=True)
+        return _stamped(load, block.join(own, on="row_sha", how="anti"))
+
+    rest = absent()
+    if rest.height:
+        insert_once(wh, load.table, rest, token=token, absent=absent)
 
 
 def _insert_quarantine(wh: Warehouse, load: _Load, bad: pl.DataFrame) -> None:
@@ -283,9 +315,9 @@ def load_raw(
     _insist_on_truth(table, rows)
     with exclusive(wh.lock_folder / f"load_{table.name}.lock"):
         load = _begin(wh, table, rows, source, source_object)
-        bad = rows.filter(pl.col("broken_rules") != "")
-        good = rows.filter((pl.col("broken_rules") == "") & ~pl.col("repeated"))
-        parts = [(m, _compare(wh, load, m, group)) for m, _, group in _partitions(good)]
+        refused_by_rule = pl.col("broken_rules") != ""
+        bad, good = rows.filter(refused_by_rule), rows.filter(~refused_by_rule & ~pl.col("repeated"))
+        parts = [(m, _compare(wh, load, m, group)) for m, group in _partitions(good)]
         refused = pl.concat([p.refused for _, p in parts]) if parts else good.clear()
         if refused.height:
             marked = refused.with_columns(broken_rules=pl.lit(KEY_ALREADY_LOADED))

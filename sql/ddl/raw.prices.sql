@@ -3,7 +3,7 @@ create table if not exists raw.prices
 (
     market LowCardinality(String) comment 'Market key of config/markets.yaml, e.g. epf_de.',
     hub LowCardinality(String) comment 'Settlement point, zone or node within the market.',
-    product LowCardinality(String) comment 'What is priced: day-ahead energy, real-time energy, imbalance, or an ancillary product.',
+    product LowCardinality(String) comment 'What is priced: day-ahead energy, real-time energy, imbalance, or an ancillary product (_rt: cleared again in real time).',
     delivery_ts DateTime64(3, 'UTC') comment 'Start of the delivery interval, UTC.',
     resolution_min Int64 comment 'Length of the delivery interval. [min]',
     known_ts DateTime64(3, 'UTC') comment 'When the market could first know the row (publication), UTC.',

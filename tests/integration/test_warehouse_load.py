@@ -180,6 +180,30 @@ def test_a_token_without_rows_does_not_lose_them(warehouse: Warehouse) -> None:
         insert_once(warehouse, PRICES, frame, token=token_of("never"), absent=lambda: frame)
 
 
+def test_a_block_that_vanished_behind_its_acknowledgement_is_sent_again(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_module, "BLOCK_ROWS", 10)
+    original, swallowed = Warehouse.insert, []
+
+    def insert(self: Warehouse, table: Table, rows: pl.DataFrame, *, token: str | None = None) -> int:
+        if table is PRICES and len(swallowed) < 2:
+            swallowed.append(token)
+            if len(swallowed) == 2:
+                return rows.height
+        return original(self, table, rows, token=token)
+
+    monkeypatch.setattr(Warehouse, "insert", insert)
+    assert load(warehouse, prices("VAN"), "van") == (48, 48, 0, 0)
+    distinct = warehouse.scalar("select uniqExact(row_sha) from raw.prices where source_object = 'van'")
+    assert (count(warehouse, "raw.prices", "van"), distinct) == (48, 48)
+
+
+def test_rows_of_other_products_and_hubs_do_not_stand_in_the_way(warehouse: Warehouse) -> None:
+    for hub, product in (("OTH1", "da"), ("OTH1", "rt"), ("OTH2", "da"), ("O'TH\\n{q:String}", "da")):
+        frame = prices(hub, 24).with_columns(product=pl.lit(product))
+        assert load(warehouse, frame, f"other {hub} {product}") == (24, 24, 0, 0)
+        assert load(warehouse, frame, f"again {hub} {product}") == (24, 0, 0, 24)
+
+
 def test_concurrent_loads_of_overlapping_objects_store_each_row_once(warehouse: Warehouse) -> None:
     errors: list[Exception] = []
 

@@ -25,6 +25,22 @@ def test_row_text_is_what_the_documentation_says() -> None:
     assert row_shas(frame).to_list() == [hashlib.sha256(text.encode()).hexdigest()]
 
 
+_TEXTS = st.sampled_from(["", "x", "y", "a\x1fb", "c\\d", None])
+_NUMBERS = st.sampled_from([0.0, -0.0, 1.5, float("nan"), None])
+_ROWS = st.lists(st.tuples(_TEXTS, _NUMBERS, st.integers(-2, 2) | st.none(), st.booleans(), st.dates() | st.none()), min_size=1, max_size=6)
+
+
+@given(_ROWS)
+def test_a_row_has_one_hash_whatever_stands_beside_it(rows: list[tuple[object, ...]]) -> None:
+    """Columns that hold one value are hashed by a shorter way, which must end at the same text."""
+    schema = {"b": pl.String, "a": pl.Float64, "d": pl.Int64, "c": pl.Boolean, "e": pl.Date}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    alone = [row_shas(frame[n : n + 1])[0] for n in range(frame.height)]
+    assert row_shas(frame).to_list() == alone
+    other = pl.DataFrame([("z", 9.0, 9, not rows[0][3], date(1999, 1, 1))], schema=schema, orient="row")
+    assert row_shas(pl.concat([frame, other])).to_list()[:-1] == alone
+
+
 def test_a_null_column_that_a_contract_gains_changes_no_hash() -> None:
     frame = pl.DataFrame({"a": [1, 2], "b": ["x", None]})
     assert row_shas(frame.with_columns(c=pl.lit(None, dtype=pl.Float64))).equals(row_shas(frame))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 
 import polars as pl
 
@@ -16,6 +16,7 @@ from pipeline_tasks.sources.live.product import Ask, Product, Request, numbers, 
 from pipeline_tasks.sources.live.walls import fixed
 
 NEM = 10  # UTC+10 all year
+RENAMED = date(2024, 8, 1)  # files of MMSDM have other names since
 RESERVES = {
     "RAISE6SECRRP": "raise6sec",
     "RAISE60SECRRP": "raise60sec",
@@ -78,6 +79,33 @@ def listing(pattern: str) -> Callable[[Member, Ask], tuple[Request, ...]]:
 
 def _folder(path: str) -> Callable[[Ask], tuple[Request, ...]]:
     return lambda _ask: (Request(path, page=True),)
+
+
+def archive(table_name: str) -> Callable[[Ask], tuple[Request, ...]]:
+    """Requests for the months of MMSDM that hold the stamps (interval end, NEM time) of the chunk; a month is put there once."""
+
+    def requests(ask: Ask) -> tuple[Request, ...]:
+        first, last = (t.astimezone(timezone(timedelta(hours=NEM))).date() for t in (ask.start + timedelta(minutes=5), ask.end))
+        months = dict.fromkeys((first + timedelta(days=k)).replace(day=1) for k in range((last - first).days + 1))
+        return tuple(Request(_archived(table_name, month), immutable=True, absent_ok=True) for month in months)
+
+    return requests
+
+
+def _archived(table_name: str, month: date) -> str:
+    folder = f"Data_Archive/Wholesale_Electricity/MMSDM/{month:%Y}/MMSDM_{month:%Y}_{month:%m}/MMSDM_Historical_Data_SQLLoader/DATA"
+    name = f"PUBLIC_ARCHIVE%23{table_name}%23FILE01%23" if month >= RENAMED else f"PUBLIC_DVD_{table_name}_"
+    return f"/{folder}/{name}{month:%Y%m}010000.zip"
+
+
+def _of_chunk(rows: Callable[[pl.DataFrame, Ask], pl.DataFrame]) -> Callable[[pl.DataFrame, Ask], pl.DataFrame]:
+    """The rows of a month that lie in the chunk."""
+
+    def own(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+        made = rows(records, ask)
+        return made.filter(pl.col("delivery_ts").is_null() | ((pl.col("delivery_ts") >= ask.start) & (pl.col("delivery_ts") < ask.end)))
+
+    return own
 
 
 def _placed(records: pl.DataFrame, stamp: str, minutes: int) -> pl.DataFrame:
@@ -162,4 +190,24 @@ DEMAND_FORECAST = Product(
     by_region=False,
     follow=listing("FORECAST_OPERATIONAL_DEMAND_HH"),
 )
-PRODUCTS = (PRICE, DEMAND, DEMAND_FORECAST)
+PRICE_ARCHIVE = replace(
+    PRICE,
+    name="dispatch_price_archive",
+    requests=archive("DISPATCHPRICE"),
+    rows=_of_chunk(_price),
+    chunk_days=30,
+    settles=timedelta(days=50),  # a month is put there in the middle of the next one
+    ahead=timedelta(0),
+    follow=None,
+)
+DEMAND_ARCHIVE = replace(
+    PRICE_ARCHIVE,
+    name="dispatch_demand_archive",
+    table=QUANTITIES,
+    requests=archive("DISPATCHREGIONSUM"),
+    records=DEMAND.records,
+    fields=DEMAND.fields,
+    rows=_of_chunk(_demand),
+    known=DEMAND.known,
+)
+PRODUCTS = (PRICE, DEMAND, DEMAND_FORECAST, PRICE_ARCHIVE, DEMAND_ARCHIVE)

@@ -99,6 +99,31 @@ def _renewables(kind: str) -> Callable[[pl.DataFrame, Ask], pl.DataFrame]:
     return rows
 
 
+def _group(name: str) -> Callable[[Ask], tuple[Request, ...]]:
+    def requests(ask: Ask) -> tuple[Request, ...]:
+        window = {"startdatetime": f"{ask.start:%Y%m%dT%H:%M}-0000", "enddatetime": f"{ask.end:%Y%m%dT%H:%M}-0000"}
+        return (Request("GroupZip", {"resultformat": "6", "groupid": name, "version": "1", **window}),)
+
+    return requests
+
+
+def _outages(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+    """Generation on outage by trading hub as each report foresaw it: the hub's own total, or the sum of its fuels where there is none."""
+    placed = _placed(records).with_columns(
+        pl.col("TRADING_HUB").replace(dict(ask.regions)).alias("area"),
+        utc("REPORT_DATE_GMT").alias("known_ts"),
+        pl.col("MW").cast(pl.Float64, strict=False).alias("value"),
+        (pl.col("FUEL_CATEGORY") == "Aggregated").alias("_total"),
+    )
+    total, fuels = pl.col("value").filter(pl.col("_total")), pl.col("value").filter(~pl.col("_total"))
+    value = pl.when(pl.col("_total").any()).then(total.first()).otherwise(fuels.sum())
+    hubs = placed.group_by("area", "delivery_ts", "resolution_min", "known_ts", maintain_order=True).agg(
+        value.alias("value"), pl.col("_said").first()
+    )
+    ahead = hubs.filter(pl.col("delivery_ts").is_null() | (pl.col("known_ts") <= pl.col("delivery_ts")))
+    return shaped(QUANTITIES, ahead, ask, quantity="outages", kind="forecast", unit="MW")
+
+
 def _system(hubs: pl.DataFrame, ask: Ask) -> pl.DataFrame:
     """The sum over trading hubs as the market's own area, for intervals of which every hub of the type is there."""
     every = hubs.group_by("quantity").agg(pl.col("area").n_unique().alias("_all"))
@@ -244,7 +269,22 @@ RENEWABLES_ACTUAL = replace(
     settles=timedelta(days=5),
     ahead=timedelta(hours=1),
 )
+OUTAGE_FORECAST = Product(
+    provider="caiso",
+    name="outage_forecast",
+    table=QUANTITIES,
+    requests=_group("AGGR_OUTAGE_SCH_GRP"),
+    records=records,
+    fields=(*texts(*STAMPS, "REPORT_DATE_GMT", "FUEL_CATEGORY", "TRADING_HUB"), number("MW")),
+    rows=_outages,
+    known=DayRule(rule="day", days=-1, at=time(12, 0)),
+    extra=("*",),
+    settles=timedelta(days=1),
+    ahead=timedelta(days=1),
+    by_region=False,
+)
 PRODUCTS = (
+    OUTAGE_FORECAST,
     LMP_DA,
     LMP_RT,
     NODAL_DA,

@@ -37,16 +37,21 @@ def drift_of(records: pl.DataFrame, product: Product) -> Drift:
 
 
 def _wrong(column: pl.Series, field: Field) -> Sequence[str]:
-    if column.dtype == pl.Null or not column.len():
+    if field.kind == "text" or column.dtype == pl.Null or not column.len():
+        return ()
+    if field.kind == "number" and not _no_numbers(column).len():
         return ()
     text = column.cast(pl.String).str.strip_chars()
     filled = text.filter((~text.str.to_lowercase().is_in(list(ABSENT))).fill_null(value=False))
-    if field.kind == "number" and filled.len():
-        bad = filled.filter(filled.cast(pl.Float64, strict=False).is_null())
-        if bad.len() > RETYPED_SHARE * filled.len():
-            return (f"column {field.name!r} was numbers and now holds {bad[0]!r}",)
-    if field.kind == "unit":
-        other = filled.filter(~filled.is_in(list(field.values))).unique().sort()
-        if other.len():
-            return (f"unit column {field.name!r} was {' or '.join(field.values)} and now says {', '.join(other.head(3).to_list())}",)
+    if field.kind == "number":
+        bad = _no_numbers(filled)
+        return (f"column {field.name!r} was numbers and now holds {bad[0]!r}",) if bad.len() > RETYPED_SHARE * filled.len() else ()
+    other = filled.filter(~filled.is_in(list(field.values))).unique().sort()
+    if other.len():
+        return (f"unit column {field.name!r} was {' or '.join(field.values)} and now says {', '.join(other.head(3).to_list())}",)
     return ()
+
+
+def _no_numbers(column: pl.Series) -> pl.Series:
+    """Cells that hold something and no number."""
+    return column.filter(column.cast(pl.Float64, strict=False).is_null() & column.is_not_null())

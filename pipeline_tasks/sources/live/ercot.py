@@ -12,9 +12,10 @@ import polars as pl
 from pipeline_tasks.contracts.raw import PRICES, QUANTITIES
 from pipeline_tasks.sources.importers import DayRule, LagRule
 from pipeline_tasks.sources.live.answers import AnswerError, Member, csv_of, json_of
-from pipeline_tasks.sources.live.product import Ask, Product, Request, numbers, shaped, texts
+from pipeline_tasks.sources.live.product import Ask, Product, Request, either, numbers, shaped, texts
 from pipeline_tasks.sources.live.walls import hour_ending, marked
 
+CORRECTED_AT = "PriceCorrectionTime"
 RESERVES = {"REGUP": "regup", "REGDN": "regdn", "RRS": "rrs", "NSPIN": "nspin", "ECRS": "ecrs"}
 
 
@@ -25,7 +26,7 @@ def _list(report: int) -> Callable[[Ask], tuple[Request, ...]]:
     return requests
 
 
-def documents(member: Member, ask: Ask, *, days_before: int, first_of_day: bool) -> tuple[Request, ...]:
+def documents(member: Member, ask: Ask, *, days_before: int, first_of_day: bool, named: str = "") -> tuple[Request, ...]:
     """Requests for the CSV documents of a list that are about the chunk.
 
     Args:
@@ -33,6 +34,7 @@ def documents(member: Member, ask: Ask, *, days_before: int, first_of_day: bool)
         ask: the chunk.
         days_before: a document is about the day so many days after its publication.
         first_of_day: of several documents of a local day only the first published counts (forecasts: what was known first).
+        named: part of the document's name, where a list holds several kinds.
     """
     document: dict[str, Any] = json_of(member)
     try:
@@ -42,6 +44,8 @@ def documents(member: Member, ask: Ask, *, days_before: int, first_of_day: bool)
     found: dict[date, list[tuple[datetime, str]]] = {}
     for entry in entries:
         if not entry["FriendlyName"].endswith("_csv") and "csv" not in entry["ConstructedName"].lower():
+            continue
+        if named.lower() not in entry["ConstructedName"].lower():
             continue
         published = datetime.fromisoformat(entry["PublishDate"])
         day = published.astimezone(ask.market.zone).date() + timedelta(days=days_before)
@@ -61,6 +65,10 @@ def _forecast_docs(member: Member, ask: Ask) -> tuple[Request, ...]:
 
 def _of_the_day(member: Member, ask: Ask) -> tuple[Request, ...]:
     return documents(member, ask, days_before=0, first_of_day=False)
+
+
+def _corrections(named: str) -> Callable[[Member, Ask], tuple[Request, ...]]:
+    return lambda member, ask: documents(member, ask, days_before=0, first_of_day=False, named=named)
 
 
 def records(member: Member, _ask: Ask) -> pl.DataFrame:
@@ -106,6 +114,26 @@ def _rt(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
     return shaped(PRICES, unique, ask, product="rt")
 
 
+def _corrected(rows: Callable[[pl.DataFrame, Ask], pl.DataFrame]) -> Callable[[pl.DataFrame, Ask], pl.DataFrame]:
+    """Rows of corrected prices, known when ERCOT corrected them (the later instant where the clock shows that time twice).
+
+    A point that a document corrects more than once keeps each correction.
+    """
+
+    def corrected(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+        zone = ask.market.time_zone
+        made = either(CORRECTED_AT, "%m/%d/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y %H:%M")
+        known = made.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null").dt.convert_time_zone("UTC")
+        priced = records.with_columns(pl.col("SPPCorrected").alias("SettlementPointPrice"), known.alias("known_ts"))
+        parts = [
+            rows(part, ask).with_columns(pl.lit(at, dtype=pl.Datetime("ms", "UTC")).alias("known_ts"))
+            for (at,), part in priced.group_by("known_ts", maintain_order=True)
+        ]
+        return pl.concat(parts) if parts else rows(priced, ask)
+
+    return corrected
+
+
 def _reserves(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
     kept = records.filter(pl.col("AncillaryType").str.strip_chars().is_in(list(RESERVES)))
     product = pl.col("AncillaryType").str.strip_chars().replace(RESERVES).alias("product")
@@ -124,6 +152,15 @@ def _load_forecast(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
         kind="forecast",
         unit="MW",
     )
+
+
+def _outages(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+    """Resources on outage, thermal and intermittent, over all zones. The report has no mark of the repeated hour: its first one is told."""
+    parts = [c for c in records.columns if c.startswith(("TotalResourceMW", "TotalIRRMW"))]
+    total = pl.sum_horizontal([pl.col(c).cast(pl.Float64, strict=False) for c in parts], ignore_nulls=False)
+    placed = _placed(records.with_columns(pl.lit("N").alias("DSTFlag")), ask, "Date").filter(_in_chunk(ask))
+    named = placed.with_columns(total.alias("value"))
+    return shaped(QUANTITIES, named, ask, area=ask.market.area, quantity="outages", kind="forecast", unit="MW")
 
 
 def _in_chunk(ask: Ask) -> pl.Expr:
@@ -254,4 +291,49 @@ SOLAR_ACTUAL = replace(
     follow=_next_day,
     extra=_fallback(_SOLAR, "DELIVERY_DATE", "HOUR_ENDING", "DSTFlag", "SYSTEM_WIDE_GEN"),
 )
-PRODUCTS = (DAM, RTM, RESERVES_DA, LOAD_FORECAST, WIND_FORECAST, SOLAR_FORECAST, WIND_ACTUAL, SOLAR_ACTUAL)
+_ZONES = ("South", "North", "West", "Houston")
+OUTAGE_FORECAST = replace(
+    LOAD_FORECAST,
+    name="outage_forecast_da",
+    requests=_list(13103),
+    fields=(
+        *texts("Date", "HourEnding"),
+        *numbers(*(f"{kind}MWZone{zone}" for kind in ("TotalResource", "TotalIRR") for zone in _ZONES)),
+    ),
+    rows=_outages,
+    known=DayRule(rule="day", days=-1, at=time(1, 0)),
+    extra=tuple(f"TotalNewEquipResourceMWZone{zone}" for zone in _ZONES),
+)
+_CORRECTION = numbers("SPPOriginal", "SPPCorrected")
+DAM_CORRECTIONS = replace(
+    DAM,
+    name="spp_da_corrections",
+    requests=_list(13044),
+    fields=(*texts("DeliveryDate", "HourEnding", "SettlementPoint", "DSTFlag", CORRECTED_AT), *_CORRECTION),
+    rows=_corrected(_da),
+    extra=("SettlementPointType",),
+    settles=timedelta(days=1),
+    ahead=timedelta(0),
+    follow=_corrections("DAM_SPP"),
+)
+RTM_CORRECTIONS = replace(
+    DAM_CORRECTIONS,
+    name="spp_rt_corrections",
+    requests=_list(13045),
+    fields=(*texts("DeliveryDate", "DeliveryHour", "DeliveryInterval", "SettlementPointName", "DSTFlag", CORRECTED_AT), *_CORRECTION),
+    rows=_corrected(_rt),
+    follow=_corrections("RTM_SPP"),
+)
+PRODUCTS = (
+    DAM,
+    RTM,
+    DAM_CORRECTIONS,
+    RTM_CORRECTIONS,
+    OUTAGE_FORECAST,
+    RESERVES_DA,
+    LOAD_FORECAST,
+    WIND_FORECAST,
+    SOLAR_FORECAST,
+    WIND_ACTUAL,
+    SOLAR_ACTUAL,
+)

@@ -121,7 +121,8 @@ class Fetcher:
         name = f"{request.path}?{urlencode(sorted(request.params.items()))}"
         known = self.store.answers(self.provider.name, name)
         newest = known[-1] if known else None
-        if newest and (self.offline or request.immutable or newest.at >= fresh_since):
+        final = newest is not None and request.immutable and not newest.absent  # what was not there yet may have come
+        if newest and (self.offline or final or newest.at >= fresh_since):
             parts = [] if newest.absent else members(self.store.body(newest), page=request.page)
             return Got(newest, parts, known[-2] if len(known) > 1 else None, fetched=False)
         if self.offline:

@@ -16,8 +16,8 @@ from pipeline_tasks.contracts.grid import NODAL_PRICES
 from pipeline_tasks.contracts.raw import INTERFACES, PRICES, QUANTITIES
 from pipeline_tasks.sources.importers import DayRule, LagRule
 from pipeline_tasks.sources.live.answers import AnswerError, Member, json_of, records_of
-from pipeline_tasks.sources.live.product import Ask, Product, Request, numbers, shaped, texts
-from pipeline_tasks.sources.live.walls import hour_ending, offset
+from pipeline_tasks.sources.live.product import Ask, Product, Request, either, numbers, shaped, texts, unpivoted
+from pipeline_tasks.sources.live.walls import folded, hour_ending, offset
 
 HISTORY = "static-transform/csv/histRpts"
 PARTS = {
@@ -25,6 +25,12 @@ PARTS = {
     "Energy Component": "energy_ccy_per_mwh",
     "Congestion Component": "congestion_ccy_per_mwh",
     "Marginal Loss Component": "loss_ccy_per_mwh",
+}
+
+RESERVES = {
+    "Ten-Minute Spinning Reserve Clearing Price": "reserve_10s_rt",
+    "Ten-Minute Reserve Clearing Price": "reserve_10n_rt",
+    "Total Reserve Clearing Price": "reserve_30_rt",
 }
 
 
@@ -194,6 +200,22 @@ def _exchange(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
     return shaped(INTERFACES, named, ask)
 
 
+def _final_reserves(ask: Ask) -> tuple[Request, ...]:
+    days = (f"{d:%Y%m%d}" for d in ask.days)
+    return tuple(Request("transform/csv/fiveminreserveprice", {"type": "final", "start": d, "end": d}, absent_ok=True) for d in days)
+
+
+def _reserves(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+    """Five-minute prices by reserve zone; of two equal stamps the first is the earlier hour."""
+    wall = either("Local Time", "%m/%d/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M")
+    kept = records.filter(pl.col("Reserve Zone ID").is_in(list(ask.regions))) if ask.regions else records
+    placed = folded(kept.with_columns(wall.alias("_wall")), "_wall", ask.market.time_zone, ["Reserve Zone ID"])
+    name = pl.col("Reserve Zone ID").replace(dict(ask.regions)) if ask.regions else pl.col("Reserve Zone Name")
+    named = placed.with_columns(name.alias("hub"), pl.col("Local Time").alias("_said"))
+    long = unpivoted(named, RESERVES, ["hub", "delivery_ts", "_said"], "product", "price_ccy_per_mwh")
+    return shaped(PRICES, long, ask, resolution_min=5)
+
+
 _LMP = (*texts("Date", "Hour Ending", "Location ID", "Location Name"), *numbers(*PARTS))
 LMP_DA = Product(
     provider="isone",
@@ -281,4 +303,12 @@ EXCHANGE = Product(
     settles=timedelta(days=2),
     ahead=timedelta(hours=1),
 )
-PRODUCTS = (LMP_DA, LMP_RT, NODAL_DA, WIND_FORECAST, SOLAR_FORECAST, LOAD_FORECAST, LOAD_ACTUAL, EXCHANGE)
+RESERVES_RT = replace(
+    LMP_RT,
+    name="reserves_rt",
+    requests=_final_reserves,
+    fields=(*texts("Local Time", "Reserve Zone ID", "Reserve Zone Name"), *numbers(*RESERVES)),
+    rows=_reserves,
+    extra=("*",),  # requirements and designated MW
+)
+PRODUCTS = (LMP_DA, LMP_RT, NODAL_DA, WIND_FORECAST, SOLAR_FORECAST, LOAD_FORECAST, LOAD_ACTUAL, EXCHANGE, RESERVES_RT)

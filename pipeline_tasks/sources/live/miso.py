@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from datetime import time, timedelta
-from typing import Any
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -17,7 +18,16 @@ from pipeline_tasks.sources.live.answers import AnswerError, Member, csv_of, jso
 from pipeline_tasks.sources.live.product import Ask, Product, Request, number, numbers, shaped, texts
 from pipeline_tasks.sources.live.walls import fixed
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PARTS = {"LMP": "price_ccy_per_mwh", "MCC": "congestion_ccy_per_mwh", "MLC": "loss_ccy_per_mwh"}
+OUTAGES = {  # kinds of the workbook; a derate is counted in the total alone
+    "Derated": "outages",
+    "Forced": "outages_forced",
+    "Unplanned": "outages_forced",
+    "Planned": "outages_planned",
+}
 HOURS = tuple(f"HE {h}" for h in range(1, 25))
 EST = -5
 BROKER = "https://api.misoenergy.org/MISORTWDDataBroker/DataBrokerServices.asmx"
@@ -101,18 +111,84 @@ def _now(name: str) -> Callable[[Ask], tuple[Request, ...]]:
     return requests
 
 
+def _sheet(member: Member, name: int | str) -> pd.DataFrame:
+    """A sheet of a workbook, every cell as text.
+
+    Raises:
+        AnswerError: it is no workbook, lacks the sheet, or the readers of the group `live` are not installed.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_excel(io.BytesIO(member.body), sheet_name=name, header=None, dtype=str)
+    except ImportError as error:
+        raise AnswerError(
+            "not_csv", f"reading workbooks needs the group `live`: uv sync --group live ({error})", transient=False
+        ) from error
+    except ValueError as error:
+        raise AnswerError("not_csv", f"no readable workbook: {error}") from error
+
+
+def outage_records(member: Member, ask: Ask) -> pl.DataFrame:
+    """Sheet OUTAGE of the multiday operating margin workbook: region, kind and MW of each day of its first table, the forecast."""
+    return outage_cells(_sheet(member, "OUTAGE").values.tolist(), ask.first)
+
+
+def outage_cells(sheet: list[list[object]], published: date) -> pl.DataFrame:
+    """The first table of a sheet, from its header (three dates or more) to the next one; rows that name no kind of outage are none.
+
+    Raises:
+        AnswerError: no row of the sheet is such a header.
+    """
+    rows = [[None if cell is None or cell != cell else str(cell).strip() for cell in row] for row in sheet]  # noqa: PLR0124 -- NaN
+    days = [{n: day for n, cell in enumerate(row) if (day := _day(cell))} for row in rows]
+    head = next((n for n, found in enumerate(days) if len(found) >= 3), None)
+    if head is None:
+        raise AnswerError("not_csv", f"no row of the sheet OUTAGE holds dates; it begins {rows[:3]}", transient=False)
+    found = []
+    end = next((n for n in range(head + 1, len(rows)) if len(days[n]) >= 3), len(rows))
+    for row in rows[head + 1 : end]:
+        if row[1] not in OUTAGES:
+            continue
+        about = {"Published": published.isoformat(), "Region": row[0], "Type": row[1]}
+        found += [{**about, "Date": day, "MW": row[n]} for n, day in days[head].items()]
+    return records_of(found)
+
+
+def _day(cell: str | None) -> str:
+    """A header's date as ISO text; empty where it is none."""
+    for fmt in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%m/%d/%Y", "%m/%d/%y"):
+        with suppress(ValueError):
+            return datetime.strptime((cell or "").removesuffix("**").strip(), fmt).date().isoformat()  # noqa: DTZ007 -- a market day
+    return ""
+
+
+def _outages(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+    """By region and kind, and all of them; known at noon of the day after the report's own, when it is there at the latest."""
+    start, made = (pl.col(c).str.to_date(strict=False).cast(pl.Datetime("ms")) for c in ("Date", "Published"))
+    placed = records.with_columns(
+        fixed(start, EST).alias("delivery_ts"),
+        fixed(made + pl.duration(hours=36), EST).alias("known_ts"),
+        pl.col("Region").replace(dict(ask.regions)).alias("area"),
+        pl.col("Type").replace(OUTAGES).alias("quantity"),
+        pl.col("Date").alias("_said"),
+        pl.col("MW").cast(pl.Float64, strict=False).alias("value"),
+    )
+    keys = ["area", "delivery_ts", "known_ts"]
+    kinds = placed.group_by(*keys, "quantity", maintain_order=True).agg(pl.col("value").sum(), pl.col("_said").first())
+    total = kinds.group_by(keys, maintain_order=True).agg(
+        pl.col("value").sum(), pl.col("_said").first(), pl.lit("outages").alias("quantity")
+    )
+    both = pl.concat([total.select(kinds.columns), kinds.filter(pl.col("quantity") != "outages")])
+    ahead = both.filter(pl.col("delivery_ts").is_null() | (pl.col("known_ts") <= pl.col("delivery_ts") + pl.duration(days=1)))
+    return shaped(QUANTITIES, ahead, ask, kind="forecast", unit="MW", resolution_min=1440)
+
+
 def load_records(member: Member, _ask: Ask) -> pl.DataFrame:
     """`df_al.xls`: hourly forecast and actual of the market day, an old-format workbook (pandas with xlrd, group `live`)."""
     import pandas as pd
 
-    try:
-        sheet = pd.read_excel(io.BytesIO(member.body), header=None, dtype=str)
-    except ImportError as error:
-        raise AnswerError(
-            "not_csv", f"reading .xls files needs the group `live`: uv sync --group live ({error})", transient=False
-        ) from error
-    except ValueError as error:
-        raise AnswerError("not_csv", f"no readable workbook: {error}") from error
+    sheet = _sheet(member, 0)
     found = [n for n, row in enumerate(sheet.values.tolist()) if "HourEnding" in row or "HE" in row]
     if not found:
         raise AnswerError("not_csv", f"no row of the workbook names HourEnding; it begins {sheet.head(3).values.tolist()}", transient=False)
@@ -205,4 +281,17 @@ LOAD_FORECAST = replace(
     known=DayRule(rule="day", days=-1, at=time(8, 0)),
     ahead=timedelta(days=2),
 )
-PRODUCTS = (LMP_DA, LMP_RT, NODAL_DA, WIND_FORECAST, SOLAR_FORECAST, LOAD_ACTUAL, LOAD_FORECAST)
+OUTAGE_FORECAST = Product(
+    provider="miso",
+    name="outage_forecast",
+    table=QUANTITIES,
+    requests=_daily("mom.xlsx"),
+    records=outage_records,
+    fields=(*texts("Published", "Region", "Type", "Date"), number("MW")),
+    rows=_outages,
+    known=DayRule(rule="day", days=1, at=time(12, 0)),
+    settles=timedelta(days=2),
+    ahead=timedelta(0),
+    by_region=False,
+)
+PRODUCTS = (LMP_DA, LMP_RT, NODAL_DA, WIND_FORECAST, SOLAR_FORECAST, LOAD_ACTUAL, LOAD_FORECAST, OUTAGE_FORECAST)

@@ -9,11 +9,23 @@ from datetime import time, timedelta
 import polars as pl
 
 from pipeline_tasks.contracts.grid import NODAL_PRICES
-from pipeline_tasks.contracts.raw import PRICES, QUANTITIES
+from pipeline_tasks.contracts.raw import INTERFACES, PRICES, QUANTITIES
 from pipeline_tasks.sources.importers import DayRule, LagRule
 from pipeline_tasks.sources.live.answers import Member, csv_of
-from pipeline_tasks.sources.live.product import Ask, Field, Product, Request, numbers, shaped, texts
-from pipeline_tasks.sources.live.walls import folded, marked
+from pipeline_tasks.sources.live.product import (
+    Ask,
+    Field,
+    Product,
+    Request,
+    either,
+    number,
+    numbers,
+    optional_numbers,
+    shaped,
+    texts,
+    unpivoted,
+)
+from pipeline_tasks.sources.live.walls import folded, marked, midnight
 
 PRICE, LOSS, CONGESTION = "LBMP ($/MWHr)", "Marginal Cost Losses ($/MWHr)", "Marginal Cost Congestion ($/MWHr)"
 FUELS = {
@@ -25,6 +37,15 @@ FUELS = {
     "Wind": "wind",
     "Hydro": "hydro",
 }
+RESERVES = {
+    "10 Min Spinning Reserve ($/MWHr)": "reserve_10s",
+    "10 Min Non-Synchronous Reserve ($/MWHr)": "reserve_10n",
+    "30 Min Operating Reserve ($/MWHr)": "reserve_30",
+    "NYCA Regulation Capacity ($/MWHr)": "regulation",
+}
+FLOW, LIMIT_POS, LIMIT_NEG = "Flow (MWH)", "Positive Limit (MWH)", "Negative Limit (MWH)"
+NO_LIMIT_MW = 9999.0
+OUTAGE = "Forecasted Generation Outage (MW)"
 ZONES = ("Capitl", "Centrl", "Dunwod", "Genese", "Hud Vl", "Longil", "Mhk Vl", "Millwd", "N.Y.C.", "North", "West")
 
 
@@ -116,6 +137,62 @@ def _load_actual(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
     return shaped(QUANTITIES, whole, ask, area=ask.market.area, quantity="load", kind="actual", unit="MW", resolution_min=60)
 
 
+def _reserves(minutes: int, suffix: str = "") -> Callable[[pl.DataFrame, Ask], pl.DataFrame]:
+    """Ancillary prices by zone; hourly stamps name the start, those of five minutes the end."""
+    products = {column: product + suffix for column, product in RESERVES.items()}
+
+    def rows(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+        kept = records.filter(pl.col("Name").is_in(list(ask.regions))) if ask.regions else records
+        wall = kept.with_columns(
+            either("Time Stamp", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M").alias("_wall"),
+            pl.col("Time Stamp").alias("_said"),
+            pl.col("Name").replace(dict(ask.regions)).alias("hub"),
+        )
+        if "Time Zone" in kept.columns:
+            placed = wall.with_columns(marked(pl.col("_wall"), pl.col("Time Zone") == "EST", ask.market.time_zone).alias("delivery_ts"))
+        else:
+            placed = folded(wall, "_wall", ask.market.time_zone, ["Name"])
+        if minutes != 60:
+            placed = placed.with_columns(pl.col("delivery_ts") - pl.duration(minutes=minutes))
+            placed = placed.filter(pl.col("delivery_ts").is_null() | (pl.col("delivery_ts").dt.minute() % minutes == 0))
+        long = unpivoted(placed, products, ["hub", "delivery_ts", "_said"], "product", "price_ccy_per_mwh")
+        return shaped(PRICES, long, ask, resolution_min=minutes)
+
+    return rows
+
+
+def _interfaces(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+    """Flows (MW, whatever the titles say) and limits of each interface; 9999 says that there is no limit."""
+    stamped = records.with_columns(either("Timestamp", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M").alias("_wall"))
+    placed = folded(stamped, "_wall", ask.market.time_zone, ["Interface Name"])
+    limits = {
+        name: pl.when(pl.col(column).cast(pl.Float64, strict=False).abs() < NO_LIMIT_MW).then(pl.col(column)).alias(name)
+        for name, column in (("limit_pos_mw", LIMIT_POS), ("limit_neg_mw", LIMIT_NEG))
+    }
+    named = placed.with_columns(
+        pl.col("Interface Name").replace(dict(ask.regions)).alias("interface"),
+        pl.col(FLOW).alias("flow_mw"),
+        pl.col("Timestamp").alias("_said"),
+        *limits.values(),
+    )
+    return shaped(INTERFACES, named, ask, resolution_min=5)
+
+
+def _outages(records: pl.DataFrame, ask: Ask) -> pl.DataFrame:
+    """Generation on outage of the days to come, known when the report was fetched: it names no time of its own."""
+    parts = [midnight("Date", f, ask.market.time_zone) for f in ("%m/%d/%Y", "%Y-%m-%d", "%d-%b-%Y", "%d-%b-%y")]
+    named = records.with_columns(
+        pl.coalesce(parts).alias("delivery_ts"),
+        pl.col("Date").alias("_said"),
+        pl.col(OUTAGE).alias("value"),
+        pl.lit(ask.fetched_ts).cast(pl.Datetime("ms", "UTC")).alias("known_ts"),
+    )
+    ahead = named.filter(
+        pl.col("delivery_ts").is_null() | ((pl.col("known_ts") <= pl.col("delivery_ts")) & (pl.col("delivery_ts") < ask.end))
+    )
+    return shaped(QUANTITIES, ahead, ask, area=ask.market.area, quantity="outages", kind="forecast", unit="MW", resolution_min=1440)
+
+
 _LBMP = (*texts("Time Stamp", "Name"), *numbers(PRICE, LOSS, CONGESTION))
 LBMP_DA = Product(
     provider="nyiso",
@@ -189,4 +266,55 @@ LOAD_ACTUAL = Product(
     ahead=timedelta(hours=1),
     by_region=False,
 )
-PRODUCTS = (LBMP_DA, LBMP_RT, LBMP_RT_HOURLY, NODAL_DA, LOAD_FORECAST, FUEL, LOAD_ACTUAL)
+RESERVES_DA = replace(
+    LBMP_DA,
+    name="reserves_da",
+    requests=_daily("damasp", "damasp"),
+    fields=(*texts("Time Stamp", "Name"), *numbers(*list(RESERVES)[:3]), *optional_numbers(list(RESERVES)[3])),
+    rows=_reserves(60),
+    extra=("Time Zone", "PTID", "NYCA Regulation Movement ($/MW)"),
+)
+RESERVES_RT = replace(
+    RESERVES_DA,
+    name="reserves_rt",
+    requests=_daily("rtasp", "rtasp"),
+    rows=_reserves(5, "_rt"),
+    known=LagRule(rule="interval_end", minutes=5),
+    ahead=timedelta(hours=1),
+)
+INTERFACE_FLOWS = replace(
+    LBMP_RT,
+    name="interfaces",
+    table=INTERFACES,
+    requests=_daily("ExternalLimitsFlows", "ExternalLimitsFlows"),
+    fields=(*texts("Timestamp", "Interface Name"), *numbers(FLOW, LIMIT_POS, LIMIT_NEG)),
+    rows=_interfaces,
+    extra=("Point ID",),
+)
+OUTAGE_FORECAST = Product(
+    provider="nyiso",
+    name="outage_forecast",
+    table=QUANTITIES,
+    requests=lambda _ask: (Request("genmaint/gen_maint_report.csv"),),
+    records=records,
+    fields=(*texts("Date"), number(OUTAGE)),
+    rows=_outages,
+    known=DayRule(rule="day", days=-1, at=time(12, 0)),
+    chunk_days=30,
+    settles=timedelta(0),
+    ahead=timedelta(days=30),
+    by_region=False,
+)
+PRODUCTS = (
+    LBMP_DA,
+    LBMP_RT,
+    LBMP_RT_HOURLY,
+    NODAL_DA,
+    LOAD_FORECAST,
+    FUEL,
+    LOAD_ACTUAL,
+    RESERVES_DA,
+    RESERVES_RT,
+    INTERFACE_FLOWS,
+    OUTAGE_FORECAST,
+)

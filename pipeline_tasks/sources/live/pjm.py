@@ -33,7 +33,9 @@ FUELS = {
 }
 
 
-def _query(feed: str, column: str, **fixed: str) -> Callable[[Ask], tuple[Request, ...]]:
+def query(feed: str, column: str, **fixed: str) -> Callable[[Ask], tuple[Request, ...]]:
+    """Requests of a feed for the chunk's time in `column`; `{region}` in a parameter stands for the place."""
+
     def requests(ask: Ask) -> tuple[Request, ...]:
         window = f"{ask.start:%m/%d/%Y %H:%M}to{ask.end - timedelta(minutes=1):%m/%d/%Y %H:%M}"
         given = {k: v.format(region=ask.region) for k, v in fixed.items()}
@@ -134,7 +136,7 @@ LMP_DA = Product(
     provider="pjm",
     name="lmp_da",
     table=PRICES,
-    requests=_query("da_hrl_lmps", "datetime_beginning_utc", pnode_id="{region}"),
+    requests=query("da_hrl_lmps", "datetime_beginning_utc", pnode_id="{region}"),
     records=records,
     fields=(*texts("datetime_beginning_utc", "pnode_id"), *numbers(*_prices("da"))),
     rows=_lmp("da", "da", 60, nodal=False),
@@ -147,7 +149,7 @@ LMP_DA = Product(
 LMP_RT = replace(
     LMP_DA,
     name="lmp_rt",
-    requests=_query("rt_hrl_lmps", "datetime_beginning_utc", pnode_id="{region}"),
+    requests=query("rt_hrl_lmps", "datetime_beginning_utc", pnode_id="{region}"),
     fields=(*texts("datetime_beginning_utc", "pnode_id"), *numbers(*_prices("rt"))),
     rows=_lmp("rt", "rt", 60, nodal=False),
     known=LagRule(rule="interval_end", minutes=1440),
@@ -158,7 +160,7 @@ NODAL_DA = replace(
     LMP_DA,
     name="nodal_da",
     table=NODAL_PRICES,
-    requests=_query("da_hrl_lmps", "datetime_beginning_utc", type="GEN"),
+    requests=query("da_hrl_lmps", "datetime_beginning_utc", type="GEN"),
     fields=(*texts("datetime_beginning_utc", "pnode_name"), *numbers(*_prices("da"))),
     rows=_lmp("da", "da", 60, nodal=True),
     chunk_days=1,
@@ -171,7 +173,7 @@ LOAD_FORECAST = Product(
     provider="pjm",
     name="load_forecast",
     table=QUANTITIES,
-    requests=_query("load_frcstd_7_day", "forecast_datetime_beginning_utc", forecast_area="{region}"),
+    requests=query("load_frcstd_7_day", "forecast_datetime_beginning_utc", forecast_area="{region}"),
     records=records,
     fields=(
         *texts("evaluated_at_datetime_utc", "forecast_datetime_beginning_utc", "forecast_datetime_ending_utc", "forecast_area"),
@@ -187,7 +189,7 @@ LOAD_FORECAST = Product(
 SOLAR_FORECAST = replace(
     LOAD_FORECAST,
     name="solar_forecast",
-    requests=_query("hourly_solar_power_forecast", "datetime_beginning_utc"),
+    requests=query("hourly_solar_power_forecast", "datetime_beginning_utc"),
     fields=(*_SPAN, number("solar_forecast_mwh")),
     rows=_solar,
     extra=(*_SPAN_EXTRA, "solar_forecast_btm_mwh"),
@@ -196,7 +198,7 @@ SOLAR_FORECAST = replace(
 WIND_FORECAST = replace(
     SOLAR_FORECAST,
     name="wind_forecast",
-    requests=_query("hourly_wind_power_forecast", "datetime_beginning_utc"),
+    requests=query("hourly_wind_power_forecast", "datetime_beginning_utc"),
     fields=(*_SPAN, number("wind_forecast_mwh")),
     rows=_wind,
     extra=_SPAN_EXTRA,
@@ -205,7 +207,7 @@ FUEL = Product(
     provider="pjm",
     name="generation_by_fuel",
     table=QUANTITIES,
-    requests=_query("gen_by_fuel", "datetime_beginning_utc"),
+    requests=query("gen_by_fuel", "datetime_beginning_utc"),
     records=records,
     fields=(*texts("datetime_beginning_utc", "fuel_type"), number("mw")),
     rows=_fuel,

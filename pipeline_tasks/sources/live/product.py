@@ -164,3 +164,29 @@ def shaped(product_table: Table, frame: pl.DataFrame, ask: Ask, **constants: str
     frame = frame.with_columns(pl.lit(None, dtype=product_table.column(n).type.polars).alias(n) for n in absent)
     order = [n for n in names if n in frame.columns]
     return frame.select(*order, *([SAID] if SAID in frame.columns else []))
+
+
+def unpivoted(frame: pl.DataFrame, columns: Mapping[str, str], index: list[str], name: str, value: str) -> pl.DataFrame:
+    """One row per filled cell of the columns that are there.
+
+    Args:
+        frame: wide rows.
+        columns: column -> what its rows are called.
+        index: columns that every row keeps.
+        name: column that says which.
+        value: column of the cells.
+    """
+    there = [c for c in columns if c in frame.columns]
+    long = frame.unpivot(there, index=index, variable_name=name, value_name=value)
+    filled = pl.col(value).is_not_null() & (pl.col(value).str.strip_chars() != "")
+    return long.filter(filled).with_columns(pl.col(name).replace(columns))
+
+
+def optional_numbers(*names: str) -> tuple[Field, ...]:
+    """Columns of numbers whose absence is no drift."""
+    return tuple(Field(n, "number", optional=True) for n in names)
+
+
+def either(column: str, *formats: str) -> pl.Expr:
+    """Text in one of several formats to a naive wall time; null where it fits none."""
+    return pl.coalesce(pl.col(column).str.strip_chars().str.to_datetime(f, time_unit="ms", strict=False) for f in formats)

@@ -15,6 +15,7 @@ from config.markets import Market, MarketSelection
 from config.settings import get_settings
 from pipeline_tasks.contracts import TS_DTYPE
 from pipeline_tasks.sources.clock import publication
+from pipeline_tasks.sources.importers import DayRule, Publication
 from pipeline_tasks.sources.live.answers import AnswerError, Member, NoDataError, members
 from pipeline_tasks.sources.live.drift import drift_of
 from pipeline_tasks.sources.live.feeds import ALL_REGIONS, Feed, FeedSpec, feeds_of
@@ -286,8 +287,7 @@ def _batches(feed: Feed, rows: pl.DataFrame, name: str, until: datetime, ask: As
     told = "known_ts" in rows.columns  # a vintage that says when it was made: whole, for a later answer holds another one
     stamped = rows.filter(pl.col("delivery_ts").is_not_null() & (pl.lit(told) | (pl.col("delivery_ts") < until)))
     if not told:
-        rule = feed.spec.known or product.known
-        known = publication(rule, zone=ask.market.time_zone, resolution_min=_resolution(stamped), schema=stamped.schema)
+        known = _published(stamped, feed.spec.known or product.known, ask.market.time_zone)
         stamped = stamped.with_columns(pl.min_horizontal(known, pl.lit(seen.fetched_ts).cast(TS_DTYPE)).alias("known_ts"))
     made: list[RawBatch] = []
     if stamped.height:
@@ -317,6 +317,15 @@ def parsed(product: Product, body: bytes, ask: Ask) -> pl.DataFrame:
         seen = Seen(ask.fetched_ts or datetime.now(UTC))
         frames += [b.frame for b in _batches(feed, product.rows(records, ask), member.name, ask.end, ask, seen) if not b.refused]
     return pl.concat(frames)
+
+
+def _published(rows: pl.DataFrame, rule: Publication, zone: str) -> pl.Series:
+    """`known_ts` by rule of each row; a rule over days is asked once for each instant and not for each node."""
+    each = rows.select(pl.col("delivery_ts").unique()) if isinstance(rule, DayRule) else rows
+    known = each.with_columns(publication(rule, zone=zone, resolution_min=_resolution(each), schema=each.schema).alias("known_ts"))
+    if each is not rows:
+        known = rows.select("delivery_ts").join(known, on="delivery_ts", how="left", maintain_order="left")
+    return known.get_column("known_ts")
 
 
 def _resolution(rows: pl.DataFrame) -> int | pl.Expr:

@@ -15,6 +15,12 @@ forecasts as (
         and kind = 'forecast'
         and delivery_date >= usable_from_date
         and delivery_date <= usable_to_date
+        and ( -- of other quantities one may hold for a day
+            quantity = 'temperature'
+            {% for quantity in quantities %}
+                or quantity = '{{ quantity }}'
+            {% endfor %}
+        )
 ),
 
 by_interval as (
