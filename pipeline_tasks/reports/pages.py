@@ -10,6 +10,7 @@ from models._kernel.registry import report_hook
 from models._kernel.spec import Kind
 from pipeline_tasks.reports import charts
 from pipeline_tasks.reports.collect import ModelData, SiteData
+from pipeline_tasks.scorecard.gate_table import gate_table
 
 FAN_DAYS = 3
 TOP_DRIVERS = 12
@@ -234,7 +235,20 @@ def _extra_sections(model: ModelData, site: SiteData) -> list[dict[str, Any]]:
     for section in hook.sections(*given):
         svg = charts.to_svg(section["spec"]) if section.get("spec") else ""
         made.append({"title": section["title"], "text": section.get("text", ""), "rows": section.get("rows", []), "svg": svg})
+    if model.spec.precedes_all:
+        made.append(_gate_section(site))
     return made
+
+
+def _gate_section(site: SiteData) -> dict[str, Any]:
+    """What the gate was worth to each model: the scorecard's rows, as far as this warehouse has them."""
+    rows = gate_table(site.scorecard.to_dicts())
+    text = (
+        "Mean loss on stressed and on normal days without the gate and with it, all rows scored, walked forward (scorecard, regime_gate)."
+    )
+    if not rows:
+        text += " Nothing was scored in this warehouse: desk scorecard --model regime_gate; results on market data: docs/scorecard.md."
+    return {"title": "Gate before and after", "text": text, "rows": rows, "svg": ""}
 
 
 def _lineage(model: ModelData, today: pl.DataFrame) -> list[dict[str, Any]]:
