@@ -36,7 +36,6 @@ def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame, companions: Mappin
     rows = hedges.sort("hub").select("delivery_date", "hub", *(pl.col(c).round(3).alias(n) for c, n in SHOWN.items()))
     text = "Sold per MWh of power held from this gate on: gas and carbon together (carbon-neutral), and gas where nothing else is. The beta"
     text += " is the filtered coefficient of carbon's change in the base price; times the carbon price it is the carbon risk factor."
-    text += " How the hedges did against each other: scorecard, system carbon_hedge."
     return [
         {"title": "Hedge", "text": text, "rows": rows.to_dicts()},
         {
