@@ -143,6 +143,8 @@ def model_rows(job: SystemJob, case: Case, told: Gated) -> list[ScoreRow]:
             label = f"{told.spec.name}: {metric} {name}"
             compared = Compared(label, told.days, told.stressed[told.known], before, now, acted)
             made += slice_rows(job, case.data_class, compared, UNGATED)
+        if name == "widened" and told.spec.quantile_columns:
+            made += _coverage_rows(job, case, told, after)
         money = told.judged.panel.money
         if money is not None and rule.block:
             made += _saving_rows(job, case, told, money, (name, (found[ACTED] == BLOCK).to_numpy()))
@@ -181,6 +183,30 @@ def _abstention(job: SystemJob, case: Case, told: Gated) -> list[ScoreRow]:
     risk = told.told["stressed_probability"].to_numpy()[told.known]
     instead = np.where(np.isfinite(other), other, own)
     return abstention_rows(job, case.data_class, Risked(f"{told.spec.name}: {metric}", told.days, risk, own, instead))
+
+
+def _coverage_rows(job: SystemJob, case: Case, told: Gated, after: pl.DataFrame) -> list[ScoreRow]:
+    """Share of outcomes inside the 90 % interval (the widest within it that the model has) before and after a wider band, by slice."""
+    levels = [v for v in told.spec.quantile_columns if 0.05 <= v < 0.5]
+    low = min(levels)
+    high = min(told.spec.quantile_columns, key=lambda v: abs(v - (1 - low)))
+    ends = [told.spec.quantile_columns[v] for v in (low, high)]
+
+    def inside(frame: pl.DataFrame) -> Bools:
+        low_end, high_end = told.at(frame).select(pl.col(c).cast(pl.Float64) for c in ends).to_numpy().T
+        return np.asarray((low_end <= told.outcome) & (told.outcome <= high_end))
+
+    before, now, stressed = inside(told.answer), inside(after), told.stressed[told.known]
+    made, nominal = [], round(100 * (high - low))
+    for part, chosen in zip(PARTS, (stressed, ~stressed), strict=True):
+        if chosen.any():
+            made.append(
+                system_row(job, case.data_class, f"{told.spec.name}_coverage_{nominal}_widened_{part}", float(now[chosen].mean()),
+                           n=int(chosen.sum()), verdict="pass", baseline=UNGATED, baseline_value=float(before[chosen].mean()),
+                           days=[int(d) for d in np.unique(told.days[chosen])],
+                           reason=f"reported; share of outcomes inside the {nominal} % interval on {part} days; baseline: before the gate")
+            )  # fmt: skip
+    return made
 
 
 def _saving_rows(job: SystemJob, case: Case, told: Gated, money: Money, gate: tuple[str, Bools]) -> list[ScoreRow]:

@@ -126,6 +126,9 @@ def test_a_wider_band_is_worth_what_its_rows_say() -> None:
     assert found["price_prediction_crps_widened_normal_ratio"].value == pytest.approx(1.0)
     assert "price_prediction_mae_widened_stressed_ratio" not in found  # no point moves
     assert "price_prediction_crps_configured_stressed_ratio" not in found  # what is configured is the wider band
+    covered = found["price_prediction_coverage_90_widened_normal"]
+    assert (covered.value, covered.baseline_value) == (1.0, 1.0)
+    assert found["price_prediction_coverage_90_widened_stressed"].value == 0.0
     area = found["price_prediction_mae_coverage_risk_area"]
     assert area.value is not None
     assert area.baseline_value is not None
