@@ -111,8 +111,9 @@ def _market_rows(job: SystemJob) -> list[ScoreRow]:
 
 
 def _alone(model: str) -> Yardstick:
-    """The yardstick without its baselines: the forecast is its own baseline here."""
-    return replace(yardstick_of(model), baselines=())
+    """The yardstick without metrics and what they compare with, which would be walked too: the forecast is its own baseline here."""
+    own = yardstick_of(model)
+    return replace(own, metrics=(), baselines=tuple(b for b in own.baselines if b.name == own.gate_baseline))
 
 
 def _walk_of(model: str, spec: DataSetSpec) -> DataSetSpec:

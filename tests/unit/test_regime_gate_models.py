@@ -22,6 +22,7 @@ from models._kernel.spec import ModelSpec
 from models._kernel.yardstick import DataClass
 from pipeline_tasks.scorecard.gate_table import gate_table
 from pipeline_tasks.scorecard.panel import KEY, Money, Panel
+from pipeline_tasks.scorecard.regime_gate import MODELS, _alone
 from pipeline_tasks.scorecard.regime_models import Case, Gated, gated_panel, model_rows
 from pipeline_tasks.scorecard.regime_slices import Told, read_reason
 from pipeline_tasks.scorecard.rows import ScoreRow
@@ -36,6 +37,13 @@ TWIN = resolve_market("twin")
 JOB = SystemJob("regime_gate", "twin", WarehouseSource(), None, None, 7, quiet)
 DATES = [FIRST + timedelta(days=d) for d in range(DAYS)]
 REGIME, IMBALANCE, INTRADAY, NODAL = (spec_of(n) for n in ("regime", "imbalance", "price_prediction", "lmp_nowcast"))
+
+
+@pytest.mark.parametrize("name", sorted({m for models in MODELS.values() for m in models}))
+def test_a_model_is_walked_once(name: str) -> None:
+    own = _alone(name)
+    assert [b.name for b in own.baselines] == [own.gate_baseline]
+    assert not any(b.params or b.joint for b in own.baselines)  # either would walk it again
 
 
 def _gate(day: date) -> datetime:
