@@ -141,10 +141,12 @@ def test_a_wider_band_is_worth_what_its_rows_say() -> None:
     assert area.value is not None
     assert area.baseline_value is not None
     assert area.baseline_value <= area.value < 1
-    line = next(r for r in gate_table(r.to_dict() for r in found.values()) if "widened" in r["forecast, loss, gate"])
-    assert line["data set"] == "twin (synthetic)"
-    assert line["stressed: days"] == "40"
-    assert line["normal: ratio"].startswith("1.000")
+    lines = [r for r in gate_table(r.to_dict() for r in found.values()) if r["forecast: loss gate"].endswith("widened")]
+    assert [r["days"] for r in lines] == ["40 stressed", "40 normal"]
+    assert {r["data set"] for r in lines} == {"twin (synthetic)"}
+    assert lines[1]["ratio (95 %)"].startswith("1.000")
+    unknown = gate_table([found["price_prediction_crps_widened_stressed_ratio"].to_dict() | {"value": None, "reason": "too few"}])
+    assert unknown[0]["verdict"] == "not measurable"
 
 
 def _decisions() -> Iterator[dict[str, Any]]:

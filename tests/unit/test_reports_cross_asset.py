@@ -25,6 +25,7 @@ from pipeline_tasks.reports.pages import _extra_sections
 from pipeline_tasks.reports.site import render
 from tests.unit.test_reports import _site
 
+LINE = 130  # characters of a 1,084 px line at 13 px
 DAY, AS_OF = date(2026, 6, 15), datetime(2026, 6, 14, 10, tzinfo=UTC)
 
 
@@ -33,6 +34,11 @@ def _rows(table: Any, rows: list[dict[str, Any]]) -> pl.DataFrame:
     schema = table.polars_schema()
     usual = {n: 1.0 if t == pl.Float64 else None for n, t in schema.items()}
     return pl.DataFrame([usual | {"hub": "HUB_NORTH", "delivery_date": DAY, "as_of": AS_OF} | r for r in rows], schema=schema)
+
+
+def _width(rows: list[dict[str, Any]]) -> int:
+    """Characters of a table's head, which does not wrap, with room for numbers."""
+    return sum(max(len(name), 9) for name in rows[0])
 
 
 def _effects() -> pl.DataFrame:
@@ -63,7 +69,7 @@ def test_the_table_of_spreads_fits_a_page() -> None:
     (row,) = page["spread_rows"]
     assert {"spark", "clean spark", "dark", "clean dark", "heat rate", "switching CO2"} <= set(row)
     for rows in (page["spread_rows"], page["cargo_rows"]):
-        assert sum(max(len(name), 9) for name in rows[0]) < 130  # characters of a 1,084 px line at 13 px
+        assert _width(rows) < LINE
     assert str(page["signal_rows"][0]["value"]) == "0.0"
     assert "arbitrage" in page["cargo_rows"][0]
     without = _rows(CROSS_COMMODITY, [{"netback_europe_usd_per_mmbtu": None}])
@@ -84,6 +90,7 @@ def test_the_regime_strip_has_states_prices_and_what_the_gate_did() -> None:
     svg = charts.to_svg(made["Regime over price"]["spec"])
     for colour in regime_report.COLOURS.values():
         assert colour.lower() in svg.lower()
+    assert _width(made["Days and gate"]["rows"]) < LINE
     assert [r["gate"] for r in made["Days and gate"]["rows"]] == [BLOCK, DOWN_WEIGHT, ALLOW]
     marks = [v for v in made["Regime over price"]["spec"]["data"]["values"] if v["series"] == "band"]
     assert {v["gate"] for v in marks} == {ALLOW, DOWN_WEIGHT, BLOCK}
@@ -128,5 +135,6 @@ def test_the_hedge_page_shows_ratios_beta_and_intensity_of_every_hub() -> None:
     hedges = _rows(CARBON_HEDGES, [{"hub": "A"}, {"hub": "B"}])
     table, chart = hedge_report.sections(pl.DataFrame(), pl.DataFrame(), {CARBON_HEDGES.name: hedges})
     assert [r["hub"] for r in table["rows"]] == ["A", "B"]
-    assert {"gas hedge, unit/MWh", "carbon hedge, t/MWh", "gas hedge alone, unit/MWh", "carbon beta, t/MWh"} <= set(table["rows"][0])
+    assert {"gas hedge", "carbon hedge", "gas alone", "carbon beta", "intensity", "carbon factor"} <= set(table["rows"][0])
+    assert _width(table["rows"]) < LINE
     assert charts.to_svg(chart["spec"]).count("<path") >= 4
