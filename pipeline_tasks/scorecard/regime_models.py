@@ -137,8 +137,8 @@ def model_rows(job: SystemJob, case: Case, told: Gated) -> list[ScoreRow]:
         after, found = case.gates(told.spec, rule).acted(told.answer, told.judged.panel.rows, told.zone)
         acted = (found[ACTED] != ALLOW).to_numpy()[told.known]
         for metric, loss in losses_of(told.spec).items():
-            if metric == "mae" and rule.model_share == 1 and not rule.block:
-                continue  # a wider band moves no point
+            if metric != "crps" and rule.model_share == 1 and not rule.block:
+                continue  # a wider band moves no point and no probability
             before, now = (loss(told.outcome, told.at(frame)) for frame in (told.answer, after))
             label = f"{told.spec.name}: {metric} {name}"
             compared = Compared(label, told.days, told.stressed[told.known], before, now, acted)
