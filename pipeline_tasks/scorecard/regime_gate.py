@@ -36,8 +36,8 @@ Array = npt.NDArray[np.float64]
 EPF = ("epf_np", "epf_pjm", "epf_be", "epf_fr", "epf_de")
 ON_MARKETS = ("twin", *EPF, "de_fund", "ercot_hb_north", "ercot_hb_west", "ercot", "be")
 DATA_SETS = ("synthetic", *ON_MARKETS)
-# Days that are walked and scored, and days between refits. de_fund: 2021 to 2023, the crisis and what came after it; ercot: a whole year, of
-# which half has too few stressed days.
+# Days that are walked and scored, and days between refits. de_fund: 2021 to 2023, the crisis and what came after it; ercot: a whole year,
+# because half of one has too few stressed days.
 WINDOWS: Mapping[str, tuple[int, int]] = {
     **dict.fromkeys(EPF, (728, 28)),
     **dict.fromkeys(("ercot", "ercot_hb_north", "ercot_hb_west"), (364, 28)),
