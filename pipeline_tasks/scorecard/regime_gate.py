@@ -55,7 +55,12 @@ MODELS: Mapping[str, tuple[str, ...]] = {
     "ercot": ("lmp_nowcast",),
     "be": (*DAY_AHEAD_MODELS, "imbalance", "price_prediction"),
 }
-SHORT: Mapping[tuple[str, str], tuple[int, int]] = {("twin", "lmp_nowcast"): (27, 14)}  # nodal features cover six weeks of the twin
+# Where a model's own data or the history it needs leave less: nodal features cover six weeks of the twin, ercot begins at the end of 2023.
+SHORT: Mapping[tuple[str, str], tuple[int, int]] = {
+    ("twin", "lmp_nowcast"): (27, 14),
+    ("ercot_hb_north", "spike_risk"): (350, 28),
+    ("ercot_hb_west", "spike_risk"): (350, 28),
+}
 WITH_CORRECTION = "curve_dist"  # the day-ahead price forecast that is corrected by new information
 NEIGHBOURS: Mapping[str, tuple[str, ...]] = {"epf_be": ("epf_fr",), "epf_fr": ("epf_be",)}
 
