@@ -27,6 +27,8 @@ ASKED = tuple(c for c in SPEC.required if c not in {"price_ccy_per_mwh", "price_
 HOUR, SPREAD = "price_hour_mean_28d_ccy_per_mwh", "price_std_7d_ccy_per_mwh"
 LEAST_SHARE = 0.1
 USUAL = 0.98  # share of training rows in which an input must be known to be expected
+HEAD = ("params", "cutoff", "ratio", "noise", "centre", "spread", "expected")
+ARRAYS = ("spread", "ladder")
 HOURS, GAS_AT, CO2_AT = 24, NAMES.index("gas_change"), NAMES.index("co2_change")
 
 
@@ -135,9 +137,19 @@ class CarbonCoupling:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read what `save` wrote; altered files are refused."""
+        """Read what `save` wrote.
+
+        Raises:
+            ArtifactError: files were altered, or are those of an earlier version of the model, which kept other numbers.
+        """
         artifacts.verify_artifact(directory, model=SPEC.name)
         head, arrays = artifacts.load_json(directory, "model"), artifacts.load_arrays(directory, "arrays")
+        lacking = [f"model.json: {k}" for k in HEAD if k not in head] + [f"arrays.npz: {k}" for k in ARRAYS if k not in arrays]
+        if lacking:  # no default would do: the ladder of such a version is in other units
+            raise artifacts.ArtifactError(
+                f"{SPEC.name}: the artifact of {head.get('cutoff', 'an unknown cutoff')} lacks {', '.join(lacking)}: an earlier version of"
+                " the model wrote it; train again: desk train carbon_coupling --market MARKET"
+            )
         model = cls(head["params"])
         drift = Drift(float(head["ratio"]), float(head["noise"]), arrays["spread"])
         model._fitted = Fitted(drift, float(head["centre"]), float(head["spread"]), arrays["ladder"], tuple(head["expected"]))

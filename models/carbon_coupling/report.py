@@ -9,16 +9,17 @@ import polars as pl
 
 from models.carbon_coupling.tables import CARBON_HEDGES
 
+# Short heads, so that the table fits a page; units stand in the text.
 SHOWN = {
-    "co2_price_ccy_per_t": "CO2, currency/t",
-    "gas_price_ccy_per_unit": "gas, currency/unit",
-    "co2_beta_t_per_mwh": "carbon beta, t/MWh",
+    "co2_price_ccy_per_t": "CO2",
+    "gas_price_ccy_per_unit": "gas",
+    "co2_beta_t_per_mwh": "carbon beta",
     "co2_beta_sd_t_per_mwh": "its deviation",
-    "carbon_factor_ccy_per_mwh": "carbon factor, currency/MWh",
-    "marginal_intensity_t_per_mwh": "marginal intensity, t/MWh",
-    "gas_hedge_mwh_per_mwh": "gas hedge, unit/MWh",
-    "co2_hedge_t_per_mwh": "carbon hedge, t/MWh",
-    "gas_only_hedge_mwh_per_mwh": "gas hedge alone, unit/MWh",
+    "carbon_factor_ccy_per_mwh": "carbon factor",
+    "marginal_intensity_t_per_mwh": "intensity",
+    "gas_hedge_mwh_per_mwh": "gas hedge",
+    "co2_hedge_t_per_mwh": "carbon hedge",
+    "gas_only_hedge_mwh_per_mwh": "gas alone",
 }
 
 
@@ -36,7 +37,10 @@ def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame, companions: Mappin
     rows = hedges.sort("hub").select("delivery_date", "hub", *(pl.col(c).round(3).alias(n) for c, n in SHOWN.items()))
     text = "Sold per MWh of power held from this gate on: gas and carbon together (carbon-neutral), and gas where nothing else is. The beta"
     text += " is the filtered coefficient of carbon's change in the base price; times the carbon price it is the carbon risk factor."
-    text += " How the hedges did against each other: scorecard, system carbon_hedge."
+    text += (
+        " Prices: currency per t and per unit of gas; beta, intensity of the marginal plant and carbon hedge: t/MWh; factor: currency/MWh;"
+    )
+    text += " hedges with gas: units per MWh."
     return [
         {"title": "Hedge", "text": text, "rows": rows.to_dicts()},
         {

@@ -11,6 +11,14 @@ from models._kernel.gating import ACTIONS, STATES
 from models.regime.tables import REGIME_HISTORY
 
 COLOURS = dict(zip(STATES, ("#009E73", "#E69F00", "#D55E00"), strict=True))
+NAMED = {
+    "state": "state",
+    **{f"{s}_probability": s for s in STATES},
+    "change_probability": "change",
+    "run_length_days": "days since change",
+    "surprise_share": "surprise",
+    "gate": "gate",
+}
 DAYS_SHOWN = 14
 
 
@@ -24,12 +32,13 @@ def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame, companions: Mappin
     """
     if forecasts.is_empty():
         return []
-    named = ("state", *(f"{s}_probability" for s in STATES), "change_probability", "run_length_days", "surprise_share", "gate")
     days = forecasts.group_by("hub", "product", "delivery_date").agg(
-        pl.col("delivery_ts").min(), pl.col("delivery_ts").max().alias("last_ts"), *(pl.col(c).first() for c in named)
+        pl.col("delivery_ts").min(), pl.col("delivery_ts").max().alias("last_ts"), *(pl.col(c).first() for c in NAMED)
     )
     shown = days.sort("delivery_date", "hub", descending=[True, False]).head(DAYS_SHOWN * days["hub"].n_unique())
-    rounded = shown.select("delivery_date", "hub", *(pl.col(c).round(3) if shown.schema[c].is_float() else c for c in named))
+    rounded = shown.select(
+        "delivery_date", "hub", *((pl.col(c).round(3) if shown.schema[c].is_float() else pl.col(c)).alias(n) for c, n in NAMED.items())
+    )
     text = (
         "Price (black; grey: fallback forecast) over the likeliest state of the day as known at its gate: green normal, amber transition,"
     )
@@ -38,7 +47,8 @@ def sections(forecasts: pl.DataFrame, outcomes: pl.DataFrame, companions: Mappin
         {"title": "Regime over price", "text": text, "spec": strip(days, forecasts, outcomes)},
         {
             "title": "Days and gate",
-            "text": "Filtered probabilities: what was known at the day's gate alone. What follows for which model: config/gates.yaml.",
+            "text": "Probabilities of the states and of a change, filtered: what was known at the day's gate alone. Surprise: share of the"
+            " training days that were less likely. What follows for which model: config/gates.yaml.",
             "rows": rounded.to_dicts(),
         },
     ]

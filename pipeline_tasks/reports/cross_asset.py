@@ -23,9 +23,26 @@ from marts.fact_cross_asset
 where market = {market:String} and delivery_date <= {last:Date32} and hub = {hub:String}
 order by delivery_date desc
 limit 365"""
-SPREADS = ("spark_ccy_per_mwh", "clean_spark_ccy_per_mwh", "dark_ccy_per_mwh", "clean_dark_ccy_per_mwh", "implied_heat_rate")
-CARGO = ("netback_europe_usd_per_mmbtu", "freight_usd_per_mmbtu", "boil_off_usd_per_mmbtu", "regas_usd_per_mmbtu",
-         "netback_asia_usd_per_mmbtu", "us_supply_usd_per_mmbtu", "arbitrage_usd_per_mmbtu")  # fmt: skip
+# Short heads, so that the widest table fits a page; units stand in the notes of the page.
+SPREADS = {
+    "hub": "hub",
+    "power_ccy_per_mwh": "power",
+    "gas_ccy_per_mwh": "gas",
+    "coal_ccy_per_mwh": "coal",
+    "co2_ccy_per_t": "CO2",
+    "spark_ccy_per_mwh": "spark",
+    "clean_spark_ccy_per_mwh": "clean spark",
+    "dark_ccy_per_mwh": "dark",
+    "clean_dark_ccy_per_mwh": "clean dark",
+    "implied_heat_rate": "heat rate",
+    "switching_co2_ccy_per_t": "switching CO2",
+    "status": "status",
+}
+CARGO = {
+    "netback_europe_usd_per_mmbtu": "netback here", "freight_usd_per_mmbtu": "freight", "boil_off_usd_per_mmbtu": "boil-off",
+    "regas_usd_per_mmbtu": "regasification", "netback_asia_usd_per_mmbtu": "netback in Asia", "us_supply_usd_per_mmbtu": "US supply",
+    "arbitrage_usd_per_mmbtu": "arbitrage",
+}  # fmt: skip
 CHECKS = {
     "placebo": "placebo arrivals, 30 rows too early (should be nought)",
     "random_cause": "largest change under a random common cause, standard errors (should be below one)",
@@ -34,6 +51,7 @@ CHECKS = {
     "gmm": "effect by instruments",
     "forest": "mean effect by causal forest",
     "r2_gain": "share of variance explained out of sample over AR, weather and storage",
+    "placebo_r2": "the same with placebo arrivals (should be nought or below)",
 }
 
 
@@ -66,12 +84,11 @@ def spreads_page(data: CrossData) -> dict[str, Any]:
     """Values of the page of spreads."""
     first = data.spreads.row(0, named=True)
     signals = data.signals.filter(pl.col("hub") == first["hub"]).sort("instrument", "signal")
-    known = [c for c in CARGO if data.spreads[c].null_count() < data.spreads.height and first[CARGO[0]] is not None]
-    shown = ["hub", "power_ccy_per_mwh", "gas_ccy_per_mwh", "coal_ccy_per_mwh", "co2_ccy_per_t", *SPREADS, "status"]
+    known = {c: n for c, n in CARGO.items() if data.spreads[c].null_count() < data.spreads.height} if first[next(iter(CARGO))] else {}
     return {
         "about": f"Known at {first['as_of']:%Y-%m-%d %H:%M} UTC for {first['delivery_date']}; inputs: config/assets/cross_commodity.yaml.",
-        "spread_rows": data.spreads.select(shown).sort("hub").to_dicts(),
-        "cargo_rows": data.spreads.head(1).select(known).to_dicts() if known else [],
+        "spread_rows": data.spreads.sort("hub").select(pl.col(c).alias(n) for c, n in SPREADS.items()).to_dicts(),
+        "cargo_rows": data.spreads.head(1).select(pl.col(c).alias(n) for c, n in known.items()).to_dicts() if known else [],
         "signal_rows": signals.select("instrument", "signal", pl.col("value") + 0.0).to_dicts(),  # no minus zero
         "ratio_rows": data.spreads.head(1).select("gas_hedge_ratio", "co2_hedge_ratio", "arrival_pressure").to_dicts(),
         "price_svg": price_chart(data.prices) if data.prices.height > 1 else "",

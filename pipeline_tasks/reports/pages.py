@@ -10,10 +10,12 @@ from models._kernel.registry import report_hook
 from models._kernel.spec import Kind
 from pipeline_tasks.reports import charts
 from pipeline_tasks.reports.collect import ModelData, SiteData
+from pipeline_tasks.scorecard.gate_table import gate_table
 
 FAN_DAYS = 3
 TOP_DRIVERS = 12
 MOST_PRODUCTS = 12  # of a model that answers on many, at one hub
+RESULTS = {"carbon_coupling": ("carbon_hedge", "What the hedges did")}  # model -> the scorecard's system that trades its output
 HASHES = ("artifact_sha", "code_sha", "data_version")
 
 
@@ -234,7 +236,35 @@ def _extra_sections(model: ModelData, site: SiteData) -> list[dict[str, Any]]:
     for section in hook.sections(*given):
         svg = charts.to_svg(section["spec"]) if section.get("spec") else ""
         made.append({"title": section["title"], "text": section.get("text", ""), "rows": section.get("rows", []), "svg": svg})
+    if model.spec.precedes_all:
+        made.append(_gate_section(site))
+    if (system := RESULTS.get(model.spec.name)) is not None:
+        made.append(_results_section(site, *system))
     return made
+
+
+def _results_section(site: SiteData, system: str, title: str) -> dict[str, Any]:
+    """The scorecard's rows of what a model's output is traded with, as far as this warehouse has them."""
+    rows = (
+        site.scorecard.filter(pl.col("system") == system).sort("data_set", "metric", "baseline")
+        if site.scorecard.height
+        else site.scorecard
+    )
+    text = "Walked forward and net of costs; every row with its baseline, interval and test. "
+    text += "From the scorecard" if rows.height else f"Nothing was scored in this warehouse: desk scorecard --model {system}"
+    shown = [{"data set": r["data_set"], **{k: v for k, v in _score_row(r).items() if k != "n"}} for r in rows.to_dicts()]
+    return {"title": title, "text": f"{text} (results on market data: docs/scorecard.md, system {system}).", "rows": shown, "svg": ""}
+
+
+def _gate_section(site: SiteData) -> dict[str, Any]:
+    """What the gate was worth to each model: the scorecard's rows, as far as this warehouse has them."""
+    rows = gate_table(site.scorecard.to_dicts())
+    text = (
+        "Mean loss on stressed and on normal days without the gate and with it, all rows scored, walked forward (scorecard, regime_gate)."
+    )
+    if not rows:
+        text += " Nothing was scored in this warehouse: desk scorecard --model regime_gate; results on market data: docs/scorecard.md."
+    return {"title": "Gate before and after", "text": text, "rows": rows, "svg": ""}
 
 
 def _lineage(model: ModelData, today: pl.DataFrame) -> list[dict[str, Any]]:

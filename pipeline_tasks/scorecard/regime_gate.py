@@ -6,8 +6,8 @@ known), and the registry's models. The gate's regimes are walked forward like an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -15,35 +15,53 @@ import numpy.typing as npt
 import polars as pl
 
 from models._kernel.frames import KEY
-from models._kernel.gating import ALLOW, GateRule, exceedance, fallback_ladder, gated
-from models._kernel.metrics import crps_losses
+from models._kernel.gating import ALLOW
 from models._kernel.registry import spec_of, yardstick_of
-from models._kernel.spec import Kind, ModelSpec
-from models._kernel.yardstick import DataClass, DataSetSpec
+from models._kernel.yardstick import DataClass, DataSetSpec, Yardstick
 from pipeline_tasks.contracts import Table
 from pipeline_tasks.contracts.features import DAY_AHEAD
 from pipeline_tasks.scorecard.published import published
 from pipeline_tasks.scorecard.regime_correction import LEAST_DAYS, DayTable, corrected
-from pipeline_tasks.scorecard.regime_slices import Compared, abstention_rows, oracle_row, slice_rows, stress_label
+from pipeline_tasks.scorecard.regime_models import RULES, UNGATED, Case, gated_panel, model_rows
+from pipeline_tasks.scorecard.regime_slices import Compared, Risked, abstention_rows, oracle_row, slice_rows, stress_label
 from pipeline_tasks.scorecard.regime_synthetic import synthetic_rows
 from pipeline_tasks.scorecard.regime_truth import truth_rows
 from pipeline_tasks.scorecard.rows import ScoreRow
-from pipeline_tasks.scorecard.runner import Judged, job_of
+from pipeline_tasks.scorecard.runner import job_of, spec_on
 from pipeline_tasks.scorecard.sources import DataAbsentError, DataSet, FeatureSource, Say
 from pipeline_tasks.scorecard.systems import SystemJob, system_row
+from pipeline_tasks.steps.gates import REGIME
 
 Array = npt.NDArray[np.float64]
 EPF = ("epf_np", "epf_pjm", "epf_be", "epf_fr", "epf_de")
-ON_MARKETS = ("twin", *EPF, "de_fund", "ercot_hb_north", "ercot_hb_west")
+ON_MARKETS = ("twin", *EPF, "de_fund", "ercot_hb_north", "ercot_hb_west", "ercot", "be")
 DATA_SETS = ("synthetic", *ON_MARKETS)
-REGIME, UNGATED = "regime", "ungated"
-# Days that are walked and scored, and days between refits. de_fund: 2021 to 2023, the crisis and what came after it.
-WINDOWS: Mapping[str, tuple[int, int]] = {**dict.fromkeys(EPF, (728, 28)), "de_fund": (1095, 91), "twin": (119, 28)}
+# Days that are walked and scored, and days between refits. de_fund: 2021 to 2023, the crisis and what came after it; ercot: a whole year,
+# because half of one has too few stressed days.
+WINDOWS: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(EPF, (728, 28)),
+    **dict.fromkeys(("ercot", "ercot_hb_north", "ercot_hb_west"), (364, 28)),
+    "de_fund": (1095, 91),
+    "twin": (119, 28),
+}
 OTHERS = (182, 28)
 PROFILE = "demo"  # of the walked models: what a gate is worth to them does not need their largest settings
-MODELS = ("curve_dist", "spike_risk")
-# Two gates are scored whatever config/gates.yaml says: one that is only cautious, and one that does all it can.
-RULES = {"widened": GateRule(act=True, widen=1.1, block=False), "mixed": GateRule(act=True, model_share=0.8, widen=1.1, block=True)}
+DAY_AHEAD_MODELS = ("curve_dist", "spike_risk")
+# Models whose features a data set has; the nowcast needs all nodes of a market at once.
+MODELS: Mapping[str, tuple[str, ...]] = {
+    "twin": (*DAY_AHEAD_MODELS, "imbalance", "price_prediction", "lmp_nowcast"),
+    "ercot_hb_north": (*DAY_AHEAD_MODELS, "imbalance", "price_prediction"),
+    "ercot_hb_west": (*DAY_AHEAD_MODELS, "imbalance", "price_prediction"),
+    "ercot": ("lmp_nowcast",),
+    "be": (*DAY_AHEAD_MODELS, "imbalance", "price_prediction"),
+}
+# Where a model's own data or the history it needs leave less: nodal features cover six weeks of the twin, ercot begins at the end of 2023.
+SHORT: Mapping[tuple[str, str], tuple[int, int]] = {
+    ("twin", "lmp_nowcast"): (27, 14),
+    ("ercot_hb_north", "spike_risk"): (350, 28),
+    ("ercot_hb_west", "spike_risk"): (350, 28),
+}
+WITH_CORRECTION = "curve_dist"  # the day-ahead price forecast that is corrected by new information
 NEIGHBOURS: Mapping[str, tuple[str, ...]] = {"epf_be": ("epf_fr",), "epf_fr": ("epf_be",)}
 
 
@@ -72,23 +90,6 @@ class _Loaded(FeatureSource):
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """A market with its walked regimes.
-
-    Attributes:
-        data: day-ahead features.
-        regimes: walked answers of `regime`.
-        label: the frozen stress label by series and delivery date.
-        data_class: real or twin.
-    """
-
-    data: DataSet
-    regimes: pl.DataFrame
-    label: pl.DataFrame
-    data_class: DataClass
-
-
-@dataclass(frozen=True, slots=True)
 class _Points:
     """An ungated point forecast on feature rows, and the rows that are scored."""
 
@@ -103,79 +104,46 @@ def _market_rows(job: SystemJob) -> list[ScoreRow]:
     source = _Loaded(job.source, {})
     walks = job_of(profile=PROFILE, seed=job.seed, progress=job.say, source=source, start=job.start, end=job.end)
     regime = walks.judged(REGIME, yardstick_of(REGIME), spec)
-    label = stress_label(regime.data.frame)
-    case = _Case(regime.data, regime.walked.answers, label, regime.data.data_class)
-    made = truth_rows(job, case.regimes) if case.data_class is DataClass.TWIN else []
+    case = Case(regime.data, regime.walked.answers, stress_label(regime.data.frame), regime.data.data_class)
+    made = truth_rows(job, case.answers) if case.data_class is DataClass.TWIN else []
     if job.data_set in EPF:
         return [*made, *_published_rows(job, case, source)]
-    for model in MODELS:
+    for model in MODELS.get(job.data_set, DAY_AHEAD_MODELS):
         try:
-            judged = walks.judged(model, yardstick_of(model), spec)
+            told = gated_panel(case, spec_of(model), walks.judged(model, _alone(model), _walk_of(model, spec)))
         except DataAbsentError as error:
             made.append(system_row(job, case.data_class, f"{model}_stressed_ratio", None, reason=str(error), baseline=UNGATED))
             continue
-        made += _model_rows(job, case, spec_of(model), judged)
+        made += model_rows(job, case, told)
+        if model == WITH_CORRECTION:
+            point = told.answer[told.spec.point_column].cast(pl.Float64).to_numpy()
+            made += _correction_rows(job, case, _Points(told.judged.panel.rows, point, told.known))
     return made
 
 
-def _beside(case: _Case, rows: pl.DataFrame) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
+def _alone(model: str) -> Yardstick:
+    """The yardstick without metrics and what they compare with, which would be walked too: the forecast is its own baseline here."""
+    own = yardstick_of(model)
+    return replace(own, metrics=(), baselines=tuple(b for b in own.baselines if b.name == own.gate_baseline))
+
+
+def _walk_of(model: str, spec: DataSetSpec) -> DataSetSpec:
+    """How a model is walked: over the regime's window, or the part that its own data cover, as its yardstick trains it."""
+    days, refit = SHORT.get((spec.name, model), (spec.test_days, spec.refit_days))
+    own = spec_on(yardstick_of(model), spec.name)
+    return replace(own, test_days=days, refit_days=refit, calibration_days=0)
+
+
+def _beside(case: Case, rows: pl.DataFrame) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
     """Regime answers of rows (null where there is none), and whether the row's label is known."""
-    told = rows.select(KEY).join(case.regimes, on=list(KEY), how="left", maintain_order="left")
+    told = rows.select(KEY).join(case.answers, on=list(KEY), how="left", maintain_order="left")
     series = ["market", "hub", "product", "delivery_date"]
     label = rows.select(series).join(case.label, on=series, how="left", maintain_order="left")
     both = told.with_columns(label["stressed"])
     return both, (both["stressed"].is_not_null() & both["gate"].is_not_null()).to_numpy()
 
 
-def _model_rows(job: SystemJob, case: _Case, spec: ModelSpec, judged: Judged) -> list[ScoreRow]:
-    """Before and after the gate as it acts in a run, of one model."""
-    panel, base = judged.panel, spec_of(REGIME)
-    told, known = _beside(case, panel.rows)
-    ladder = told.select(pl.col(c).cast(pl.Float64).fill_null(float("nan")) for c in base.quantile_columns.values()).to_numpy()
-    answer = panel.rows.select(KEY).join(judged.walked.answers, on=list(KEY), how="left", maintain_order="left")
-    known &= answer[spec.point_column].is_not_null().to_numpy()
-    levels = np.asarray(base.levels)
-    if spec.kind is Kind.PROBABILITY:
-        threshold = answer[spec.threshold_column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        fallback = exceedance(threshold, levels, ladder)[:, None]
-    else:
-        point = told[base.point_column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        fallback = np.column_stack((point, fallback_ladder(np.asarray(spec.levels), levels, ladder)))
-    action = told["gate"].cast(pl.String).fill_null(ALLOW)
-    if not known.any():
-        raise DataAbsentError(f"{job.data_set}: no row has a stress label: nothing exogenous (tightness, gas) is known")
-    stressed = told["stressed"].fill_null(value=False).to_numpy()[known]
-    days, made = panel.days[known], []
-    for name, rule in RULES.items():
-        after, done = gated(answer, spec, action, fallback, rule)
-        acted = (done != ALLOW).to_numpy()[known]
-        for metric, loss in _losses(spec).items():
-            before_loss, after_loss = (loss(panel.outcome[known], frame.filter(pl.Series(known))) for frame in (answer, after))
-            if name != "widened" or metric == "crps":  # a wider band moves no point
-                compared = Compared(f"{spec.name}: {metric} {name}", days, stressed, before_loss, after_loss, acted)
-                made += slice_rows(job, case.data_class, compared, UNGATED)
-    if spec.kind is Kind.DISTRIBUTION:
-        point = answer[spec.point_column].cast(pl.Float64).to_numpy()
-        made += _point_rows(job, case, _Points(panel.rows, point, known))
-    return made
-
-
-def _losses(spec: ModelSpec) -> dict[str, Callable[[Array, pl.DataFrame], Array]]:
-    """Loss functions (outcome, answer rows) of a model by name."""
-    names, levels = list(spec.quantile_columns.values()), np.asarray(spec.levels)
-
-    def point(frame: pl.DataFrame) -> Array:
-        return frame[spec.point_column].cast(pl.Float64).to_numpy()
-
-    if spec.kind is Kind.PROBABILITY:
-        return {"brier": lambda y, frame: (y - point(frame)) ** 2}
-    return {
-        "mae": lambda y, frame: np.abs(y - point(frame)),
-        "crps": lambda y, frame: crps_losses(y, frame.select(names).to_numpy().astype(np.float64), levels),
-    }
-
-
-def _published_rows(job: SystemJob, case: _Case, source: FeatureSource) -> list[ScoreRow]:
+def _published_rows(job: SystemJob, case: Case, source: FeatureSource) -> list[ScoreRow]:
     """The gate on the mean of the published LEAR and DNN ensembles; point forecasts only."""
     public, note = published(case.data, case.data.frame)
     if "published_mean" not in public:
@@ -202,40 +170,37 @@ def _published_rows(job: SystemJob, case: _Case, source: FeatureSource) -> list[
     made = slice_rows(job, case.data_class, compared, UNGATED)
     made.append(oracle_row(job, case.data_class, days[known], stressed[known], losses, "published_mean"))
     beside = {f"neighbour_{other}": _neighbour(case, source, other, job) for other in NEIGHBOURS.get(job.data_set, ())}
-    return [*made, *_point_rows(job, case, _Points(case.data.frame, base, known), beside)]
+    risk = told["stressed_probability"].cast(pl.Float64).to_numpy()[known]
+    risked = Risked("published_mean: mae", days[known], risk, losses["published_mean"], losses["fallback"])
+    made += abstention_rows(job, case.data_class, risked)
+    return [*made, *_correction_rows(job, case, _Points(case.data.frame, base, known), beside)]
 
 
-def _point_rows(
+def _correction_rows(
     job: SystemJob,
-    case: _Case,
+    case: Case,
     forecast: _Points,
     beside: Mapping[str, Mapping[date, float]] | None = None,
 ) -> list[ScoreRow]:
-    """Order of days by the gate, and the correction by new information, hub by hub."""
+    """The correction by new information before and after, hub by hub."""
     rows, known = forecast.rows, forecast.known
     told, _ = _beside(case, rows)
     chosen = pl.Series(known)
-    price = rows["price_ccy_per_mwh"].cast(pl.Float64).to_numpy()[known]
-    base, fallback = forecast.base[known], told["point_ccy_per_mwh"].cast(pl.Float64).to_numpy()[known]
-    own, instead = np.abs(price - base), np.abs(price - fallback)
-    risk = told["stressed_probability"].cast(pl.Float64).to_numpy()[known]
-    days = rows["delivery_date"].cast(pl.Int32).cast(pl.Int64).to_numpy()[known]
-    made = abstention_rows(job, case.data_class, days, risk, own, instead)
     frame = rows.filter(chosen).with_columns(
-        base=pl.Series(base),
-        fallback=pl.Series(fallback),
-        risk=pl.Series(risk),
+        base=pl.Series(forecast.base[known]),
+        fallback=told["point_ccy_per_mwh"].cast(pl.Float64).filter(chosen),
+        risk=told["stressed_probability"].cast(pl.Float64).filter(chosen),
         label=told["stressed"].filter(chosen),
     )
     parts = [_corrected(part, beside or {}) for _, part in frame.group_by("hub", "product", maintain_order=True)]
     after = pl.concat(parts)
     if after.is_empty():
-        return made
+        return []
     y, stressed = after["price_ccy_per_mwh"].to_numpy(), after["label"].to_numpy()
     before, now = np.abs(y - after["base"].to_numpy()), np.abs(y - after["corrected"].to_numpy())
     told_days = after["delivery_date"].cast(pl.Int32).cast(pl.Int64).to_numpy()
     compared = Compared("new information: mae", told_days, stressed, before, now, before != now)
-    return [*made, *slice_rows(job, case.data_class, compared, UNGATED)]
+    return slice_rows(job, case.data_class, compared, UNGATED)
 
 
 def _corrected(part: pl.DataFrame, beside: Mapping[str, Mapping[date, float]]) -> pl.DataFrame:
@@ -276,7 +241,7 @@ def _corrected(part: pl.DataFrame, beside: Mapping[str, Mapping[date, float]]) -
     return answer.filter(pl.Series(day >= LEAST_DAYS)).select(columns)
 
 
-def _neighbour(case: _Case, source: FeatureSource, other: str, job: SystemJob) -> dict[date, float]:
+def _neighbour(case: Case, source: FeatureSource, other: str, job: SystemJob) -> dict[date, float]:
     """Yesterday's mean price of a neighbour less that of its week, as known at its own gate (no later than ours)."""
     try:
         frame = source.load(other, DAY_AHEAD, job.say).frame

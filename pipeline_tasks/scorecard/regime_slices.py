@@ -6,6 +6,7 @@ or the move of gas over five settlements, reaches the highest tenth of the year 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,10 @@ Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 LABEL_DAYS, LEAST_DAYS, TOP = 365, 90, 0.90
 STRESSED_TARGET, NORMAL_MARGIN = 0.75, 1.02
+PARTS = ("stressed", "normal")
+SAID = re.compile(
+    r"(?P<name>[^:]+: [^:]+): (?P<after>\S+) after the gate, (?P<before>\S+) before, (?P<days>\d+) \w+ days, gate acted on (?P<acted>\d+)%"
+)
 
 
 def stress_label(features: pl.DataFrame) -> pl.DataFrame:
@@ -64,10 +69,32 @@ class Compared:
     acted: Bools
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the reason of a slice's row says: mean losses after and before the gate, days, and share of rows it acted on in per cent."""
+
+    name: str
+    after: float
+    before: float
+    days: int
+    acted: int
+
+    def reason(self, part: str) -> str:
+        """The sentence that `read_reason` reads."""
+        losses = f"{self.after:.4g} after the gate, {self.before:.4g} before"
+        return f"{self.name}: {losses}, {self.days} {part} days, gate acted on {self.acted}%"
+
+
+def read_reason(reason: str) -> Told | None:
+    """What the reason of a slice's row says; None for a row that was not measured."""
+    found = SAID.match(reason)
+    return found and Told(found["name"], float(found["after"]), float(found["before"]), int(found["days"]), int(found["acted"]))
+
+
 def slice_rows(job: SystemJob, data_class: DataClass, told: Compared, baseline: str) -> list[ScoreRow]:
     """Before and after on stressed and normal days: target 0.75 of the loss where stressed, not worse by 2 % where not."""
     rows = []
-    for name, chosen in (("stressed", told.stressed), ("normal", ~told.stressed)):
+    for name, chosen in zip(PARTS, (told.stressed, ~told.stressed), strict=True):
         if len(np.unique(told.days[chosen])) < 20:
             why = f"{told.name}: {len(np.unique(told.days[chosen]))} {name} days; 20 are needed"
             rows.append(system_row(job, data_class, f"{_metric(told.name)}_{name}_ratio", None, reason=why, baseline=baseline))
@@ -81,10 +108,8 @@ def _slice(job: SystemJob, data_class: DataClass, told: Compared, name: str, cho
     unique, index = np.unique(days, return_inverse=True)
     sums = [np.bincount(index, weights=v) for v in (after, before)]
     interval = ratio_ci(sums[0], sums[1], seed=job.seed)
-    acted = float(np.mean(told.acted[chosen]))
-    note = (
-        f"{told.name}: {after.mean():.4g} after the gate, {before.mean():.4g} before, {len(unique)} {name} days, gate acted on {acted:.0%}"
-    )
+    acted = round(100 * float(np.mean(told.acted[chosen])))
+    note = Told(told.name, float(after.mean()), float(before.mean()), len(unique), acted).reason(name)
     if name == "stressed":
         same = np.array_equal(after, before)
         p_value = None if same else diebold_mariano_daily(after, before, days).p_value
@@ -118,41 +143,49 @@ def oracle_row(
                       days=[int(d) for d in unique], reason=f"best of {names} on each stressed day, known only afterwards")  # fmt: skip
 
 
-def abstention_rows(
-    job: SystemJob, data_class: DataClass, days: npt.NDArray[np.int64], risk: Array, loss: Array, instead: Array
-) -> list[ScoreRow]:
-    """Coverage-risk curve of abstaining on the riskiest days, and what it is worth when a fallback must be published there.
+@dataclass(frozen=True, slots=True)
+class Risked:
+    """What abstaining on risky days is scored on, row by row.
 
-    Args:
-        job: job.
-        data_class: real or twin.
-        days: delivery date per row.
-        risk: what the gate orders days by, per row (the same on all rows of a day).
-        loss: losses of the ungated forecast.
-        instead: losses of the fallback.
+    Attributes:
+        name: forecast and loss ("curve_dist: mae").
+        days: delivery date of every row, days since 1970.
+        risk: what the gate orders days by (the same on all rows of a day).
+        loss: of the ungated forecast.
+        instead: of the fallback.
     """
-    unique, index = np.unique(days, return_inverse=True)
-    own, other, count = (np.bincount(index, weights=w) for w in (loss, instead, np.ones(len(loss))))
-    order = np.argsort(np.bincount(index, weights=risk) / count, kind="stable")
+
+    name: str
+    days: npt.NDArray[np.int64]
+    risk: Array
+    loss: Array
+    instead: Array
+
+
+def abstention_rows(job: SystemJob, data_class: DataClass, told: Risked) -> list[ScoreRow]:
+    """Coverage-risk curve of abstaining on the riskiest days, and what it is worth when a fallback must be published there."""
+    unique, index = np.unique(told.days, return_inverse=True)
+    own, other, count = (np.bincount(index, weights=w) for w in (told.loss, told.instead, np.ones(len(told.loss))))
+    order = np.argsort(np.bincount(index, weights=told.risk) / count, kind="stable")
     mean = own.sum() / count.sum()
 
     def area(by: npt.NDArray[np.int64]) -> float:
         return float(np.mean(np.cumsum(own[by]) / np.cumsum(count[by])) / mean)
 
-    kept = int(np.ceil(0.9 * len(unique)))
-    risky = order[kept:]
+    risky = order[int(np.ceil(0.9 * len(unique))) :]
     whole = float((own.sum() - own[risky].sum() + other[risky].sum()) / own.sum())
-    every, n, curve = [int(d) for d in unique], len(loss), area(order)
+    every, n, curve = [int(d) for d in unique], len(told.loss), area(order)
+    named = _metric(told.name)
     return [
         system_row(
-            job, data_class, "coverage_risk_area", curve, n=n, verdict="pass" if curve < 1 else "miss", target=1.0, days=every,
+            job, data_class, f"{named}_coverage_risk_area", curve, n=n, verdict="pass" if curve < 1 else "miss", target=1.0, days=every,
             baseline="oracle_order", baseline_value=area(np.argsort(own / count, kind="stable")),
             reason="area below the curve of risk over coverage, over the mean risk (1: random order), days ordered by stressed"
             " probability; abstaining makes no forecast better: see the next row",
         ),
         system_row(
-            job, data_class, "block_riskiest_tenth_ratio", whole, n=n, verdict="pass" if whole <= 1 else "miss", target=1.0, days=every,
-            baseline="ungated", baseline_value=1.0,
+            job, data_class, f"{named}_block_riskiest_tenth_ratio", whole, n=n, verdict="pass" if whole <= 1 else "miss", target=1.0,
+            days=every, baseline="ungated", baseline_value=1.0,
             reason="all rows scored: the fallback on the tenth of days with the highest stressed probability, the forecast elsewhere",
         ),
     ]  # fmt: skip

@@ -111,13 +111,24 @@ class Gates:
         """
         if self.spec.precedes_all:
             return answer.with_columns(pl.col("state").alias("regime"), pl.lit(ALLOW).alias(ACTED))
-        found = self._found(answer, run)
-        made, done = gated(answer, self.spec, found["gate"], self._fallback(answer, target), self.rule)
-        return _told(made.with_columns(found["regime"], found["why"].alias("_why"), done.alias(ACTED)))
+        made, found = self.acted(answer, target, run.selection.market.zone.key)
+        return _told(made.with_columns(found["regime"], found["why"].alias("_why"), found[ACTED]))
 
-    def _found(self, answer: pl.DataFrame, run: RunContext) -> pl.DataFrame:
+    def acted(self, answer: pl.DataFrame, target: pl.DataFrame, zone: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The answer after the gate, and per row `day`, `regime`, `gate`, `stressed_probability`, `why` and `ACTED`.
+
+        Args:
+            answer: rows of the model's answer.
+            target: the feature rows it was given.
+            zone: the market's time zone.
+        """
+        found = self.found(answer, zone)
+        fallback = self.fallback_of(answer, target) if self.rule.act else np.full((answer.height, len(_columns(self.spec))), np.nan)
+        made, done = gated(answer, self.spec, found["gate"], fallback, self.rule)
+        return made, found.with_columns(done.alias(ACTED))
+
+    def found(self, answer: pl.DataFrame, zone: str) -> pl.DataFrame:
         """Regime, gate and why of every row: of its delivery date, or of the day under way when an interval was decided."""
-        zone = run.selection.market.zone.key
         decided = pl.col("as_of").dt.convert_time_zone(zone).dt.date() if self.spec.intraday else pl.col("delivery_date")
         rows = answer.select("market", "hub", "as_of", decided.alias("day"))
         # a hub without a regime of its own (a system-wide product) has that of the market's most stressed hub
@@ -127,20 +138,22 @@ class Gates:
         )
         own = pl.col("regime").is_not_null()
         names = ("decided_ts", "regime", "gate", *WHY)
-        found = both.select("as_of", *(pl.when(own).then(pl.col(c)).otherwise(pl.col(f"{c}_worst")).alias(c) for c in names))
+        found = both.select("as_of", "day", *(pl.when(own).then(pl.col(c)).otherwise(pl.col(f"{c}_worst")).alias(c) for c in names))
         known = pl.col("decided_ts") <= pl.col("as_of")
         return found.select(
+            "day",
             pl.when(known).then(pl.col("regime").cast(pl.String)).otherwise(pl.lit(UNKNOWN)).alias("regime"),
             pl.when(known).then(pl.col("gate").cast(pl.String)).otherwise(pl.lit(ALLOW)).alias("gate"),
+            pl.when(known).then(pl.col("stressed_probability").cast(pl.Float64)).alias("stressed_probability"),
             pl.format("stressed {}, change {}, surprise {}", *(pl.col(c).round(3) for c in WHY)).fill_null("").alias("why"),
         )
 
-    def _fallback(self, answer: pl.DataFrame, target: pl.DataFrame) -> Array:
+    def fallback_of(self, answer: pl.DataFrame, target: pl.DataFrame) -> Array:
         """Fallback of every row as `gated` takes it: the published one, or the naive forecast with the model's own band around it."""
         spec, base = self.spec, spec_of(REGIME)
-        point = [spec.point_column, *spec.quantile_columns.values()]
+        point = _columns(spec)
         nothing = np.full((answer.height, len(point)), np.nan)
-        if not self.rule.act or answer.is_empty():
+        if answer.is_empty():
             return nothing
         if spec.inputs == base.inputs:
             if self.fallback.is_empty():
@@ -168,6 +181,11 @@ def market_regime(warehouse: Warehouse, market: str, delivery_date: date, as_of:
         {"market": market, "day": delivery_date, "as_of": as_of},
     )
     return str(found.item(0, "regime")) if found.height else UNKNOWN
+
+
+def _columns(spec: ModelSpec) -> list[str]:
+    """Point (or probability) and quantiles of a model's answer."""
+    return [spec.point_column, *spec.quantile_columns.values()]
 
 
 def _numbers(frame: pl.DataFrame) -> Array:

@@ -150,3 +150,15 @@ def test_the_model_applies_only_where_gas_and_carbon_are_known() -> None:
     reason = lacks_input(Empty(), spec_of("carbon_coupling"), resolve_market("epf_de"))  # type: ignore[arg-type]
     assert "co2_price_ccy_per_unit is not null" in Empty.sql
     assert reason.endswith("has no row of it with gas_price_ccy_per_unit and co2_price_ccy_per_unit")
+
+
+def test_an_artifact_of_an_earlier_version_says_what_it_lacks_and_what_to_do(tmp_path) -> None:
+    from models._kernel import artifacts
+    from models.carbon_coupling.model import CarbonCoupling
+
+    head = {"params": {}, "cutoff": "2026-06-14T10:00:00+00:00", "ratio": 1.0, "noise": 1.0, "centre": 50.0, "expected": []}
+    artifacts.save_json(tmp_path, "model", head)
+    artifacts.save_arrays(tmp_path, "arrays", {"spread": np.ones(3), "ladder": np.zeros((24, 9))})
+    artifacts.seal(tmp_path, model="carbon_coupling")
+    with pytest.raises(artifacts.ArtifactError, match=r"lacks model.json: spread: an earlier version .* desk train carbon_coupling"):
+        CarbonCoupling.load(tmp_path)
