@@ -75,14 +75,17 @@ def command(folder: Path, *, host: str, port: int) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The server's environment: the project importable, this interpreter's programs found, MLflow quiet, one thread per library."""
+    """The server's environment: the project importable, this interpreter's programs found, MLflow quiet, one thread per library.
+
+    A request's frames have thousands of rows: Polars' second thread is woken for less work than waking it is.
+    """
     from pipeline_tasks.processes import MATH_THREADS
 
     modules = os.pathsep.join(p for p in (str(REPO_ROOT), os.environ.get("PYTHONPATH", "")) if p)
     # MLflow starts `uvicorn` by name, which is on the path only where the virtual environment is activated.
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     quiet = {"MLFLOW_DISABLE_ENV_CREATION": "true", "DO_NOT_TRACK": "1"}
-    return {**MATH_THREADS, **os.environ, "PYTHONPATH": modules, "PATH": programs, **quiet}
+    return {**MATH_THREADS, "POLARS_MAX_THREADS": "1", **os.environ, "PYTHONPATH": modules, "PATH": programs, **quiet}
 
 
 def serve(model: str, market: str, *, host: str, port: int) -> None:

@@ -27,6 +27,7 @@ _INSERT_SETTINGS: dict[str, Any] = {
     "max_insert_block_size": 4_000_000,
 }
 _READ_SETTINGS: dict[str, Any] = {"output_format_arrow_string_as_string": 1, "output_format_arrow_low_cardinality_as_dictionary": 0}
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 def bind(value: Any) -> Any:
@@ -67,6 +68,7 @@ class Warehouse:
             username=self.endpoint.user,
             password=self.endpoint.password,
             secure=self.endpoint.secure,
+            compress=self.endpoint.host not in _HERE,  # on one machine packing costs more than it saves
             autogenerate_session_id=False,
             connect_timeout=10,
             send_receive_timeout=600,
