@@ -6,7 +6,7 @@ import base64
 import io
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, Self, runtime_checkable
 
 import polars as pl
@@ -66,16 +66,12 @@ class Answers:
         Raises:
             RequestError: there is none.
         """
-        found = self._warehouse.scalar(
-            f"select max(as_of) from {self._spec.inputs.full_name} where market = {{market:String}} and hub in {{hubs:Array(String)}}"
-            f" and {self._spec.naive_column} is not null",
-            {"market": self._selection.market.key, "hubs": list(self._selection.hubs)},
-        )
-        if not isinstance(found, datetime) or found.year < 1990:
+        found = self._decisions.newest()
+        if found is None:
             raise RequestError(
                 f"market is {self._selection.key!r}: {self._spec.inputs.full_name} has no decision of it; run the intraday DAG"
             )
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+        return found
 
     def answer(self, as_of: datetime, horizon_min: int | None = None) -> pl.DataFrame:
         """Forecasts decided at `as_of`: key, status and outputs, one row per series and horizon decided then.

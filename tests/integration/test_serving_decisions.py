@@ -64,7 +64,9 @@ def counted(warehouse: Warehouse) -> Iterator[Counted]:
 
 @pytest.fixture
 def decisions(counted: Counted) -> Decisions:
-    return Decisions(SPEC, SELECTION, cast("Warehouse", counted))
+    made = Decisions(SPEC, SELECTION, cast("Warehouse", counted))
+    made.newest()  # as a server asks when it starts
+    return made
 
 
 def _replaced(wh: Warehouse) -> None:
@@ -113,6 +115,27 @@ def test_late_data_are_answered_on(counted: Counted, decisions: Decisions, write
     fresh = Decisions(SPEC, SELECTION, counted.warehouse).at(as_of, 15)
     assert_frame_equal(after, fresh, check_row_order=False)
     assert decisions.at(as_of, 15) is after
+
+
+def test_rows_read_after_an_unseen_change_are_read_again(counted: Counted, decisions: Decisions) -> None:
+    as_of = _first_decision()
+    _replaced(counted.warehouse)
+    first = decisions.at(as_of, 15)
+    assert first[LAST].unique().to_list() == [LATE]
+    again = decisions.at(as_of, 15)  # what was there before the first reading was not known, so it does not vouch for it
+    assert again is not first
+    assert decisions.at(as_of, 15) is again
+    assert counted.reads == 2
+
+
+def test_the_newest_decision_is_looked_for_when_the_table_was_written_to(counted: Counted, decisions: Decisions) -> None:
+    known = rows().filter(pl.col(LAST).is_not_null())
+    assert decisions.newest() == known["as_of"].max()
+    later = rows(3)
+    counted.warehouse.insert(TABLE, later)
+    assert decisions.newest() == later.filter(pl.col(LAST).is_not_null())["as_of"].max()
+    counted.warehouse.command(f"truncate table {TABLE.full_name}")
+    assert decisions.newest() is None
 
 
 def test_a_decision_made_later_is_found(counted: Counted, decisions: Decisions) -> None:
