@@ -123,7 +123,7 @@ def answer(spec: ModelSpec, target: pl.DataFrame, outputs: Mapping[str, npt.Arra
     types = {c.name: c.type.polars for c in (*LINEAGE, *spec.output)}
     reason = pl.Series("status_reason", list(reasons), dtype=pl.String)
     frame = target.select(ANSWER[:6]).with_columns(
-        pl.Series("status", [("DEGRADED" if r else "OK") for r in reason], dtype=pl.String),
+        pl.select(pl.when(reason.str.len_bytes() > 0).then(pl.lit("DEGRADED")).otherwise(pl.lit("OK")).alias("status")).to_series(),
         reason,
         *(pl.Series(name, np.asarray(outputs[name])).cast(types[name]) for name in declared),
     )

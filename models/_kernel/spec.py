@@ -103,6 +103,7 @@ class ModelSpec:
         companions: further curated tables that the model publishes beside its forecasts (`protocol.Companion`).
         precedes_all: a nightly run publishes it before any other model forecasts, because what it says acts on their forecasts.
         needs: columns of `inputs` that a market must have values of; the model does not apply to others.
+        unread: columns of `inputs` that make no difference to the rows answered; who serves single requests leaves them out.
         every_product: it answers on every product of its feature table, not on the market's own only.
         lookback_days: delivery days before its cutoff that a version is shown when it answers; None: as many as it learned from.
         history_days: delivery days before its cutoff that it is trained on at most; None for `train_history_days` of the schedules.
@@ -138,6 +139,7 @@ class ModelSpec:
     companions: tuple[Table, ...] = ()
     precedes_all: bool = False
     needs: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a spec that names columns it does not declare or a ladder that does not rise."""
@@ -156,7 +158,8 @@ class ModelSpec:
         undeclared = self._named() - {c.name for c in self.output}
         if undeclared:
             raise ValueError(f"spec {self.name}: {sorted(undeclared)} are not in output; declare them or correct the name")
-        unknown = {*self.required, *self.needs, self.naive_column, self.outcome.column, self.outcome.known} - set(self.inputs.column_names)
+        named = {*self.required, *self.needs, *self.unread, self.naive_column, self.outcome.column, self.outcome.known}
+        unknown = named - set(self.inputs.column_names)
         if unknown:
             raise ValueError(f"spec {self.name}: required, naive or outcome column(s) {sorted(unknown)} are not in {self.inputs.full_name}")
         for table in self.companions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,11 +43,11 @@ class Direct:
     neighbours: npt.NDArray[np.int64]
     clusters: npt.NDArray[np.int64]
 
-    def changes(self, x: Array) -> dict[str, Array]:
-        """Quantiles of the change, uncalibrated and possibly crossing, each of shape (n,)."""
+    def changes(self, x: Array, names: Collection[str] = tuple(ALPHAS)) -> dict[str, Array]:
+        """The named quantiles of the change, uncalibrated and possibly crossing, each of shape (n,)."""
         if not len(x):
-            return dict.fromkeys(ALPHAS, np.empty(0))
-        return {name: np.asarray(m.predict(x, num_threads=1), dtype=np.float64) for name, m in self.boosters.items()}
+            return dict.fromkeys(names, np.empty(0))
+        return {name: np.asarray(self.boosters[name].predict(x, num_threads=1), dtype=np.float64) for name in names}
 
     def inputs(self, given: Panel) -> Array:
         """Inputs of the rows asked for, shape (n, len(NAMES)), NaN where unknown."""

@@ -11,7 +11,7 @@ import polars as pl
 
 from models._kernel import scaled_band
 from models.lmp_nowcast import direct, factors, graph_fit
-from models.lmp_nowcast.direct import Direct
+from models.lmp_nowcast.direct import ALPHAS, Direct
 from models.lmp_nowcast.factors import Basis, Factors
 from models.lmp_nowcast.graph import Graph
 from models.lmp_nowcast.panel import LAST, NODE, OPTIONAL, Panel, panel
@@ -78,23 +78,29 @@ class Horizon:
     def base_of(self, given: Panel, rows: pl.DataFrame) -> Base:
         """The same from a panel of the rows."""
         x = self.direct.inputs(given)
-        alone, change = self.direct.changes(x), np.zeros(rows.height)
-        for share, moved in self.shares(given, alone["median"]).values():
+        asked = ALPHAS if self._direct_share > 0 else ("low", "high")
+        alone, change = self.direct.changes(x, tuple(asked)), np.zeros(rows.height)
+        for share, moved in self.shares(given, alone.get("median")).values():
             change += share * moved
         new = np.zeros(len(given.nodes) - len(self.nodes), dtype=np.int64)
         cluster = np.concatenate([self.direct.clusters, new])[given.column]
         below, above = np.maximum(change - alone["low"], self.floor), np.maximum(alone["high"] - change, self.floor)
         return Base(centre(rows, self.fallback) + change, below, above, cluster)
 
-    def shares(self, given: Panel, alone: Array) -> dict[str, tuple[float, Array]]:
+    @property
+    def _direct_share(self) -> float:
+        """Share of the boosters over single nodes in the point forecast."""
+        return self.trust * (1 - self.graph_share) * (1 - self.mix)
+
+    def shares(self, given: Panel, alone: Array | None) -> dict[str, tuple[float, Array]]:
         """What moves the point forecast: name -> (share that is issued, change of the rows asked for of shape (n,)).
 
         Args:
             given: the panel.
-            alone: median change of the boosters over single nodes, shape (n,).
+            alone: median change of the boosters over single nodes, shape (n,); None where they have no share.
         """
         rest, made = self.trust * (1 - self.graph_share), {}
-        if self.mix < 1 and rest > 0:
+        if self._direct_share > 0 and alone is not None:
             made["direct"] = (rest * (1 - self.mix), alone)
         if self.mix > 0 and rest > 0:
             made["factors"] = (rest * self.mix, _at_rows(self.factors.changes(given), given))

@@ -19,7 +19,7 @@ from models._kernel.spec import ModelSpec
 from models.lmp_nowcast import store
 from models.lmp_nowcast.direct import NAMES
 from models.lmp_nowcast.horizon import Base, Horizon, fit_horizon
-from models.lmp_nowcast.panel import NODE, OPTIONAL, complete, panel
+from models.lmp_nowcast.panel import NODE, OPTIONAL, complete, is_new, panel
 from models.lmp_nowcast.params import Params
 from models.lmp_nowcast.spec import LEVELS, QUANTILES, SPEC
 
@@ -142,7 +142,7 @@ class LmpNowcastModel:
 
     def _history(self, history: pl.DataFrame) -> pl.DataFrame:
         """History rows decided since shortly before the fit, in key order; nothing where history cannot be used."""
-        if not set(ASKED) <= set(history.columns):
+        if not set(SPEC.required) <= set(history.columns):
             return complete(pl.DataFrame(schema=SPEC.inputs.polars_schema()))
         return complete(frames.in_key_order(history.unique(list(frames.KEY), keep="first", maintain_order=True)))
 
@@ -150,11 +150,10 @@ class LmpNowcastModel:
         """Calibrated quantiles of the scores for every row, from the outcomes of its cluster and horizon known at its own as_of."""
         scored = self._scored(horizon, history, rows["as_of"].max())
         asked = rows["as_of"].dt.epoch("ms").to_numpy()
+        if scored.is_empty():
+            return np.stack([horizon.starts(k) for k in range(int(base.cluster.max(initial=0)) + 1)])[base.cluster]
         offsets = np.empty((rows.height, len(LEVELS)))
         for cluster in np.unique(base.cluster).tolist():
-            if scored.is_empty():
-                offsets[base.cluster == cluster] = horizon.starts(cluster)
-                continue
             mine = np.flatnonzero(base.cluster == cluster)
             instants, back = np.unique(asked[mine], return_inverse=True)
             offsets[mine] = self._tracked(horizon, scored, cluster, instants)[back]
@@ -177,22 +176,26 @@ class LmpNowcastModel:
     def _reasons(self, horizon: Horizon, rows: pl.DataFrame) -> list[str]:
         """Why each row is DEGRADED; empty text where it is not."""
         limit, minutes = horizon.usual_age_min + self.params.stale_after_min, rows["horizon_min"][0]
-        lacking = pl.concat_list(pl.when(pl.col(c).is_null()).then(pl.lit(c)) for c in horizon.expected or OPTIONAL[:1]).list.drop_nulls()
-        age = pl.col("price_last_age_min")
-        said: list[pl.Expr] = [
-            pl.when(lacking.list.len() > 0).then(pl.lit("unknown: ") + lacking.list.join(", ")),
-            pl.when(age > limit).then(pl.format("the last known price is {} min old", age)),
-            pl.when(~pl.col(NODE).is_in(horizon.nodes)).then(pl.lit("the node was not there when the version was trained")),
+        usual, age = horizon.expected or OPTIONAL[:1], pl.col("price_last_age_min")
+        lacking = pl.concat_list(pl.when(pl.col(c).is_null()).then(pl.lit(c)) for c in usual).list.drop_nulls()
+        cases = [
+            (lacking.list.len() > 0, pl.lit("unknown: ") + lacking.list.join(", ")),
+            (age > limit, pl.format("the last known price is {} min old", age)),
+            (is_new(horizon.nodes), pl.lit("the node was not there when the version was trained")),
+            (pl.lit(minutes != horizon.minutes), pl.lit(f"horizon {minutes} min answered as {horizon.minutes} min")),
         ]
-        if minutes != horizon.minutes:
-            said.append(pl.lit(f"horizon {minutes} min answered as {horizon.minutes} min"))
-        return rows.select(pl.concat_str(said, separator="; ", ignore_nulls=True)).to_series().to_list()
+        rare = [case.any().alias(str(k)) for k, (case, _) in enumerate(cases) if k]
+        somewhere = (any(rows[c].null_count() for c in usual), *rows.select(rare).row(0))
+        said = [pl.when(case).then(text) for (case, text), there in zip(cases, somewhere, strict=True) if there]
+        if not said:
+            return [""] * rows.height
+        return rows.with_columns(_said=pl.concat_str(said, separator="; ", ignore_nulls=True))["_said"].to_list()
 
 
 def _outcomes(history: pl.DataFrame, cutoff: datetime | None, last: object) -> pl.DataFrame:
     """History rows whose outcome became known after the fit and before the last decision asked for."""
     price, known = pl.col("price_ccy_per_mwh"), pl.col("price_known_ts")
-    if not isinstance(last, datetime):
+    if not isinstance(last, datetime) or history.is_empty():
         return history.clear()
     return history.filter(known.is_not_null() & (known > cutoff) & (known <= last) & price.is_not_null() & price.is_finite())
 

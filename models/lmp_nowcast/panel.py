@@ -80,29 +80,37 @@ def panel(rows: pl.DataFrame, around: pl.DataFrame, nodes: list[str]) -> Panel:
         around: rows that may hold other nodes of the same decisions; what they say of their outcome is not read.
         nodes: trained nodes, the first columns; others of `rows` follow in name order.
     """
-    known = around.join(rows.select(DECISION).unique(), on=DECISION, how="semi").join(
-        rows.select(*DECISION, NODE), on=[*DECISION, NODE], how="anti"
-    )
     needed = [*DECISION, NODE, *NODAL_COLUMNS, *SHARED]
-    everything = pl.concat([rows.select(needed), known.select(needed)])
-    columns = [*nodes, *sorted(set(rows[NODE].unique().to_list()) - set(nodes))]
+    everything = rows.select(needed)
+    if not around.is_empty():
+        everything = pl.concat([everything, _others(rows, around).select(needed)])
+    columns = [*nodes, *rows.filter(is_new(nodes))[NODE].unique().sort().to_list()]
     decisions = everything.select(DECISION).unique().sort(DECISION).with_row_index("_row")
     place = pl.DataFrame({NODE: columns, "_column": range(len(columns))}, schema={NODE: pl.String, "_column": pl.Int64})
-    placed = everything.join(decisions, on=DECISION, how="left", maintain_order="left").join(
-        place, on=NODE, how="left", maintain_order="left"
-    )
-    row, column = placed["_row"].to_numpy().astype(np.int64), placed["_column"].fill_null(-1).to_numpy().astype(np.int64)
+    column = everything.select(NODE).join(place, on=NODE, how="left", maintain_order="left")["_column"].fill_null(-1).to_numpy()
+    row = everything.select(DECISION).join(decisions, on=DECISION, how="left", maintain_order="left")["_row"].to_numpy().astype(np.int64)
     seen, shape = column >= 0, (decisions.height, len(columns))
-    numbers, at, values = _numbers(placed, NODAL_COLUMNS)[seen], (row[seen], column[seen]), {}
-    for k, name in enumerate(NODAL_COLUMNS):
+    at, values = (row[seen], column[seen]), {}
+    for name, numbers in zip(NODAL_COLUMNS, _numbers(everything, NODAL_COLUMNS).T, strict=True):
         values[name] = np.full(shape, np.nan)
-        values[name][at] = numbers[:, k]
+        values[name][at] = numbers[seen]
     shared = np.full((decisions.height, len(SHARED)), np.nan)
-    first = placed.select("_row", *SHARED).group_by("_row").agg(pl.col(c).drop_nulls().first() for c in SHARED)
+    first = everything.select(pl.Series("_row", row), *SHARED).group_by("_row").agg(pl.col(c).drop_nulls().first() for c in SHARED)
     shared[first["_row"].to_numpy()] = _numbers(first, SHARED)
     return Panel(columns, values, shared, row[: rows.height], column[: rows.height])
 
 
+def is_new(nodes: list[str]) -> pl.Expr:
+    """Whether a row's node is none of `nodes`."""
+    return ~pl.col(NODE).is_in(pl.Series(nodes, dtype=pl.String).implode())
+
+
+def _others(rows: pl.DataFrame, around: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the same decisions that are not asked for."""
+    same = around.join(rows.select(DECISION).unique(), on=DECISION, how="semi")
+    return same.join(rows.select(*DECISION, NODE), on=[*DECISION, NODE], how="anti")
+
+
 def _numbers(frame: pl.DataFrame, names: tuple[str, ...]) -> Array:
     """Columns as a matrix, NaN where null."""
-    return frame.select(pl.col(c).cast(pl.Float64).fill_null(float("nan")) for c in names).to_numpy().astype(np.float64)
+    return np.asarray(frame.select(pl.col(c).cast(pl.Float64).fill_null(float("nan")) for c in names).to_numpy(), dtype=np.float64)

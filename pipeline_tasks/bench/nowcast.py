@@ -5,6 +5,8 @@ The prices are synthetic: system price plus six limits' shadow prices on drawn s
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import socket
 import statistics
@@ -29,9 +31,16 @@ if TYPE_CHECKING:
 NODES, LEARNED, ASKED, LIMITS, HORIZON_MIN, STEP_MIN = 5_000, 96, 120, 6, 15, 15
 START = datetime(2026, 6, 1, tzinfo=UTC)
 MARKET, MODEL = "twin", "lmp_nowcast"
-PER_DECISION = 30  # requests over HTTP before the next decision is asked for
+FIRST, PAUSE_S = 40, 0.5  # decisions asked for over HTTP for the first time, and the time between them: outcomes are learned beside
 ASKED_OUTPUTS = ("q10_ccy_per_mwh", "q50_ccy_per_mwh", "q90_ccy_per_mwh")
 WAIT_S = 90
+
+
+def _p95(values: list[float]) -> float:
+    return float(np.quantile(values, 0.95))
+
+
+PARTS = (("p50", statistics.median), ("p95", _p95))
 
 
 def nowcast() -> list[Figure]:
@@ -123,27 +132,31 @@ def _decisions() -> list[datetime]:
 
 
 def _in_process(case: str, fitted: Model, alone: Model, warehouse: Warehouse) -> list[Figure]:
-    wall = {name: _latencies(model, warehouse) for name, model in (("own", fitted), ("alone", alone))}
-    named = f"{case}, in process, features read"
-    return [
-        Figure(named, f"latency_{part}", pick(wall["own"]), "ms", "boosters over single nodes", pick(wall["alone"]), len(wall["own"]))
-        for part, pick in (("p50", statistics.median), ("p95", _p95))
-    ]
+    (own, again), (alone_first, alone_again) = (_latencies(model, warehouse) for model in (fitted, alone))
+    figures = []
+    for how, wall, peer in (("features read", own, alone_first), ("asked again: features in memory", again, alone_again)):
+        figures += [
+            Figure(f"{case}, in process, {how}", f"latency_{part}", pick(wall), "ms", "boosters over single nodes", pick(peer), len(wall))
+            for part, pick in PARTS
+        ]
+    return figures
 
 
-def _latencies(model: Model, warehouse: Warehouse) -> list[float]:
+def _latencies(model: Model, warehouse: Warehouse) -> tuple[list[float], list[float]]:
+    """Milliseconds of each decision when it is asked for the first and the second time."""
     from models._kernel.registry import spec_of
     from pipeline_tasks.serving.answers import Answers
 
     answers = Answers(model, spec_of(MODEL), MARKET, _decisions()[0], warehouse)
-    wall = []
+    wall: tuple[list[float], list[float]] = ([], [])
     for as_of in _decisions():
-        began = time.perf_counter()
-        told = answers.answer(as_of, HORIZON_MIN)
-        wall.append(1000 * (time.perf_counter() - began))
-        if told.height != NODES:
-            raise RuntimeError(f"{told.height} nodes were answered instead of {NODES}")
-    return wall[1:]
+        for taken in wall:
+            began = time.perf_counter()
+            told = answers.answer(as_of, HORIZON_MIN)
+            taken.append(1000 * (time.perf_counter() - began))
+            if told.height != NODES:
+                raise RuntimeError(f"{told.height} nodes were answered instead of {NODES}")
+    return wall[0][1:], wall[1][1:]
 
 
 def _cold(case: str, artifact: Path, warehouse: Warehouse) -> list[Figure]:
@@ -161,11 +174,12 @@ def _cold(case: str, artifact: Path, warehouse: Warehouse) -> list[Figure]:
 
 
 def _over_http(case: str, folder: Path) -> list[Figure]:
-    """Requests to MLflow's model server, one at a time; each new decision has it learn the outcomes since, beside the requests."""
+    """Requests to MLflow's model server; each new decision has it learn the outcomes since, beside the requests."""
     import httpx
 
     from models._kernel.artifacts import verify_artifact
     from pipeline_tasks.serving import server
+    from pipeline_tasks.serving.answers import FORMS
 
     artifact = folder / "model"
     sha = verify_artifact(artifact, model=MODEL)
@@ -180,13 +194,24 @@ def _over_http(case: str, folder: Path) -> list[Figure]:
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
                 _wait(http, process, folder / "server.log")
-                started = time.perf_counter() - began
-                wall = [_ask(http, _decisions()[k // PER_DECISION]) for k in range(ASKED)]
+                figures = [Figure(f"{case}, MLflow model server", "start", time.perf_counter() - began, "s")]
+                walls = {f"{how}, {form}": wall for form in FORMS for how, wall in _requests(http, form).items()}
         finally:
             process.terminate()
-    figures = [Figure(f"{case}, MLflow model server", "start", started, "s")]
-    parts = (("p50", statistics.median), ("p95", _p95))
-    return figures + [Figure(f"{case}, MLflow model server", f"latency_{n}", pick(wall[1:]), "ms", runs=len(wall) - 1) for n, pick in parts]
+    for how, wall in walls.items():
+        figures += [Figure(f"{case}, MLflow model server, {how}", f"latency_{n}", pick(wall), "ms", runs=len(wall)) for n, pick in PARTS]
+    return figures
+
+
+def _requests(http: Any, form: str) -> dict[str, list[float]]:
+    """Milliseconds of requests in one form of answer, one at a time: each decision once, then one of them again and again."""
+    from pipeline_tasks.serving.answers import FORMS
+
+    first = []
+    for as_of in _decisions()[FORMS.index(form) * FIRST :][: FIRST + 1]:
+        first.append(_ask(http, as_of, form))
+        time.sleep(PAUSE_S)
+    return {"features read": first[1:], "features in memory": [_ask(http, as_of, form) for _ in range(ASKED)]}
 
 
 def _wait(http: Any, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -202,15 +227,15 @@ def _wait(http: Any, process: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"MLflow's model server did not answer: {log.read_text(encoding='utf-8', errors='replace')[-800:]}")
 
 
-def _ask(http: Any, as_of: datetime) -> float:
-    body = {"dataframe_records": [{"as_of": as_of.isoformat(), "horizon_min": HORIZON_MIN, "outputs": ", ".join(ASKED_OUTPUTS)}]}
+def _ask(http: Any, as_of: datetime, form: str) -> float:
+    """Milliseconds until the client holds three quantiles of every node, read from the answer."""
+    row = {"as_of": as_of.isoformat(), "horizon_min": HORIZON_MIN, "outputs": ", ".join(ASKED_OUTPUTS), "form": form}
+    body = json.dumps({"dataframe_records": [row]})
     began = time.perf_counter()
-    reply = http.post("/invocations", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    reply = http.post("/invocations", content=body, headers={"Content-Type": "application/json"})
+    answer = reply.raise_for_status().json()["predictions"][form]
+    held = pl.read_ipc_stream(io.BytesIO(base64.b64decode(answer))) if form == "arrow" else pl.DataFrame(answer)
     taken = 1000 * (time.perf_counter() - began)
-    if len(reply.raise_for_status().json()["predictions"]["columns"]["product"]) != NODES:
+    if held.height != NODES or not set(ASKED_OUTPUTS) <= set(held.columns):
         raise RuntimeError(f"the server answered {reply.text[:300]}")
     return taken
-
-
-def _p95(values: list[float]) -> float:
-    return float(np.quantile(values, 0.95))

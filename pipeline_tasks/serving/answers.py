@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, Self, runtime_checkable
 
 import polars as pl
 import polars.selectors as cs
 
 from config.markets import resolve_market
-from models._kernel.frames import KEY, outcomes_known
+from models._kernel.frames import KEY
 from models._kernel.protocol import Features, Model
 from models._kernel.spec import ModelSpec
+from pipeline_tasks.serving.decisions import Decisions
 from pipeline_tasks.steps.reading import history_start, known_rows
 from pipeline_tasks.warehouse import Warehouse
 
 REFRESH = timedelta(minutes=15)
+FORMS = ("columns", "arrow")
 NOT_SERVED = "model is {name!r}: it decides once a day, at the gate; read curated.v_{name} instead of serving it"
 
 
@@ -53,6 +57,7 @@ class Answers:
             )
         self._spec, self._selection, self._warehouse = spec, resolve_market(market), warehouse
         self._base, self._model, self._cutoff, self._calibrated_to = fitted, fitted, cutoff, cutoff
+        self._decisions = Decisions(spec, self._selection, warehouse)
         self._lock, self._renewing = threading.Lock(), threading.Lock()
 
     def newest(self) -> datetime:
@@ -61,16 +66,12 @@ class Answers:
         Raises:
             RequestError: there is none.
         """
-        found = self._warehouse.scalar(
-            f"select max(as_of) from {self._spec.inputs.full_name} where market = {{market:String}} and hub in {{hubs:Array(String)}}"
-            f" and {self._spec.naive_column} is not null",
-            {"market": self._selection.market.key, "hubs": list(self._selection.hubs)},
-        )
-        if not isinstance(found, datetime) or found.year < 1990:
+        found = self._decisions.newest()
+        if found is None:
             raise RequestError(
                 f"market is {self._selection.key!r}: {self._spec.inputs.full_name} has no decision of it; run the intraday DAG"
             )
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+        return found
 
     def answer(self, as_of: datetime, horizon_min: int | None = None) -> pl.DataFrame:
         """Forecasts decided at `as_of`: key, status and outputs, one row per series and horizon decided then.
@@ -78,7 +79,7 @@ class Answers:
         Raises:
             RequestError: nothing was decided then.
         """
-        target = self._decided_at(as_of, horizon_min)
+        target = self._decisions.at(as_of, horizon_min)
         if target.is_empty():
             raise RequestError(
                 f"as_of is {as_of.isoformat()}, horizon_min {horizon_min}: {self._spec.inputs.full_name} holds no such decision of"
@@ -113,43 +114,39 @@ class Answers:
         """Outcomes known by then have been learned."""
         return self._calibrated_to
 
-    def _decided_at(self, as_of: datetime, horizon_min: int | None) -> pl.DataFrame:
-        """Feature rows of one decision without their outcomes; the range of delivery_ts is what the table is sorted by."""
-        table, horizons = self._spec.inputs, self._spec.horizons_min
-        params: dict[str, Any] = {
-            "market": self._selection.market.key,
-            "hubs": list(self._selection.hubs),
-            "as_of": as_of,
-            "first": as_of + timedelta(minutes=horizon_min or horizons[0]),
-            "last": as_of + timedelta(minutes=horizon_min or horizons[-1]),
-        }
-        frame = self._warehouse.query(
-            f"select {', '.join(table.column_names)} from {table.full_name}"
-            " where market = {market:String} and hub in {hubs:Array(String)}"
-            " and delivery_ts between {first:DateTime64(3, 'UTC')} and {last:DateTime64(3, 'UTC')}"
-            " and delivery_date between toDate32({first:DateTime64(3, 'UTC')}) - 1 and toDate32({last:DateTime64(3, 'UTC')}) + 1"
-            f" and as_of = {{as_of:DateTime64(3, 'UTC')}} order by {', '.join(table.key)}",
-            params,
-        )
-        return outcomes_known(frame.select(pl.col(c.name).cast(c.type.polars) for c in table.columns), None)
 
-
-def told(frame: pl.DataFrame, spec: ModelSpec, outputs: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """Forecasts for JSON: `shared` holds the columns that have one value in all rows, `columns` a list per other one.
+def told(frame: pl.DataFrame, spec: ModelSpec, outputs: Sequence[str] = (), form: str = FORMS[0]) -> dict[str, Any]:
+    """Forecasts for JSON: `shared` holds the columns that have one value in all rows, the others are told as the form says.
 
     Args:
         frame: of `Answers.answer`.
         spec: the model's spec.
         outputs: output columns to tell; all when empty. Key and status are told in any case.
+        form: `columns`, a list for each of them, or `arrow`, an Arrow IPC stream in base64: the same values, in a fraction of the time.
 
     Raises:
-        RequestError: the model has no such output.
+        RequestError: the model has no such output, or there is no such form.
     """
     own = [c for c in frame.columns if c not in (*KEY, "status", "status_reason")]
     unknown = sorted(set(outputs) - set(own))
     if unknown:
         raise RequestError(f"outputs has {', '.join(unknown)}; {spec.name} has {', '.join(own)}")
-    left_out = set(own) - set(outputs) if outputs else set()
-    plain = frame.drop(left_out).with_columns(cs.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ"), cs.date().cast(pl.String))
-    same = [c for c in plain.columns if plain[c].n_unique() == 1]
-    return {"shared": plain.select(same).row(0, named=True) if same else {}, "columns": plain.drop(same).to_dict(as_series=False)}
+    if form not in FORMS:
+        raise RequestError(f"form is {form!r}; use one of {', '.join(FORMS)}")
+    asked = frame.drop(set(own) - set(outputs) if outputs else ())
+    alike = asked.select(pl.all().eq_missing(pl.all().first()).all()).row(0) if asked.height else [False] * asked.width
+    same = [c for c, one in zip(asked.columns, alike, strict=True) if one]
+    shared = _plain(asked.select(same).head(1)).row(0, named=True) if same else {}
+    rest = asked.drop(same)
+    return {"shared": shared, form: _arrow(rest) if form == "arrow" else _plain(rest).to_dict(as_series=False)}
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Instants and dates as text."""
+    return frame.with_columns(cs.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ"), cs.date().cast(pl.String))
+
+
+def _arrow(frame: pl.DataFrame) -> str:
+    stream = io.BytesIO()
+    frame.write_ipc_stream(stream, compat_level=pl.CompatLevel.oldest())  # plain strings, which every reader of Arrow knows
+    return base64.b64encode(stream.getbuffer()).decode("ascii")

@@ -18,8 +18,12 @@ import polars as pl
 
 from models._kernel.artifacts import verify_artifact
 from models._kernel.registry import model_class, spec_of
-from pipeline_tasks.serving.answers import Answers, RequestError, told
+from pipeline_tasks.serving.answers import FORMS, Answers, RequestError, told
 from pipeline_tasks.warehouse import connect
+
+ROW = ("as_of", "horizon_min", "outputs", "form")  # as_of in ISO 8601; outputs and form are those of the first row
+
+SOON_S = 0.05
 
 
 class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -39,19 +43,32 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         self._answers.calibrate(self._answers.newest())
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
-        """Forecasts of the decisions that `model_input` names: columns `as_of` (ISO 8601; empty: the newest), `horizon_min`, `outputs`."""
+        """Forecasts of the decisions that `model_input` names: columns of `ROW`; no `as_of` asks for the newest."""
         rows = model_input.to_dict("records")
+        if not rows:
+            raise RequestError(f"the request has no row; give one, which may name {', '.join(ROW)}")
         asked = [self._asked(row) for row in rows]
         frame = pl.concat(self._answers.answer(as_of, horizon) for as_of, horizon in asked)
-        threading.Thread(target=self._answers.calibrate, args=(asked[-1][0],), daemon=True).start()
-        outputs = [name.strip() for row in rows[:1] for name in str(row.get("outputs") or "").split(",") if name.strip()]
+        self._learn_soon(asked[-1][0])
+        first = {name: str(value) for name, value in rows[0].items() if value and not pd.isna(value)}
+        outputs = [name.strip() for name in first.get("outputs", "").split(",") if name.strip()]
         version = {k: self._head[k] for k in ("model", "market", "version", "artifact_sha")}
-        return {**version, "calibrated_to": self._answers.calibrated_to.isoformat(), **told(frame, self._spec, outputs)}
+        return {
+            **version,
+            "calibrated_to": self._answers.calibrated_to.isoformat(),
+            **told(frame, self._spec, outputs, first.get("form", FORMS[0])),
+        }
+
+    def _learn_soon(self, as_of: datetime) -> None:
+        """Learn the outcomes known at `as_of` beside the requests, once this one is answered."""
+        beside = threading.Timer(SOON_S, self._answers.calibrate, (as_of,))
+        beside.daemon = True
+        beside.start()
 
     def _asked(self, row: Mapping[Any, Any]) -> tuple[datetime, int | None]:
-        unknown = sorted(set(row) - {"as_of", "horizon_min", "outputs"})
+        unknown = sorted(set(row) - set(ROW))
         if unknown:
-            raise RequestError(f"column(s) {unknown} are not known; a row may name as_of, horizon_min and outputs")
+            raise RequestError(f"column(s) {unknown} are not known; a row may name {', '.join(ROW)}")
         horizon, text = row.get("horizon_min"), str(row.get("as_of") or "")
         try:
             as_of = datetime.fromisoformat(text) if text and text != "nan" else self._answers.newest()

@@ -75,14 +75,19 @@ def command(folder: Path, *, host: str, port: int) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The server's environment: the project importable, this interpreter's programs found, MLflow quiet, one thread per library."""
+    """The server's environment: the project importable, this interpreter's programs found, MLflow quiet, one thread per library.
+
+    A request's frames have thousands of rows: Polars' second thread is woken for less work than waking it is, and memory that is given
+    back to the system between two requests costs more than the arithmetic of a graph transformer (`MALLOC_*`: glibc, ignored elsewhere).
+    """
     from pipeline_tasks.processes import MATH_THREADS
 
     modules = os.pathsep.join(p for p in (str(REPO_ROOT), os.environ.get("PYTHONPATH", "")) if p)
     # MLflow starts `uvicorn` by name, which is on the path only where the virtual environment is activated.
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     quiet = {"MLFLOW_DISABLE_ENV_CREATION": "true", "DO_NOT_TRACK": "1"}
-    return {**MATH_THREADS, **os.environ, "PYTHONPATH": modules, "PATH": programs, **quiet}
+    memory = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+    return {**MATH_THREADS, "POLARS_MAX_THREADS": "1", **memory, **os.environ, "PYTHONPATH": modules, "PATH": programs, **quiet}
 
 
 def serve(model: str, market: str, *, host: str, port: int) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.ipc
 import pytest
 
 from models._kernel import laws, registry
@@ -18,12 +21,14 @@ SPEC = registry.spec_of("lmp_nowcast")
 
 
 class Frame:
-    """Answers the two questions of `Answers` from a frame."""
+    """Answers the questions of `Answers` from a frame, which has no parts as a ClickHouse table has."""
 
     def __init__(self, rows: pl.DataFrame) -> None:
         self.rows = rows
 
     def scalar(self, sql: str, params: dict[str, Any]) -> object:
+        if "system.parts" in sql:
+            return 0
         assert "{market:String}" in sql
         assert params["market"] == "twin"
         return self.rows.filter(pl.col("price_last_ccy_per_mwh").is_not_null())["as_of"].max()
@@ -76,6 +81,13 @@ def test_what_all_rows_share_is_told_once(answers: Answers, subject: laws.Subjec
     assert not {"q50_ccy_per_mwh", "point_ccy_per_mwh"} & {*both["shared"], *both["columns"]}
     whole = told(frame, SPEC)
     assert {*whole["shared"], *whole["columns"]} == set(frame.columns)
+    packed = told(frame, SPEC, ["q10_ccy_per_mwh", "q90_ccy_per_mwh"], "arrow")
+    assert packed["shared"] == both["shared"]
+    with pa.ipc.open_stream(base64.b64decode(packed["arrow"])) as stream:
+        held = pl.DataFrame(pl.from_arrow(stream.read_all()))
+    assert held.equals(frame.select(list(both["columns"])))
+    with pytest.raises(RequestError, match=r"form is 'csv'; use one of columns, arrow"):
+        told(frame, SPEC, [], "csv")
     with pytest.raises(RequestError, match=r"outputs has q11_ccy_per_mwh; lmp_nowcast has .*q10_ccy_per_mwh"):
         told(frame, SPEC, ["q11_ccy_per_mwh"])
 
@@ -93,3 +105,12 @@ def test_a_model_that_decides_once_a_day_is_not_served(subject: laws.Subject) ->
     spec = registry.spec_of("curve_dist")
     with pytest.raises(RequestError, match=r"decides once a day, at the gate; read curated\.v_curve_dist"):
         Answers(subject.fitted, spec, "twin", subject.sample.cutoff, cast("Warehouse", Frame(subject.sample.rows)))
+
+
+def test_columns_that_are_not_asked_for_make_no_difference(subject: laws.Subject) -> None:
+    as_of = subject.sample.cutoff + timedelta(hours=15)
+    asked = subject.sample.rows.filter(pl.col("as_of") == as_of)
+    whole = subject.fitted.predict(Features(asked.clear(), asked), as_of=as_of).frame
+    less = asked.drop(SPEC.unread)
+    assert set(SPEC.unread) <= set(asked.columns)
+    assert subject.fitted.predict(Features(less.clear(), less), as_of=as_of).frame.equals(whole)
