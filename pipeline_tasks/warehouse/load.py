@@ -27,7 +27,7 @@ from pipeline_tasks.warehouse.once import insert_once, token_of
 from pipeline_tasks.warehouse.server import exclusive
 from pipeline_tasks.warehouse.validation import DUPLICATE_KEY, as_json, check_rows, delivered_columns
 
-BLOCK_ROWS = 200_000
+BLOCK_ROWS = 400_000
 MOST_NAMES = 20
 KEY_ALREADY_LOADED = "key_already_loaded"
 _PROVENANCE = tuple(c.name for c in PROVENANCE)
