@@ -57,7 +57,8 @@ class Decisions:
         key = (as_of, horizon_min)
         with self._lock:
             held = self._held.get(key)
-        state = self._state() if held else self._seen  # whether nothing changed since then is asked when rows are asked for again
+        # for new rows the last look will do: whether nothing changed since is asked when they are asked for again
+        state = self._state() if held or not self._seen else self._seen
         if held and held[0] == state:
             return held[1]
         rows = self._read(as_of, horizon_min)

@@ -104,6 +104,13 @@ def test_a_decision_is_read_once(counted: Counted, decisions: Decisions) -> None
     assert_frame_equal(whole.filter(pl.col("horizon_min") == 15), first, check_row_order=False)
 
 
+def test_a_decision_is_read_once_by_one_who_never_asked_for_the_newest(counted: Counted) -> None:
+    decisions = Decisions(SPEC, SELECTION, cast("Warehouse", counted))
+    first = decisions.at(_first_decision(), 15)
+    assert decisions.at(_first_decision(), 15) is first
+    assert counted.reads == 1
+
+
 @pytest.mark.parametrize("write", [_replaced, _exchanged, _updated, _truncated])
 def test_late_data_are_answered_on(counted: Counted, decisions: Decisions, write: Callable[[Warehouse], None]) -> None:
     as_of = _first_decision()
