@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,13 +15,14 @@ import polars as pl
 from models._kernel.frames import KEY, answer, companion, in_key_order, learnable, require
 from models._kernel.protocol import Contributions, Features, Prediction
 from models._kernel.spec import ModelSpec
-from models._kernel.storage.rules import profits
+from models._kernel.storage.asset import StorageAsset
+from models._kernel.storage.rules import MarketRules, profits
 from models._kernel.storage.two_stage import StoragePlan, worth_of
 from models.bess_vpp import storage
 from models.bess_vpp.days import DAY_AHEAD_PRICE, Day, days_of
 from models.bess_vpp.inputs import OUTCOME_COLUMNS, hubs_of, inputs_of, with_optional
 from models.bess_vpp.params import Params
-from models.bess_vpp.plans import planned
+from models.bess_vpp.plans import Planned, planned
 from models.bess_vpp.spec import DAY_AHEAD, LEVELS, REAL_TIME, SPEC, SPREAD_LEVELS, SPREAD_QUANTILES
 from models.bess_vpp.tables import FRONTIER
 from models.bess_vpp.training import Fitted, train
@@ -110,10 +112,22 @@ class BessVpp:
 def _schedule(day: Day, params: Params) -> Array:
     """Schedule, mean delivery, mean charge and mean profit of every interval, shape (T, 4)."""
     first, second = day.scenarios(params.paths)
-    plan = planned(day.asset, day.rules, first, second, [params.risk_aversion], few=params.scenarios).plans[0]
+    plan = next(p for p in _planned(day, first, second, params).plans if p.risk_aversion == params.risk_aversion)
     return np.column_stack(
         (plan.day_ahead_mw, plan.net_mw.mean(axis=0), plan.charge_level_mwh.mean(axis=0), _by_interval(day, plan, first, second))
     )
+
+
+def _planned(day: Day, first: Array, second: Array, params: Params) -> Planned:
+    """Plans of the day for every risk aversion; the answer and its companions ask for the same ones."""
+    lambdas = tuple(sorted({*params.lambdas, params.risk_aversion}))
+    return _plans(day.asset, day.rules, np.stack([first, second]).tobytes(), first.shape[1], lambdas, params.scenarios)
+
+
+@lru_cache(maxsize=64)
+def _plans(asset: StorageAsset, rules: MarketRules, paths: bytes, intervals: int, lambdas: tuple[float, ...], few: int) -> Planned:
+    first, second = np.frombuffer(paths, dtype=np.float64).reshape(2, -1, intervals)
+    return planned(asset, rules, first, second, lambdas, few=few)
 
 
 def _spread(day: Day) -> Array:
@@ -139,9 +153,9 @@ def _by_interval(day: Day, plan: StoragePlan, first: Array, second: Array) -> Ar
 def _frontier(day: Day, target: pl.DataFrame, params: Params) -> pl.DataFrame:
     """Rows of the companion table at the day's first interval."""
     first, second = day.scenarios(params.paths)
-    lambdas = sorted({*params.lambdas, params.risk_aversion})
-    plans = planned(day.asset, day.rules, first, second, lambdas, few=params.scenarios).plans
-    worth = worth_of(day.asset, day.rules, first[: params.scenarios], second[: params.scenarios])
+    made = _planned(day, first, second, params)
+    plans, lambdas = made.plans, [p.risk_aversion for p in made.plans]
+    worth = worth_of(day.asset, day.rules, first[: params.scenarios], second[: params.scenarios], plan=made.program)
     told = pl.DataFrame(
         {
             "step": range(1, len(plans) + 1),

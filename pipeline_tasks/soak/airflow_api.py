@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ex
 
 OK = range(200, 300)
 FAULT = 500  # from here on the server's own: the sqlite database of the local stack is locked now and then
+ALREADY = 409  # there is such a run
 ATTEMPTS = 6
 
 
@@ -43,8 +45,14 @@ class AirflowApi:
         self._call("admin", "PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
 
     def trigger(self, user: str, dag: str, conf: Mapping[str, Any]) -> str:
-        """Trigger a run with a form; its id."""
-        return str(self._call(user, "POST", f"/api/v2/dags/{dag}/dagRuns", {"conf": dict(conf), "logical_date": None})["dag_run_id"])
+        """Trigger a run with a form; its id, which is given here: asking again after a failure cannot make a second run."""
+        run = f"api__{uuid.uuid4()}"
+        try:
+            self._call(user, "POST", f"/api/v2/dags/{dag}/dagRuns", {"conf": dict(conf), "logical_date": None, "dag_run_id": run})
+        except AirflowApiError as error:
+            if f": {ALREADY} " not in str(error):
+                raise
+        return run
 
     def run_state(self, dag: str, run: str) -> str:
         """State of a run."""
@@ -73,8 +81,8 @@ class AirflowApi:
     def _call(self, user: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
         answer = self._client.request(method, path, json=body, headers={"Authorization": f"Bearer {self._token(user)}"})
         if answer.status_code not in OK:
-            again = answer.status_code >= FAULT and method != "POST"  # a second trigger would be a second run
-            raise (AirflowBusyError if again else AirflowApiError)(f"{method} {path} as {user}: {answer.status_code} {answer.text[:300]}")
+            kind = AirflowBusyError if answer.status_code >= FAULT else AirflowApiError
+            raise kind(f"{method} {path} as {user}: {answer.status_code} {answer.text[:300]}")
         found: dict[str, Any] = answer.json()
         return found
 

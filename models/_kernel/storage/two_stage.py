@@ -180,15 +180,16 @@ def worth_of(
     *,
     risk_aversion: float = 0.0,
     alpha: float = ALPHA,
+    plan: StoragePlan | None = None,
 ) -> Worth:
-    """EVPI and VSS of a program; arguments as of `solve_two_stage`. Solves S + 3 programs."""
+    """EVPI and VSS of a program; arguments as of `solve_two_stage`, and its answer to them where there is one. Solves S + 3 programs."""
     prices = _Prices.of(rules, day_ahead, real_time, probability)
     first, second, share = prices.first, prices.second, prices.share
 
     def functional(profit: Array) -> float:
         return (1 - risk_aversion) * float(share @ profit) + risk_aversion * cvar(profit, share, alpha)
 
-    plan = solve_two_stage(asset, rules, first, second, share, risk_aversion=risk_aversion, alpha=alpha)
+    plan = plan or solve_two_stage(asset, rules, first, second, share, risk_aversion=risk_aversion, alpha=alpha)
     seen = np.array([perfect_foresight(asset, rules, first[s], second[s]).profit_ccy[0] for s in range(share.size)])
     means = perfect_foresight(asset, rules, share @ first, share @ second).day_ahead_mw
     held = solve_two_stage(asset, rules, first, second, share, risk_aversion=risk_aversion, alpha=alpha, committed=means)
