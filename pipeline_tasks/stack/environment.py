@@ -9,8 +9,6 @@ from config.settings import REPO_ROOT, Settings
 
 POOLS_ENV = "DESK_AIRFLOW_POOLS"
 
-LOCK_WAIT_S = 60  # how long a writer waits for another one; SQLite's own 5 s are over where many runs end at once
-
 
 def in_process_home(settings: Settings) -> Path:
     """AIRFLOW_HOME of `desk run`: apart from the stack's, whose scheduler would otherwise take over the run."""
@@ -44,7 +42,7 @@ def base_environment(settings: Settings, home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPO_ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "pipeline_tasks.stack.executor.WarmLocalExecutor",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout={LOCK_WAIT_S}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
