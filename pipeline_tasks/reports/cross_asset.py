@@ -95,6 +95,9 @@ def spreads_page(data: CrossData) -> dict[str, Any]:
     }
 
 
+NO_INSTRUMENT = "first-stage F: not estimated, no instrument covers enough of this history; the effect is not identified by instruments"
+
+
 def effects_page(data: CrossData) -> dict[str, Any]:
     """Values of the causal report: one part per outcome."""
     return {"parts": [_part(data.effects.filter(pl.col("outcome") == o), str(o)) for o in data.effects["outcome"].unique().sort()]}
@@ -106,6 +109,8 @@ def _part(rows: pl.DataFrame, outcome: str) -> dict[str, Any]:
         for r in rows.sort("estimator").iter_rows(named=True)
         if r["estimator"] in CHECKS
     ]
+    if "first_stage_f" not in rows["estimator"]:
+        checks.append({"check": NO_INSTRUMENT, **dict.fromkeys(("estimate", "low_95", "high_95", "p_value", "days"))})
     tight = rows.filter(pl.col("estimator") == "forest_by_tightness").sort("at")
     return {
         "title": {"gas": "Log price of gas", "spark": "Clean spark spread, currency/MWh"}.get(outcome, outcome),

@@ -20,7 +20,7 @@ from pipeline_tasks.contracts.cross_asset import CROSS_COMMODITY, CROSS_SIGNALS,
 from pipeline_tasks.contracts.ops import SCORECARD
 from pipeline_tasks.reports import charts
 from pipeline_tasks.reports.collect import ModelData
-from pipeline_tasks.reports.cross_asset import CHECKS, CrossData, effects_page, spreads_page
+from pipeline_tasks.reports.cross_asset import CHECKS, NO_INSTRUMENT, CrossData, _part, effects_page, spreads_page
 from pipeline_tasks.reports.pages import _extra_sections
 from pipeline_tasks.reports.site import render
 from tests.unit.test_reports import _site
@@ -138,3 +138,14 @@ def test_the_hedge_page_shows_ratios_beta_and_intensity_of_every_hub() -> None:
     assert {"gas hedge", "carbon hedge", "gas alone", "carbon beta", "intensity", "carbon factor"} <= set(table["rows"][0])
     assert _width(table["rows"]) < LINE
     assert charts.to_svg(chart["spec"]).count("<path") >= 4
+
+
+@pytest.mark.parametrize("estimators", [("projection", "first_stage_f"), ("projection", "placebo")])
+def test_the_causal_page_says_that_there_is_no_instrument(estimators: tuple[str, ...]) -> None:
+    rows = pl.DataFrame(
+        [("gas", e, 0.0, 1.0, 0.0, 2.0, 0.5, 9, datetime(2026, 6, 14, 10, tzinfo=UTC)) for e in estimators],
+        schema=["outcome", "estimator", "at", "estimate", "low_95", "high_95", "p_value", "days", "as_of"],
+        orient="row",
+    )
+    told = [c["check"] for c in _part(rows, "gas")["checks"]]
+    assert (NO_INSTRUMENT in told) == ("first_stage_f" not in estimators)
